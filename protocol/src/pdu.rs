@@ -1,0 +1,5 @@
+//! (placeholder: see the contract)
+
+/// Any PDU, decoded.
+#[derive(Debug)]
+pub enum Pdu {}

@@ -1,0 +1,3 @@
+//! Arguments, tracing and the exit code; nothing else.
+
+fn main() {}
