@@ -1,0 +1,150 @@
+//! Requests: from a leg to the gate, on to the other leg, and their records.
+//!
+//! Owns the invariants: nothing goes on without a permit, no answer before its record, one
+//! answer each. Refuses to decide: `Action::Judge` asks. Driven by `Relay::handle_event`.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use portcullis_protocol::{CommandId, CommandStatus, Frame};
+
+use super::commands::{self, Permission};
+use super::interface::{Action, Decision, Leg, Outcome, Ticket};
+use super::permit::Permit;
+use super::state::State;
+use super::window::{Stage, Window};
+use super::{Relay, statuses};
+
+impl Relay {
+    pub(super) fn handle_request(&mut self, leg: Leg, frame: Frame, now: Instant) {
+        let command = frame.command_id();
+        let sequence = frame.sequence_number();
+        match command {
+            // Answered in every state, whatever its body holds.
+            CommandId::ENQUIRE_LINK => return self.reply(leg, command, sequence, CommandStatus::ESME_ROK),
+            CommandId::UNBIND => return self.handle_unbind(leg, sequence, now),
+            _ => self.active = now,
+        }
+        if commands::is_bind(command) {
+            return self.handle_bind(leg, frame, now);
+        }
+        match commands::permitted(command, leg, self.bind) {
+            Permission::Unknown => {
+                self.counts.unknown += 1;
+                let nack = Frame::new(CommandId::GENERIC_NACK, CommandStatus::ESME_RINVCMDID, sequence, &[]);
+                self.send(leg, nack);
+            }
+            Permission::WrongState => self.answer_wrong_state(leg, command, sequence),
+            Permission::Allowed if self.state != State::Bound => self.turn_away(leg, command, sequence),
+            Permission::Allowed => self.take(leg, frame, now),
+        }
+    }
+
+    pub(super) fn answer_wrong_state(&mut self, leg: Leg, command: CommandId, sequence: u32) {
+        self.counts.wrong_state += 1;
+        if !commands::is_unanswered(command) {
+            self.reply(leg, command, sequence, CommandStatus::ESME_RINVBNDSTS);
+        }
+    }
+
+    /// The session settles: the peer may try again over its next bind.
+    fn turn_away(&mut self, leg: Leg, command: CommandId, sequence: u32) {
+        if self.links[leg.index()].leaving {
+            return self.answer_wrong_state(leg, command, sequence);
+        }
+        self.counts.turned_away += 1;
+        if !commands::is_unanswered(command) {
+            self.reply(leg, command, sequence, statuses::unanswered(leg, command));
+        }
+    }
+
+    fn take(&mut self, leg: Leg, mut frame: Frame, now: Instant) {
+        let command = frame.command_id();
+        let sequence = frame.sequence_number();
+        if commands::is_unanswered(command) {
+            let own = self.next_sequence(leg.other());
+            frame.restamp(own);
+            self.counts.forwarded += 1;
+            return self.send(leg.other(), frame);
+        }
+        let judged = commands::is_judged(command);
+        let Some(ticket) = self.windows[leg.index()].admit(command, sequence, judged) else {
+            self.counts.over_window += 1;
+            return self.reply(leg, command, sequence, statuses::over_window(leg));
+        };
+        if judged {
+            self.actions.push_back(Action::Judge { ticket, leg, frame });
+        } else {
+            self.forward(ticket, frame, Permit::unjudged("carries no text"), now);
+        }
+    }
+
+    pub(super) fn handle_judged(&mut self, ticket: Ticket, frame: Frame, decision: Decision, now: Instant) {
+        let asking = Window::leg_of(ticket);
+        let Some(slot) = self.windows[asking.index()].get(ticket) else { return };
+        if slot.stage != Stage::Judging {
+            return;
+        }
+        match decision {
+            Decision::Forward(permit) if self.can_forward(asking) => self.forward(ticket, frame, permit, now),
+            Decision::Forward(_) => {
+                let status = statuses::unanswered(asking, slot.command);
+                self.conclude(ticket, Outcome::NotForwarded, status, &Bytes::new());
+            }
+            Decision::Refuse { status, body } => {
+                self.counts.refused += 1;
+                self.conclude(ticket, Outcome::Refused(status), status, &body);
+            }
+        }
+    }
+
+    fn can_forward(&self, asking: Leg) -> bool {
+        matches!(self.state, State::Bound | State::Settling)
+            && self.links[asking.index()].open
+            && self.links[asking.other().index()].takes_requests()
+    }
+
+    /// The one place where a request goes on.
+    fn forward(&mut self, ticket: Ticket, mut frame: Frame, _permit: Permit, now: Instant) {
+        let asking = Window::leg_of(ticket);
+        let deadline = now + self.config.response_timeout;
+        let Some(own) = self.windows[asking.index()].launch(ticket, deadline) else { return };
+        frame.restamp(own);
+        self.counts.forwarded += 1;
+        self.send(asking.other(), frame);
+    }
+
+    /// Ends a request with an answer of the gate's own.
+    pub(super) fn conclude(&mut self, ticket: Ticket, outcome: Outcome, status: CommandStatus, body: &Bytes) {
+        let asking = Window::leg_of(ticket);
+        let Some(slot) = self.windows[asking.index()].get(ticket) else { return };
+        let answer = Frame::new(slot.command.response(), status, slot.original, body);
+        self.settle(ticket, outcome, answer);
+    }
+
+    /// The one place where a request's fate is fixed: to the record, then to the asking leg.
+    pub(super) fn settle(&mut self, ticket: Ticket, outcome: Outcome, answer: Frame) {
+        let asking = Window::leg_of(ticket);
+        let window = &mut self.windows[asking.index()];
+        let Some(slot) = window.get(ticket) else { return };
+        if slot.judged {
+            window.land(ticket, answer);
+            self.actions.push_back(Action::Record { ticket, outcome });
+        } else {
+            window.release(ticket);
+            self.send(asking, answer);
+        }
+    }
+
+    pub(super) fn handle_recorded(&mut self, ticket: Ticket, now: Instant) {
+        let asking = Window::leg_of(ticket);
+        let window = &mut self.windows[asking.index()];
+        if window.get(ticket).is_none_or(|slot| slot.stage != Stage::Recording) {
+            return;
+        }
+        if let Some(answer) = window.release(ticket) {
+            self.send(asking, answer);
+        }
+        self.advance(now);
+    }
+}
