@@ -1,1 +1,120 @@
-//! (placeholder: see the contract)
+//! The configuration of a gate: portcullis.toml, read, checked and resolved.
+//!
+//! Owns every setting's name, default and bounds. Refuses unknown keys and values that
+//! cannot work, each with file, line and key. Driven by the command line.
+
+mod load;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+pub use crate::document::Fault;
+use crate::register::Secret;
+use crate::rules::Profile;
+
+/// Everything portcullis.toml says; paths are relative to it no longer.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// The register's file.
+    pub register: PathBuf,
+    /// The folder of consents, journal and socket.
+    pub data: PathBuf,
+    /// Where providers connect.
+    pub listen: Vec<Listen>,
+    /// Where the gate connects.
+    pub carrier: Carrier,
+    /// How records are written.
+    pub journal: JournalConfig,
+    /// Which rules hold.
+    pub profile: Profile,
+    /// The limits of one session.
+    pub session: SessionConfig,
+    /// How long a stopping gate waits for answers.
+    pub drain_timeout: Duration,
+    /// The zone of days and hours.
+    pub time_zone: TimeZone,
+    /// Its name.
+    pub time_zone_name: String,
+    /// What works but is probably not meant.
+    pub warnings: Vec<Fault>,
+}
+
+/// One place where providers connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// The address and port.
+    pub address: SocketAddr,
+}
+
+/// The SMSC side.
+#[derive(Clone, Debug)]
+pub struct Carrier {
+    /// Host and port, tried in order.
+    pub addresses: Vec<String>,
+    /// How long one address is tried.
+    pub connect_timeout: Duration,
+    /// How long an answer is awaited.
+    pub response_timeout: Duration,
+    /// How long the leg may be silent before it is asked for life.
+    pub enquire_link: Duration,
+    /// Requests left unanswered at a time.
+    pub window: usize,
+    /// The account the carrier sees in place of the providers' own.
+    pub system_id: Option<String>,
+    /// The password that goes with it.
+    pub password: Option<Secret>,
+}
+
+/// When a record is durable with respect to the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Before the message goes to the carrier.
+    BeforeForward,
+    /// Before the provider is answered.
+    BeforeResponse,
+    /// Every so often.
+    Interval,
+}
+
+/// How records are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalConfig {
+    /// When they are durable.
+    pub durability: Durability,
+    /// How often, for [`Durability::Interval`].
+    pub interval: Duration,
+}
+
+/// The limits of one session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionConfig {
+    /// From the connection to the bind.
+    pub session_init_timeout: Duration,
+    /// How long the provider's leg may be silent before it is asked for life.
+    pub enquire_link_interval: Duration,
+    /// How long no message may pass before the session is ended; zero for any time.
+    pub inactivity_timeout: Duration,
+    /// How long a provider's answer is awaited.
+    pub response_timeout: Duration,
+    /// Requests left unanswered at a time, each way.
+    pub window: usize,
+    /// The longest PDU, in octets.
+    pub pdu_limit: usize,
+    /// Sessions at a time.
+    pub max_sessions: usize,
+}
+
+impl Config {
+    /// Loads and checks a configuration.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, Vec<Fault>> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| vec![Fault::of_file(path, format!("cannot be read: {error}"))])?;
+        load::config(path, &text)
+    }
+}

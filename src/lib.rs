@@ -7,6 +7,7 @@ pub mod admin;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod document;
 pub mod gate;
 pub mod proxy;
 pub mod register;

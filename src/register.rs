@@ -1,1 +1,222 @@
-//! (placeholder: see the contract)
+//! The register: who may send, from which ports, under which names.
+//!
+//! Owns the checked values of register.toml and the questions asked of them: who is this
+//! system_id, whose port is this number, whose signature is this. Refuses to watch the file;
+//! `proxy` loads it again and swaps it whole. Driven by the gate and the command line.
+
+mod load;
+mod secret;
+
+use std::collections::HashMap;
+use std::hash::Hasher;
+use std::path::Path;
+
+use ipnet::IpNet;
+use jiff::civil::Date;
+
+use crate::document::Fault;
+use crate::rules::wire::Text;
+use crate::rules::{Class, Codes, Identity, Mode, Modes, Msisdn, Ownership, Submission};
+
+pub use secret::Secret;
+
+/// The longest port number.
+pub const LONGEST_PORT: usize = 20;
+
+/// Everything register.toml says.
+#[derive(Debug)]
+pub struct Register {
+    providers: Vec<Provider>,
+    senders: Vec<Sender>,
+    ports: Vec<Port>,
+    by_system_id: HashMap<String, usize>,
+    by_sender_id: HashMap<String, usize>,
+    by_signature: HashMap<String, usize>,
+    by_number: HashMap<Box<[u8]>, usize>,
+    /// Bit n: some port number has n digits.
+    lengths: u32,
+    version: String,
+    warnings: Vec<Fault>,
+}
+
+/// A peer that binds to the gate.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// Its account.
+    pub system_id: String,
+    /// Its password; without one any is accepted here and the carrier decides.
+    pub password: Option<Secret>,
+    /// The networks it may come from; none named for any.
+    pub allow: Vec<IpNet>,
+    /// How many binds it may have at a time.
+    pub max_binds: usize,
+    /// Requests it may leave unanswered, where that differs from the configuration's.
+    pub window: Option<usize>,
+    /// The numbers it may send from, as prefixes.
+    pub ports: Vec<String>,
+    /// The strictest mode any rule has for it.
+    pub mode: Mode,
+    /// Rules whose mode differs for it.
+    pub rules: Modes,
+    /// Which codes it is answered with.
+    pub codes: Codes,
+    /// The class it declares by a `service_type`.
+    pub service_types: HashMap<String, Class>,
+    /// The account the carrier sees in place of its own.
+    pub carrier_system_id: Option<String>,
+    /// The password that goes with it.
+    pub carrier_password: Option<Secret>,
+}
+
+/// A legal entity on whose behalf messages are sent.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// How consents, ports and records name it.
+    pub id: String,
+    /// Its registered name.
+    pub name: String,
+    /// Its unified social credit code.
+    pub credential: String,
+    /// A government body, which public-interest ports ask for.
+    pub government: bool,
+    /// The names it may put in 【】.
+    pub signatures: Vec<String>,
+    /// Its contact phones, digits only.
+    pub phones: Vec<String>,
+    /// The links and contact ids it may put in a text.
+    pub links: Vec<String>,
+    /// Whether it may send at all.
+    pub active: bool,
+    /// The last day its filing is good for.
+    pub filed_until: Option<Date>,
+    /// The providers that may send for it; none named for any.
+    pub providers: Vec<String>,
+}
+
+/// A sending number and all numbers that extend it.
+#[derive(Clone, Debug)]
+pub struct Port {
+    /// The number, or the alphanumeric source.
+    pub number: String,
+    /// What it may carry.
+    pub class: Class,
+    /// Whose it is.
+    pub sender: String,
+    /// Whether longer numbers belong to it.
+    pub extensions: bool,
+    /// Whether it may be used.
+    pub active: bool,
+    /// The category a consent must be of; none for any.
+    pub category: Option<String>,
+    /// The opt-out keywords honoured on it; none named for the profile's.
+    pub opt_out: Option<Vec<String>>,
+    /// Whether replies reach the gate, without which no keyword is honoured.
+    pub replies: bool,
+}
+
+impl Register {
+    /// Loads and checks a register.
+    pub fn load(path: &Path) -> Result<Self, Vec<Fault>> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| vec![Fault::of_file(path, format!("cannot be read: {error}"))])?;
+        Self::parse(path, &text)
+    }
+
+    /// Checks a register's text.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Vec<Fault>> {
+        load::register(path, text)
+    }
+
+    /// The provider with this account.
+    pub fn provider(&self, system_id: &str) -> Option<&Provider> {
+        self.by_system_id.get(system_id).map(|&index| &self.providers[index])
+    }
+
+    /// Every provider.
+    pub fn providers(&self) -> &[Provider] {
+        &self.providers
+    }
+
+    /// The sender with this id.
+    pub fn sender(&self, id: &str) -> Option<&Sender> {
+        self.by_sender_id.get(id).map(|&index| &self.senders[index])
+    }
+
+    /// Every sender.
+    pub fn senders(&self) -> &[Sender] {
+        &self.senders
+    }
+
+    /// The sender that owns a signature, written without its brackets.
+    pub fn signatory(&self, signature: &str) -> Option<&Sender> {
+        self.by_signature.get(signature).map(|&index| &self.senders[index])
+    }
+
+    /// Every port.
+    pub fn ports(&self) -> &[Port] {
+        &self.ports
+    }
+
+    /// The port a number belongs to: the longest entry that is the number or that it extends.
+    pub fn port(&self, number: &[u8]) -> Option<&Port> {
+        let longest = number.len().min(LONGEST_PORT);
+        (1..=longest).rev().filter(|length| self.lengths & (1 << length) != 0).find_map(|length| {
+            let port = &self.ports[*self.by_number.get(&number[..length])?];
+            (length == number.len() || port.extensions).then_some(port)
+        })
+    }
+
+    /// The provider whose prefixes cover a number best.
+    pub fn provider_of(&self, number: &[u8]) -> Option<&Provider> {
+        self.providers.iter().rev().max_by_key(|provider| provider.covers(number)).filter(|p| p.covers(number) > 0)
+    }
+
+    /// What the register knows about a submission.
+    pub fn identify<'r>(&'r self, provider: &'r Provider, submission: &Submission<'_>) -> Identity<'r> {
+        let number = submission.source.addr.0;
+        let port = self.port(number);
+        let sender = match (port, &submission.content) {
+            (Some(port), _) => self.sender(&port.sender),
+            (None, Text::Readable(text)) => crate::rules::signature_at_head(text).and_then(|name| self.signatory(name)),
+            (None, Text::Opaque(_)) => None,
+        };
+        let ownership = match port {
+            None => Ownership::Unregistered,
+            Some(_) if !self.assigned(provider, number) => Ownership::Foreign,
+            Some(port) if !port.active => Ownership::Inactive,
+            Some(_) => Ownership::Owned,
+        };
+        Identity { provider, port, sender, msisdn: Msisdn::from_address(&submission.destination), ownership }
+    }
+
+    /// A short name for exactly this content, for the records.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// What works but is probably not meant.
+    pub fn warnings(&self) -> &[Fault] {
+        &self.warnings
+    }
+
+    /// Whether no other provider covers the number better.
+    fn assigned(&self, provider: &Provider, number: &[u8]) -> bool {
+        let covers = provider.covers(number);
+        covers > 0 && self.providers.iter().all(|other| other.covers(number) <= covers)
+    }
+}
+
+impl Provider {
+    /// How many leading digits of the number its best prefix covers; 0 for none.
+    pub fn covers(&self, number: &[u8]) -> usize {
+        let matching = self.ports.iter().filter(|prefix| number.starts_with(prefix.as_bytes()));
+        matching.map(String::len).max().unwrap_or(0)
+    }
+}
+
+/// A short name for a text.
+fn version_of(text: &str) -> String {
+    let mut hasher = siphasher::sip::SipHasher13::new();
+    hasher.write(text.as_bytes());
+    format!("{:016x}", hasher.finish())
+}

@@ -1,0 +1,210 @@
+//! From portcullis.toml to checked values, with every fault in it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::tz::{Offset, TimeZone};
+
+use super::{Carrier, Config, Durability, JournalConfig, Listen, SessionConfig};
+use crate::document::{self, Complaints, Fault, Section, unknown_word};
+use crate::register::Secret;
+use crate::rules::{Profile, profile};
+
+const DEFAULT_TIME_ZONE: &str = "Asia/Shanghai";
+
+pub(super) fn config(path: &Path, text: &str) -> Result<Config, Vec<Fault>> {
+    let complaints = Complaints::new(path, text);
+    let table = document::parse(text, &complaints);
+    let top = Section::top(&table, &complaints);
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let (time_zone, time_zone_name) = time_zone(&top);
+    let profile = read_profile(&top, folder, &time_zone);
+    let mut config = Config {
+        file: path.to_owned(),
+        register: folder.join(top.required("register")),
+        data: folder.join(top.string("data").unwrap_or("data")),
+        listen: listen(&top),
+        carrier: carrier(&top),
+        journal: journal(&top),
+        session: session(&top),
+        drain_timeout: seconds(&top, "drain_timeout", 10),
+        profile,
+        time_zone,
+        time_zone_name,
+        warnings: Vec::new(),
+    };
+    top.finish();
+    let (faults, warnings) = complaints.into_parts();
+    config.warnings = warnings;
+    if faults.is_empty() { Ok(config) } else { Err(faults) }
+}
+
+fn time_zone(top: &Section<'_, '_>) -> (TimeZone, String) {
+    let name = top.string("time_zone").unwrap_or(DEFAULT_TIME_ZONE);
+    let zone = match TimeZone::get(name) {
+        Ok(zone) => zone,
+        // China has had one zone without summer time since 1991, so the default needs no zone database.
+        Err(_) if name == DEFAULT_TIME_ZONE => TimeZone::fixed(Offset::constant(8)),
+        Err(_) => {
+            top.fault("time_zone", format!("{name:?} is not a time zone of this machine's database"));
+            TimeZone::UTC
+        }
+    };
+    (zone, name.to_owned())
+}
+
+fn read_profile(top: &Section<'_, '_>, folder: &Path, time_zone: &TimeZone) -> Profile {
+    let section = top.section("profile");
+    let base = section.as_ref().and_then(|section| section.string("base")).unwrap_or(profile::DEFAULT);
+    let mut profile = match &section {
+        Some(section) if base.ends_with(".toml") => profile_file(section, &folder.join(base)),
+        _ => Profile::built_in(base),
+    };
+    if let (None, Some(section), false) = (&profile, &section, base.ends_with(".toml")) {
+        section.fault("base", unknown_word(base, Profile::built_in_names()));
+    }
+    let mut profile = profile.take().unwrap_or_default();
+    profile.time_zone = time_zone.clone();
+    if let Some(section) = section {
+        profile.read(&section);
+        section.finish();
+    }
+    profile
+}
+
+fn profile_file(section: &Section<'_, '_>, path: &Path) -> Option<Profile> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            section.fault("base", format!("{} cannot be read: {error}", path.display()));
+            return None;
+        }
+    };
+    let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    match Profile::parse(&name, path, &text) {
+        Ok(profile) => Some(profile),
+        Err(faults) => {
+            section.complaints().adopt(faults);
+            None
+        }
+    }
+}
+
+fn listen(top: &Section<'_, '_>) -> Vec<Listen> {
+    let mut listeners = Vec::new();
+    for section in top.sections("listen") {
+        unsupported(&section, &["tls", "proxy_protocol"]);
+        section.required("address");
+        if let Some(address) = section.parsed("address", "an address like 127.0.0.1:2775", |text| text.parse().ok()) {
+            listeners.push(Listen { address });
+        }
+        section.finish();
+    }
+    if !top.contains("listen") {
+        top.fault("listen", "is missing: providers have nowhere to connect; write [[listen]] with an address");
+    }
+    listeners
+}
+
+fn carrier(top: &Section<'_, '_>) -> Carrier {
+    let Some(section) = top.section("carrier") else {
+        if !top.contains("carrier") {
+            top.fault("carrier", "is missing: write [carrier] with addresses = [\"host:port\"]");
+        }
+        return Carrier::to(Vec::new());
+    };
+    unsupported(&section, &["tls"]);
+    let addresses = section.strings("addresses").unwrap_or_default();
+    if addresses.is_empty() {
+        section.fault("addresses", "needs at least one \"host:port\"");
+    }
+    for address in &addresses {
+        let port =
+            address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).and_then(|(_, port)| port.parse().ok());
+        if port.is_none_or(|port: u16| port == 0) {
+            section.fault("addresses", format!("{address:?} is not host:port"));
+        }
+    }
+    let default = Carrier::to(addresses.into_iter().map(str::to_owned).collect());
+    let carrier = Carrier {
+        connect_timeout: section.duration("connect_timeout").unwrap_or(default.connect_timeout),
+        response_timeout: section.duration("response_timeout").unwrap_or(default.response_timeout),
+        enquire_link: section.duration("enquire_link").unwrap_or(default.enquire_link),
+        window: whole(&section, "window", 1..=100_000).unwrap_or(default.window),
+        system_id: section.string("system_id").map(str::to_owned),
+        password: section.string("password").map(|text| Secret::new(text.to_owned())),
+        ..default
+    };
+    section.finish();
+    carrier
+}
+
+impl Carrier {
+    fn to(addresses: Vec<String>) -> Self {
+        Self {
+            addresses,
+            connect_timeout: Duration::from_secs(5),
+            response_timeout: Duration::from_secs(30),
+            enquire_link: Duration::from_secs(30),
+            window: 100,
+            system_id: None,
+            password: None,
+        }
+    }
+}
+
+fn journal(top: &Section<'_, '_>) -> JournalConfig {
+    const WORDS: [(&str, Durability); 3] = [
+        ("before-response", Durability::BeforeResponse),
+        ("before-forward", Durability::BeforeForward),
+        ("interval", Durability::Interval),
+    ];
+    let mut journal = JournalConfig { durability: Durability::BeforeResponse, interval: Duration::from_millis(100) };
+    let Some(section) = top.section("journal") else { return journal };
+    journal.durability = section.word("durability", &WORDS).unwrap_or(journal.durability);
+    if let Some(interval) = section.duration("interval") {
+        if interval.is_zero() || interval > Duration::from_secs(60) {
+            section.fault("interval", "must be more than nothing and at most 60s: what it covers can be lost");
+        }
+        journal.interval = interval;
+    }
+    section.finish();
+    journal
+}
+
+fn session(top: &Section<'_, '_>) -> SessionConfig {
+    let empty = toml::de::DeTable::new();
+    let section = top.section("session").unwrap_or_else(|| Section::top(&empty, top.complaints()));
+    let session = SessionConfig {
+        session_init_timeout: seconds(&section, "session_init_timeout", 10),
+        enquire_link_interval: seconds(&section, "enquire_link_interval", 30),
+        inactivity_timeout: section.duration("inactivity_timeout").unwrap_or(Duration::ZERO),
+        response_timeout: seconds(&section, "response_timeout", 30),
+        window: whole(&section, "window", 1..=100_000).unwrap_or(100),
+        pdu_limit: whole(&section, "pdu_limit", 1024..=16 * 1024 * 1024).unwrap_or(64 * 1024),
+        max_sessions: whole(&section, "max_sessions", 1..=1_000_000).unwrap_or(10_000),
+    };
+    section.finish();
+    session
+}
+
+/// A length of time that must not be nothing.
+fn seconds(section: &Section<'_, '_>, key: &str, default: u64) -> Duration {
+    let duration = section.duration(key).unwrap_or(Duration::from_secs(default));
+    if duration.is_zero() {
+        section.fault(key, "must be more than nothing");
+    }
+    duration
+}
+
+fn whole(section: &Section<'_, '_>, key: &str, bounds: std::ops::RangeInclusive<u64>) -> Option<usize> {
+    section.integer(key, bounds).and_then(|number| usize::try_from(number).ok())
+}
+
+fn unsupported(section: &Section<'_, '_>, keys: &[&str]) {
+    for key in keys {
+        if section.knows(key) {
+            section.fault(key, "is not supported by this version; put a TLS or PROXY terminator before the gate");
+        }
+    }
+}

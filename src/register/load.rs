@@ -1,0 +1,253 @@
+//! From register.toml to checked values, with every fault in it.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::{LONGEST_PORT, Port, Provider, Register, Secret, Sender, version_of};
+use crate::document::{self, Complaints, Fault, Section, did_you_mean};
+use crate::rules::profile::read_modes;
+use crate::rules::{Class, Codes, Mode, Modes};
+
+/// How many binds a provider may have where nothing is said.
+const MAX_BINDS: usize = 10;
+
+pub(super) fn register(path: &Path, text: &str) -> Result<Register, Vec<Fault>> {
+    let complaints = Complaints::new(path, text);
+    let table = document::parse(text, &complaints);
+    let top = Section::top(&table, &complaints);
+    let mut register = Register {
+        providers: Vec::new(),
+        senders: Vec::new(),
+        ports: Vec::new(),
+        by_system_id: HashMap::new(),
+        by_sender_id: HashMap::new(),
+        by_signature: HashMap::new(),
+        by_number: HashMap::new(),
+        lengths: 0,
+        version: version_of(text),
+        warnings: Vec::new(),
+    };
+    for section in top.sections("provider") {
+        add_provider(&mut register, &section);
+        section.finish();
+    }
+    for section in top.sections("sender") {
+        add_sender(&mut register, &section);
+        section.finish();
+    }
+    for section in top.sections("port") {
+        add_port(&mut register, &section);
+        section.finish();
+    }
+    check_references(&register, &top);
+    if register.providers.is_empty() && !top.contains("provider") {
+        top.fault("provider", "no [[provider]] is registered, so nobody may bind");
+    }
+    top.finish();
+    let (faults, warnings) = complaints.into_parts();
+    register.warnings = warnings;
+    if faults.is_empty() { Ok(register) } else { Err(faults) }
+}
+
+fn add_provider(register: &mut Register, section: &Section<'_, '_>) {
+    let system_id = section.required("system_id").to_owned();
+    if system_id.len() > 15 {
+        section.fault("system_id", "has more than the 15 octets that a bind can carry");
+    }
+    let password = section.string("password").map(str::to_owned);
+    if password.as_ref().is_some_and(|password| password.len() > 8) {
+        section.warn("password", "has more than the 8 octets of the specification; some peers cut it");
+    }
+    let mut rules = Modes::default();
+    if let Some(table) = section.section("rules") {
+        read_modes(&table, &mut rules, None);
+        table.finish();
+    }
+    let whole = |key, most| section.integer(key, 1..=most).and_then(|number| usize::try_from(number).ok());
+    let provider = Provider {
+        password: password.map(Secret::new),
+        allow: networks(section),
+        max_binds: whole("max_binds", 10_000).unwrap_or(MAX_BINDS),
+        window: whole("window", 100_000),
+        ports: prefixes(section),
+        mode: section.word("mode", &Mode::WORDS).unwrap_or(Mode::Enforce),
+        rules,
+        codes: section.word("codes", &Codes::WORDS).unwrap_or_default(),
+        service_types: service_types(section),
+        carrier_system_id: section.string("carrier_system_id").map(str::to_owned),
+        carrier_password: section.string("carrier_password").map(|text| Secret::new(text.to_owned())),
+        system_id,
+    };
+    let index = register.providers.len();
+    if register.by_system_id.insert(provider.system_id.clone(), index).is_some() && !provider.system_id.is_empty() {
+        section.fault("system_id", format!("provider {:?} is registered twice", provider.system_id));
+    }
+    register.providers.push(provider);
+}
+
+fn networks(section: &Section<'_, '_>) -> Vec<ipnet::IpNet> {
+    let mut networks = Vec::new();
+    for text in section.strings("allow").unwrap_or_default() {
+        match text.parse().or_else(|_| text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from)) {
+            Ok(network) => networks.push(network),
+            Err(_) => section.fault("allow", format!("{text:?} is neither an address nor a network like 10.0.0.0/8")),
+        }
+    }
+    networks
+}
+
+fn prefixes(section: &Section<'_, '_>) -> Vec<String> {
+    let prefixes = section.strings("ports");
+    if prefixes.is_none() && !section.contains("ports") {
+        section.fault("ports", "is missing: the prefixes of the numbers it may send from");
+    }
+    let prefixes = prefixes.unwrap_or_default();
+    for prefix in &prefixes {
+        check_number(section, "ports", prefix);
+    }
+    prefixes.into_iter().map(str::to_owned).collect()
+}
+
+fn service_types(section: &Section<'_, '_>) -> HashMap<String, Class> {
+    let Some(table) = section.section("service_types") else { return HashMap::new() };
+    let mut declared = HashMap::new();
+    for key in table.keys() {
+        if let Some(class) = table.word(key, &Class::WORDS) {
+            declared.insert(key.to_owned(), class);
+        }
+    }
+    table.finish();
+    declared
+}
+
+fn add_sender(register: &mut Register, section: &Section<'_, '_>) {
+    let texts = |key| section.strings(key).unwrap_or_default().into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let sender = Sender {
+        id: section.required("id").to_owned(),
+        name: section.required("name").to_owned(),
+        credential: section.required("credential").to_owned(),
+        government: section.boolean("government").unwrap_or(false),
+        signatures: texts("signatures"),
+        phones: phones(section),
+        links: texts("links"),
+        active: section.boolean("active").unwrap_or(true),
+        filed_until: section.parsed("filed_until", "a date like \"2027-06-30\"", |text| text.parse().ok()),
+        providers: texts("providers"),
+    };
+    let index = register.senders.len();
+    if register.by_sender_id.insert(sender.id.clone(), index).is_some() && !sender.id.is_empty() {
+        section.fault("id", format!("sender {:?} is registered twice", sender.id));
+    }
+    let twin = register.senders.iter().find(|other| other.credential == sender.credential);
+    if let Some(twin) = twin.filter(|_| !sender.credential.is_empty()) {
+        let message = "is that of sender {:?} too; a legal entity is one sender, with all its signatures";
+        section.fault("credential", message.replace("{:?}", &format!("{:?}", twin.id)));
+    }
+    if sender.signatures.is_empty() {
+        section.warn("signatures", "none: no message of this sender can carry its name (R05)");
+    }
+    for signature in &sender.signatures {
+        add_signature(register, section, signature, index);
+    }
+    register.senders.push(sender);
+}
+
+fn add_signature(register: &mut Register, section: &Section<'_, '_>, signature: &str, index: usize) {
+    if signature.trim() != signature || signature.is_empty() || signature.contains(['【', '】', '[', ']']) {
+        section
+            .fault("signatures", format!("{signature:?}: write the bare name, without brackets or blanks around it"));
+    }
+    match register.by_signature.insert(signature.to_owned(), index) {
+        Some(other) if other != index => {
+            let other = register.senders.get(other).map_or("", |sender| sender.id.as_str());
+            section.fault("signatures", format!("{signature:?} is registered for sender {other:?} already"));
+        }
+        Some(_) => section.warn("signatures", format!("{signature:?} stands twice")),
+        None => {}
+    }
+}
+
+fn phones(section: &Section<'_, '_>) -> Vec<String> {
+    let mut phones = Vec::new();
+    for text in section.strings("phones").unwrap_or_default() {
+        let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+        if digits.len() < 3 || text.chars().any(|c| !c.is_ascii_digit() && !" -+()转".contains(c)) {
+            section.fault("phones", format!("{text:?} is no telephone number"));
+        }
+        phones.push(digits);
+    }
+    phones
+}
+
+fn add_port(register: &mut Register, section: &Section<'_, '_>) {
+    let number = section.required("number").to_owned();
+    if !number.is_empty() {
+        check_number(section, "number", &number);
+    }
+    let class = section.word("class", &Class::WORDS);
+    if !section.contains("class") {
+        section.fault("class", "is missing: commercial, service, public or personal");
+    }
+    let sender = section.required("sender");
+    let words = [("prefix", true), ("exact", false)];
+    let port = Port {
+        class: class.unwrap_or(Class::Commercial),
+        sender: sender.to_owned(),
+        extensions: section.word("match", &words).unwrap_or(true),
+        active: section.boolean("active").unwrap_or(true),
+        category: section.string("category").map(str::to_owned),
+        opt_out: section.strings("opt_out").map(|words| words.into_iter().map(str::to_uppercase).collect()),
+        replies: section.boolean("replies").unwrap_or(true),
+        number,
+    };
+    check_port(register, section, &port);
+    let index = register.ports.len();
+    let octets = port.number.as_bytes();
+    if register.by_number.insert(octets.into(), index).is_some() && !octets.is_empty() {
+        section.fault("number", format!("port {} is registered twice", port.number));
+    }
+    register.lengths |= 1 << octets.len().min(LONGEST_PORT);
+    register.ports.push(port);
+}
+
+fn check_port(register: &Register, section: &Section<'_, '_>, port: &Port) {
+    match register.sender(&port.sender) {
+        Some(sender) if port.class == Class::Public && !sender.government => {
+            section
+                .warn("sender", format!("{:?} is no government body, so R14 exempts nothing on this port", sender.id));
+        }
+        Some(_) => {}
+        None if port.sender.is_empty() => {}
+        None => {
+            let near = did_you_mean(&port.sender, register.senders.iter().map(|sender| sender.id.as_str()));
+            let hint = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+            section.fault("sender", format!("no sender has the id {:?}{hint}", port.sender));
+        }
+    }
+    let covered = register.providers.iter().any(|provider| provider.covers(port.number.as_bytes()) > 0);
+    if !covered && !port.number.is_empty() {
+        section.warn("number", format!("{} lies within no provider's ports, so nobody can use it", port.number));
+    }
+}
+
+/// A number of the right form: digits, or (an alphanumeric source) letters, digits and a little punctuation.
+fn check_number(section: &Section<'_, '_>, key: &str, number: &str) {
+    let digits = number.bytes().all(|octet| octet.is_ascii_digit());
+    let longest = if digits { LONGEST_PORT } else { 11 };
+    if number.is_empty() || number.len() > longest {
+        section.fault(key, format!("{number:?} must have 1 to {longest} characters"));
+    } else if !digits && !number.bytes().all(|octet| octet.is_ascii_alphanumeric() || b" -_.&".contains(&octet)) {
+        section.fault(key, format!("{number:?} is neither a number nor an alphanumeric source"));
+    }
+}
+
+/// References that look forward or sideways, once everything is read.
+fn check_references(register: &Register, top: &Section<'_, '_>) {
+    for (section, sender) in top.sections("sender").iter().zip(&register.senders) {
+        for provider in sender.providers.iter().filter(|provider| register.provider(provider).is_none()) {
+            let near = did_you_mean(provider, register.providers.iter().map(|provider| provider.system_id.as_str()));
+            let hint = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+            section.fault("providers", format!("no provider has the system_id {provider:?}{hint}"));
+        }
+    }
+}

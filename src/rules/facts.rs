@@ -1,0 +1,78 @@
+//! What is known about a submission beyond its own bytes.
+//!
+//! Owns the words in which the register and the store tell a rule what they know. Refuses to
+//! look anything up: [`crate::register::Register::identify`] and the gate fill it.
+
+use jiff::Timestamp;
+
+use super::Msisdn;
+use crate::register::{Port, Provider, Sender};
+
+/// Who sends, from which port, for whom, to whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'r> {
+    /// The peer that submitted.
+    pub provider: &'r Provider,
+    /// The port it sends from, where the register knows it.
+    pub port: Option<&'r Port>,
+    /// Whose the port is; of an unknown port, whose the text's signature is.
+    pub sender: Option<&'r Sender>,
+    /// The recipient in canonical form, where the destination is a subscriber's number.
+    pub msisdn: Option<Msisdn>,
+    /// Whether the provider may send from this source.
+    pub ownership: Ownership,
+}
+
+/// The standing of a source address in the register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// Registered, active, and this provider's.
+    Owned,
+    /// In nobody's register entry.
+    Unregistered,
+    /// Registered, but not within this provider's numbers.
+    Foreign,
+    /// Registered, but withdrawn.
+    Inactive,
+}
+
+/// Everything the rules are told.
+#[derive(Clone, Debug)]
+pub struct Facts<'r> {
+    /// Who and whom.
+    pub identity: Identity<'r>,
+    /// Whether the recipient agreed to this sender's messages.
+    pub consent: Consent,
+    /// Whether the recipient refused them.
+    pub refusal: Option<Refusal>,
+}
+
+impl<'r> Facts<'r> {
+    /// Nothing known beyond who and whom: no consent, no refusal.
+    pub const fn new(identity: Identity<'r>) -> Self {
+        Self { identity, consent: Consent::None, refusal: None }
+    }
+}
+
+/// The recipient's agreement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consent {
+    /// Never given, or ended.
+    None,
+    /// Given, with evidence, within its term.
+    Active,
+    /// Given once; its term is over.
+    Expired,
+}
+
+/// The recipient's refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Refused this sender, in all its signatures, ports and binds.
+    Sender {
+        /// When.
+        at: Option<Timestamp>,
+    },
+    /// On the do-not-disturb list.
+    DoNotDisturb,
+}
