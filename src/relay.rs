@@ -8,8 +8,11 @@
 //! `poll_action()` in order, and calls `handle_timeout` when `poll_timeout()` has come.
 //! Before reading a leg, **and before handing over each frame it has already read**, it asks
 //! `wants_input(leg)`: `false` leaves the bytes where they are, and the peer feels it as TCP
-//! back-pressure. So traffic in the same segment as a bind waits and is not lost. A driver
-//! whose socket does not take what `Action::Send` gives must stop reading the other leg.
+//! back-pressure. So traffic in the same segment as a bind waits and is not lost.
+//!
+//! What the driver has to write to a leg is bounded by both windows and by the answers to
+//! what that same leg asks (`enquire_link`, what it may not send). So a driver whose socket
+//! takes no more pauses reading *that* leg, and needs no other rule against a slow peer.
 
 mod binding;
 mod commands;
@@ -18,7 +21,6 @@ mod ending;
 mod finishing;
 mod interface;
 mod link;
-mod permit;
 mod requests;
 mod responses;
 mod snapshot;
@@ -36,7 +38,6 @@ pub use commands::BindKind;
 pub use config::RelayConfig;
 pub use ending::Ending;
 pub use interface::{Action, BindGrant, Cause, Credentials, Decision, Event, Leg, Outcome, Ticket};
-pub use permit::Permit;
 pub use snapshot::{Counts, Snapshot};
 pub use state::State;
 
@@ -70,6 +71,7 @@ pub struct Relay {
 impl Relay {
     /// A session whose provider has just connected.
     pub fn new(config: RelayConfig, now: Instant) -> Self {
+        let config = config.clamped();
         Self {
             state: State::Open,
             bind: None,
@@ -95,6 +97,11 @@ impl Relay {
         if self.state == State::Ended {
             return;
         }
+        self.dispatch(event, now);
+        self.note_pauses(now);
+    }
+
+    fn dispatch(&mut self, event: Event, now: Instant) {
         match event {
             Event::Received { leg, frame } => self.handle_frame(leg, frame, now),
             Event::Judged { ticket, frame, decision } => self.handle_judged(ticket, frame, decision, now),
@@ -166,6 +173,18 @@ impl Relay {
             self.handle_response(leg, frame, now);
         } else {
             self.handle_request(leg, frame, now);
+        }
+    }
+
+    /// A leg that is not read cannot be heard: its silence counts from when reading goes on.
+    fn note_pauses(&mut self, now: Instant) {
+        for leg in Leg::BOTH {
+            let reading = self.wants_input(leg);
+            let link = &mut self.links[leg.index()];
+            if reading && !link.reading {
+                link.heard = now;
+            }
+            link.reading = reading;
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use portcullis::relay::{Action, BindGrant, Decision, Ending, Event, Leg, Outcome, Permit, Relay, RelayConfig};
+use portcullis::relay::{Action, BindGrant, Decision, Ending, Event, Leg, Outcome, Relay, RelayConfig};
+use portcullis::rules::Permit;
 use portcullis_protocol::{CommandId, CommandStatus, Frame};
 
 fn request(command: CommandId, sequence: u32) -> Frame {

@@ -62,8 +62,11 @@ impl Relay {
     }
 
     pub(super) fn handle_connected(&mut self, now: Instant) {
+        if self.state != State::Connecting {
+            return;
+        }
         let own = self.next_sequence(Leg::Carrier);
-        let (State::Connecting, Some(binding)) = (self.state, self.binding.as_mut()) else { return };
+        let Some(binding) = self.binding.as_mut() else { return };
         binding.own = own;
         let mut frame = binding.frame.clone();
         frame.restamp(own);
@@ -102,7 +105,6 @@ impl Relay {
             self.bind = BindKind::of(bind);
             self.binding = None;
             self.state_deadline = None;
-            self.links[Leg::Provider.index()].heard = now;
             return self.send(Leg::Provider, frame);
         }
         self.send(Leg::Provider, frame);

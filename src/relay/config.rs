@@ -31,6 +31,26 @@ pub struct RelayConfig {
     pub bind_attempts: u32,
 }
 
+/// Longer than any session, and short enough to be added to any instant.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+impl RelayConfig {
+    pub(super) fn clamped(mut self) -> Self {
+        for duration in [
+            &mut self.session_init_timeout,
+            &mut self.connect_timeout,
+            &mut self.response_timeout,
+            &mut self.enquire_link_interval,
+            &mut self.inactivity_timeout,
+            &mut self.unbind_timeout,
+            &mut self.drain_timeout,
+        ] {
+            *duration = (*duration).min(LONGEST);
+        }
+        self
+    }
+}
+
 impl Default for RelayConfig {
     fn default() -> Self {
         Self {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use portcullis_protocol::{CommandStatus, Frame, FrameFault};
 
 use super::ending::Ending;
-use super::permit::Permit;
+use crate::rules::Permit;
 
 /// One of a session's two connections.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -16,6 +16,8 @@ pub(super) struct Asked {
 pub(super) struct Link {
     pub(super) open: bool,
     pub(super) heard: Instant,
+    /// Whether it was read when last looked at.
+    pub(super) reading: bool,
     /// `enquire_link` sent, not answered.
     pub(super) enquired: Option<Asked>,
     /// `unbind` sent, not answered.
@@ -28,7 +30,7 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) const fn new(open: bool, now: Instant) -> Self {
-        Self { open, heard: now, enquired: None, unbinding: None, unbind_received: None, leaving: false }
+        Self { open, heard: now, reading: open, enquired: None, unbinding: None, unbind_received: None, leaving: false }
     }
 
     /// Whether a request may still be sent to it.

@@ -10,10 +10,10 @@ use portcullis_protocol::{CommandId, CommandStatus, Frame};
 
 use super::commands::{self, Permission};
 use super::interface::{Action, Decision, Leg, Outcome, Ticket};
-use super::permit::Permit;
 use super::state::State;
 use super::window::{Stage, Window};
 use super::{Relay, statuses};
+use crate::rules::Permit;
 
 impl Relay {
     pub(super) fn handle_request(&mut self, leg: Leg, frame: Frame, now: Instant) {

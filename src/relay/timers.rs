@@ -26,14 +26,22 @@ impl Relay {
 
     /// Does what is due. Calling it early or late does no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if self.state == State::Ended {
+            return;
+        }
+        self.expire(now);
+        self.note_pauses(now);
+    }
+
+    fn expire(&mut self, now: Instant) {
         for leg in Leg::BOTH {
             self.expire_requests(leg, now);
         }
-        if self.last_deadline.is_some_and(|deadline| deadline <= now) {
-            return self.complete();
-        }
         if self.state_deadline.is_some_and(|deadline| deadline <= now) {
             return self.expire_state(now);
+        }
+        if self.last_deadline.is_some_and(|deadline| deadline <= now) {
+            return self.complete();
         }
         if self.inactivity_deadline().is_some_and(|deadline| deadline <= now) {
             self.finish(Ending::Inactive, now);

@@ -61,6 +61,8 @@ pub(super) struct Window {
     /// requests in flight ever share one.
     ring: Vec<u32>,
     next_sequence: u32,
+    /// The numbers have begun anew: every one was given out before.
+    wrapped: bool,
     oldest: u32,
     newest: u32,
     in_flight: usize,
@@ -76,6 +78,7 @@ impl Window {
             serial: 0,
             ring: vec![NONE; 4],
             next_sequence: 1,
+            wrapped: false,
             oldest: NONE,
             newest: NONE,
             in_flight: 0,
@@ -155,11 +158,20 @@ impl Window {
     /// The next sequence number of the gate's own on the leg across, never one in flight.
     pub(super) fn next_sequence(&mut self) -> u32 {
         while self.ring[self.place(self.next_sequence)] != NONE {
-            self.next_sequence = successor(self.next_sequence);
+            self.skip();
         }
         let sequence = self.next_sequence;
-        self.next_sequence = successor(sequence);
+        self.skip();
         sequence
+    }
+
+    const fn skip(&mut self) {
+        if self.next_sequence >= LAST_SEQUENCE {
+            self.wrapped = true;
+            self.next_sequence = 1;
+        } else {
+            self.next_sequence += 1;
+        }
     }
 
     /// Puts a judged request in flight: its own sequence number, its answer due at `deadline`.
@@ -213,7 +225,7 @@ impl Window {
 
     /// Whether this number was given out before: an answer to it is late or a repetition.
     pub(super) const fn was_used(&self, own: u32) -> bool {
-        own != 0 && own < self.next_sequence
+        own != 0 && (self.wrapped || own < self.next_sequence)
     }
 
     /// The request whose answer is due first.
@@ -267,15 +279,12 @@ impl Window {
 
     /// Lets every request go.
     pub(super) fn clear(&mut self) {
-        *self = Self { serial: self.serial, next_sequence: self.next_sequence, ..Self::new(self.leg, self.limit) };
+        let (serial, next_sequence, wrapped) = (self.serial, self.next_sequence, self.wrapped);
+        *self = Self { serial, next_sequence, wrapped, ..Self::new(self.leg, self.limit) };
     }
 
     /// Every request not yet answered, in no order.
     pub(super) fn pending(&self) -> impl Iterator<Item = &Slot> {
         self.slots.iter().filter(|slot| slot.stage != Stage::Free)
     }
-}
-
-const fn successor(sequence: u32) -> u32 {
-    if sequence >= LAST_SEQUENCE { 1 } else { sequence + 1 }
 }
