@@ -1,1 +1,16 @@
-//! (placeholder: see the contract)
+//! What the gate keeps: the journal of every verdict, and the consents of every subscriber.
+//!
+//! Owns the files, their layout and their durability. It knows neither SMPP nor the rulebook:
+//! journal entries are opaque octets with keys that a [`journal::Schema`] reads out of them.
+//! Refuses to lose what it acknowledged, to grow without bound and to panic on a broken disk.
+//! Driven by the gate, and by the command line when no gate runs.
+
+pub mod consents;
+pub mod engine;
+mod error;
+pub mod journal;
+mod lock;
+
+pub use consents::{Applied, Consents, Event, Standing};
+pub use error::StoreError;
+pub use journal::{Entries, EntryId, Health, Index, Journal, JournalOptions, Progress, Query, Schema, Ticket};

@@ -1,0 +1,60 @@
+//! Why the store could not do what it was asked.
+//!
+//! Every variant says what was tried, on which path, and what the owner of the machine can do.
+
+use std::path::{Path, PathBuf};
+
+/// A store operation that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process, or another handle of this one, has the store open.
+    #[error("{} is held by another process: stop it, or talk to it through its socket", path.display())]
+    Held {
+        /// The folder that is locked.
+        path: PathBuf,
+    },
+    /// A file or folder could not be used.
+    #[error("{}: {what}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The engine behind the store failed.
+    #[error("{}: {what}", path.display())]
+    Engine {
+        /// The database folder.
+        path: PathBuf,
+        /// What the engine said.
+        what: String,
+    },
+    /// Something on disk does not read back as it was written.
+    #[error("{}: damaged: {what}", path.display())]
+    Damaged {
+        /// The database folder.
+        path: PathBuf,
+        /// Where, and what was expected.
+        what: String,
+    },
+    /// A limit that keeps the store bounded was reached.
+    #[error("{what}: limit {limit}")]
+    Limit {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much is allowed.
+        limit: usize,
+    },
+}
+
+impl StoreError {
+    pub(crate) fn io(path: &Path, what: &'static str, source: std::io::Error) -> Self {
+        Self::Io { path: path.to_owned(), what, source }
+    }
+
+    pub(crate) fn damaged(path: &Path, what: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_owned(), what: what.into() }
+    }
+}

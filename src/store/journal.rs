@@ -1,0 +1,230 @@
+//! The journal: every verdict and every outcome, in order, durable before the answer leaves.
+//!
+//! Owns the days on disk, the one thread that writes them and the room in front of it. Refuses to
+//! block an appender, to acknowledge what a power cut could take, and to read its entries: a
+//! [`Schema`] does. Driven by the gate; read by the command line.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use tokio::sync::watch;
+
+use super::StoreError;
+use super::engine::{Engines, Sled};
+use super::lock::Lock;
+
+mod day;
+mod days;
+mod find;
+mod front;
+mod id;
+mod writer;
+
+pub use find::{Entries, Query};
+pub use id::{Day, EntryId, InvalidEntryId};
+
+use days::Days;
+use front::Front;
+
+/// What an entry can be found by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Index {
+    /// The subscriber's number, whichever way the message went.
+    Destination = b'D',
+    /// The port or number the message came from.
+    Source = b'S',
+    /// The message_id, the carrier's or the gate's own.
+    MessageId = b'M',
+}
+
+/// Reads the keys of an entry out of its octets; the journal itself never looks inside.
+pub trait Schema: Send + Sync + 'static {
+    /// When it happened, in milliseconds since 1970 UTC: decides the day it is kept with.
+    fn at_ms(&self, payload: &[u8]) -> i64;
+    /// Everything it can be found by.
+    fn keys(&self, payload: &[u8], emit: &mut dyn FnMut(Index, &[u8]));
+}
+
+/// How the journal is kept.
+#[derive(Clone, Debug)]
+pub struct JournalOptions {
+    /// `None` commits as soon as there is an entry; `Some` at most this often.
+    pub interval: Option<Duration>,
+    /// Whose midnight ends a day.
+    pub time_zone: TimeZone,
+    /// Most entries accepted and not yet durable.
+    pub spool_entries: usize,
+    /// Most octets of them.
+    pub spool_bytes: usize,
+    /// Memory for the cache of the day being written, in octets.
+    pub cache_bytes: u64,
+    /// The engine underneath.
+    pub engines: Arc<dyn Engines>,
+}
+
+impl Default for JournalOptions {
+    fn default() -> Self {
+        Self {
+            interval: None,
+            time_zone: TimeZone::get("Asia/Shanghai").unwrap_or(TimeZone::fixed(jiff::tz::offset(8))),
+            spool_entries: 1 << 20,
+            spool_bytes: 256 << 20,
+            cache_bytes: 32 << 20,
+            engines: Arc::new(Sled),
+        }
+    }
+}
+
+/// What an appender holds until its entry is settled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ticket {
+    /// The entry's name, for good.
+    pub id: EntryId,
+    /// Its place in this process's order of appends, from 1.
+    pub sequence: u64,
+}
+
+/// Whether the journal can write.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Health {
+    /// It can.
+    Up,
+    /// It cannot; entries are spooled in memory and writing is tried again and again.
+    Down {
+        /// What the system said.
+        reason: Arc<str>,
+    },
+}
+
+/// How far the writer has come.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// Every entry up to this sequence is on disk.
+    pub durable: u64,
+    /// While the journal cannot write: every entry up to this sequence waits in memory for it.
+    pub spooled: u64,
+    /// Whether it can write.
+    pub health: Health,
+}
+
+impl Progress {
+    /// Whether an entry is on disk or, while the journal cannot write, safe in the spool.
+    pub fn settled(&self, sequence: u64) -> bool {
+        sequence <= self.durable || sequence <= self.spooled
+    }
+}
+
+/// Why an entry was not accepted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The spool is full: the journal cannot write, or not as fast as entries come.
+    #[error("the journal's spool is full")]
+    Full,
+    /// Longer than an entry may be.
+    #[error("the entry has {bytes} octets, the journal takes at most {limit}")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+        /// The longest accepted.
+        limit: usize,
+    },
+    /// The journal was closed.
+    #[error("the journal is closed")]
+    Closed,
+}
+
+/// Longest entry, in octets.
+pub const ENTRY_BYTES: usize = 256 * 1024;
+
+/// A handle on the journal; clones share it. The last one to go writes what is left and stops the writer.
+#[derive(Clone)]
+pub struct Journal {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    front: Arc<Front>,
+    days: Arc<Days>,
+    progress: watch::Receiver<Progress>,
+    writer: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Journal {
+    /// Opens the journal in `dir`, creating it where there is none.
+    pub fn open(dir: &Path, schema: Arc<dyn Schema>, options: JournalOptions) -> Result<Self, StoreError> {
+        let lock = Lock::take(dir)?;
+        let days = Arc::new(Days::new(dir, lock, schema, &options));
+        let front = Arc::new(Front::new(Arc::clone(&days), &options));
+        let (publish, progress) = watch::channel(Progress { durable: 0, spooled: 0, health: Health::Up });
+        let writer = writer::spawn(dir, Arc::clone(&front), Arc::clone(&days), publish, options.interval)?;
+        Ok(Self { inner: Arc::new(Inner { front, days, progress, writer: Some(writer) }) })
+    }
+
+    /// Hands an entry to the writer; returns at once. It is settled when [`Progress::settled`] says so.
+    pub fn append(&self, payload: impl AsRef<[u8]>) -> Result<Ticket, AppendError> {
+        self.inner.front.append(payload.as_ref())
+    }
+
+    /// Follows the writer.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.inner.progress.clone()
+    }
+
+    /// Whether an append would find room now.
+    pub fn has_room(&self) -> bool {
+        self.inner.front.has_room()
+    }
+
+    /// Waits until there is room, or the journal is closed.
+    pub async fn wait_for_room(&self) {
+        let mut progress = self.progress();
+        while !self.has_room() {
+            if progress.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The entry of that name.
+    pub fn get(&self, id: EntryId) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.inner.days.reader(id.day)? {
+            Some(day) => day.get(id.number),
+            None => Ok(None),
+        }
+    }
+
+    /// The durable entries that match, in order.
+    pub fn find(&self, query: Query) -> Result<Entries, StoreError> {
+        Entries::new(Arc::clone(&self.inner.days), query)
+    }
+
+    /// The days there are, oldest first.
+    pub fn days(&self) -> Result<Vec<Day>, StoreError> {
+        self.inner.days.list()
+    }
+
+    /// Deletes a day and gives its space back. Refused (false) for a day that is being written or is not there.
+    pub fn drop_day(&self, day: Day) -> Result<bool, StoreError> {
+        self.inner.days.drop_day(day)
+    }
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journal").field("progress", &*self.inner.progress.borrow()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.front.close();
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the journal's writer ended in a panic");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! One process owns a store folder.
+//!
+//! Owns an advisory lock on the file `lock` in it, given back by the system when the process
+//! ends, however it ends. Driven by the openers of journal and consents.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::StoreError;
+
+/// Held for as long as the store is open.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Creates the folder where needed and takes its lock.
+    pub(crate) fn take(dir: &Path) -> Result<Self, StoreError> {
+        create_private_dir(dir)?;
+        let path = dir.join("lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|e| StoreError::io(&path, "open the lock", e))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::Held { path: dir.to_owned() }),
+            Err(e) => Err(StoreError::io(&path, "lock", e.into())),
+        }
+    }
+}
+
+/// Creates `dir` and its parents, readable by the gate's user alone.
+pub(crate) fn create_private_dir(dir: &Path) -> Result<(), StoreError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| StoreError::io(dir, "create the folder", e))
+}
+
+/// Makes the names inside `dir` survive a power cut.
+pub(crate) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
+    File::open(dir).and_then(|d| d.sync_all()).map_err(|e| StoreError::io(dir, "sync the folder", e))
+}
