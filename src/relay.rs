@@ -63,6 +63,8 @@ pub struct Relay {
     /// When the session must be over.
     last_deadline: Option<Instant>,
     active: Instant,
+    /// Settling took too long: nothing is forwarded any more, only records are waited for.
+    abandoning: bool,
     ending: Option<Ending>,
     counts: Counts,
     actions: VecDeque<Action>,
@@ -85,6 +87,7 @@ impl Relay {
             state_deadline: Some(now + config.session_init_timeout),
             last_deadline: None,
             active: now,
+            abandoning: false,
             ending: None,
             counts: Counts::default(),
             actions: VecDeque::new(),
@@ -203,9 +206,11 @@ impl Relay {
         self.send(leg, Frame::new(command.response(), status, sequence, &[]));
     }
 
+    /// Closes the connection, or gives up the dial for it.
     fn close(&mut self, leg: Leg) {
         let link = &mut self.links[leg.index()];
-        if std::mem::replace(&mut link.open, false) {
+        let (open, dialling) = (std::mem::take(&mut link.open), std::mem::take(&mut link.dialling));
+        if open || dialling {
             self.actions.push_back(Action::Close { leg });
         }
     }

@@ -58,6 +58,7 @@ impl Relay {
         }
         self.windows[Leg::Provider.index()].set_limit(grant.window.unwrap_or(self.config.provider_window));
         self.step(Step::BindGranted);
+        self.links[Leg::Carrier.index()].dialling = true;
         self.actions.push_back(Action::Connect);
     }
 
@@ -78,6 +79,7 @@ impl Relay {
 
     pub(super) fn handle_unreachable(&mut self, now: Instant) {
         if self.state == State::Connecting {
+            self.links[Leg::Carrier.index()].dialling = false;
             self.fail_bind(CommandStatus::ESME_RBINDFAIL, now);
         }
     }
@@ -122,7 +124,7 @@ impl Relay {
 
     /// Back to an open connection, or to its end where binds are refused again and again.
     fn reopen(&mut self, status: CommandStatus, now: Instant) {
-        self.abandon_dial();
+        self.close(Leg::Carrier);
         self.binding = None;
         self.step(Step::BindFailed);
         self.state_deadline = Some(now + self.config.session_init_timeout);
@@ -135,14 +137,6 @@ impl Relay {
     /// The process stops before the bind is decided.
     pub(super) fn refuse_for_drain(&mut self, binding: &Binding) {
         self.reply(Leg::Provider, binding.frame.command_id(), binding.original, CommandStatus::ESME_RBINDFAIL);
-    }
-
-    /// Closes the carrier's connection, or gives up the dial for it.
-    pub(super) fn abandon_dial(&mut self) {
-        if self.state == State::Connecting {
-            self.actions.push_back(Action::Close { leg: Leg::Carrier });
-        }
-        self.close(Leg::Carrier);
     }
 }
 

@@ -90,6 +90,7 @@ impl Relay {
     pub(super) fn lose(&mut self, leg: Leg, ending: Ending, now: Instant) {
         let link = &mut self.links[leg.index()];
         link.open = false;
+        link.dialling = false;
         link.unbinding = None;
         link.unbind_received = None;
         match (self.state, leg) {
@@ -146,12 +147,18 @@ impl Relay {
         }
     }
 
-    /// Time is up for settling: what is in flight is recorded as such, and the legs unbind.
+    /// Time is up for settling: what is in flight is recorded as such and answered, and a
+    /// little later the legs unbind whether or not the records are there.
     pub(super) fn stop_settling(&mut self, now: Instant) {
-        for asking in Leg::BOTH {
-            self.give_up_on(asking, Outcome::Abandoned);
+        if std::mem::replace(&mut self.abandoning, true) || self.windows.iter().all(|window| window.oldest().is_none())
+        {
+            self.unbind_legs(now);
+        } else {
+            self.state_deadline = Some(now + self.unbind_timeout() / 2);
+            for asking in Leg::BOTH {
+                self.give_up_on(asking, Outcome::Abandoned);
+            }
         }
-        self.unbind_legs(now);
         self.advance(now);
     }
 
@@ -188,7 +195,7 @@ impl Relay {
 
     /// Over: every ticket has its record, every connection is closed.
     pub(super) fn end(&mut self, ending: Ending) {
-        self.abandon_dial();
+        self.close(Leg::Carrier);
         self.close(Leg::Provider);
         for window in &mut self.windows {
             for slot in window.pending().filter(|slot| slot.judged) {

@@ -15,6 +15,8 @@ pub(super) struct Asked {
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) open: bool,
+    /// The driver is at work on the connection.
+    pub(super) dialling: bool,
     pub(super) heard: Instant,
     /// Whether it was read when last looked at.
     pub(super) reading: bool,
@@ -30,7 +32,16 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) const fn new(open: bool, now: Instant) -> Self {
-        Self { open, heard: now, reading: open, enquired: None, unbinding: None, unbind_received: None, leaving: false }
+        Self {
+            open,
+            dialling: false,
+            heard: now,
+            reading: open,
+            enquired: None,
+            unbinding: None,
+            unbind_received: None,
+            leaving: false,
+        }
     }
 
     /// Whether a request may still be sent to it.

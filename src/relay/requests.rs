@@ -100,6 +100,7 @@ impl Relay {
 
     fn can_forward(&self, asking: Leg) -> bool {
         matches!(self.state, State::Bound | State::Settling)
+            && !self.abandoning
             && self.links[asking.index()].open
             && self.links[asking.other().index()].takes_requests()
     }
