@@ -101,7 +101,7 @@ impl World {
         let (own, command) = numbers[usize::from(which) % numbers.len()];
         let frame = match how % 8 {
             0 => shadow::response(0, 3, own, &[]),
-            1 => shadow::response(0x15, 0, own, &[]),
+            1 => shadow::response(command, 0, own ^ (1 << (which % 32)), &[]),
             2 => shadow::response(0x103, u32::from(how), own, &[]),
             3 => shadow::response(command, u32::from(how), own, &[]),
             _ => shadow::response(command, 0, own, b"id\0"),
@@ -111,7 +111,7 @@ impl World {
 
     fn judge(&mut self, which: u8, how: u8) {
         if self.waiting.is_empty() {
-            return;
+            return self.judge_again(which, how);
         }
         let (ticket, frame) = self.waiting.swap_remove(usize::from(which) % self.waiting.len());
         let forward = how % 4 != 0;
@@ -124,8 +124,18 @@ impl World {
         self.tell(Event::Judged { ticket, frame, decision });
     }
 
+    /// A driver that answers a question twice, and with another frame.
+    fn judge_again(&mut self, which: u8, how: u8) {
+        let Some(&ticket) = self.done.get(usize::from(which) % self.done.len().max(1)) else { return };
+        let decision = match how % 2 {
+            0 => Decision::Forward(Permit::unjudged("test")),
+            _ => Decision::Refuse { status: CommandStatus(0x483), body: Bytes::new() },
+        };
+        self.tell(Event::Judged { ticket, frame: shadow::request(0x04, 1, b"none of these"), decision });
+    }
+
     fn record(&mut self, which: u8, how: u8) {
-        let recording = if how == 0 { self.done.clone() } else { self.shadow.recording() };
+        let recording = if how.is_multiple_of(8) { self.done.clone() } else { self.shadow.recording() };
         if recording.is_empty() {
             return;
         }

@@ -288,3 +288,6 @@ impl Window {
         self.slots.iter().filter(|slot| slot.stage != Stage::Free)
     }
 }
+
+#[cfg(test)]
+mod tests;

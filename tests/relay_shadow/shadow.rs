@@ -209,6 +209,7 @@ impl Shadow {
         }
         let key = *self.received.get(frame.body()).expect("a request nobody sent, or changed on its way");
         assert_eq!(key.0, leg.other(), "a request sent back");
+        assert!(self.open[&key.0], "forwarded for a peer that is gone");
         if BINDS.contains(&command) || command == ALERT_NOTIFICATION {
             return;
         }
