@@ -14,7 +14,7 @@ use portcullis::rules::Permit;
 use portcullis_protocol::{CommandStatus, Frame, FrameFault};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use shadow::Shadow;
+use shadow::{Fate, Shadow};
 
 const REQUESTS: [u32; 20] = [
     0x04,
@@ -92,9 +92,26 @@ impl World {
         self.receive(leg, shadow::request(command, sequence, &body));
     }
 
+    /// The relay's numbers in flight at a leg, with the `command_id` of the request.
+    fn in_flight(&self, leg: Leg) -> Vec<(u32, u32)> {
+        let numbers = self.shadow.in_flight[&leg].iter().map(|(own, (command, _))| (*own, *command));
+        let mut numbers: Vec<_> = numbers.collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// Tickets whose record is asked for and not yet there.
+    fn recording(&self) -> Vec<Ticket> {
+        let tickets = self.shadow.tickets.iter();
+        let mut tickets: Vec<_> =
+            tickets.filter(|(_, (_, fate))| matches!(fate, Fate::Recording(_))).map(|(ticket, _)| *ticket).collect();
+        tickets.sort();
+        tickets
+    }
+
     /// An answer to something in flight: right, wrong, nacked or of another operation.
     fn answer(&mut self, leg: Leg, which: u8, how: u8) {
-        let numbers = self.shadow.in_flight(leg);
+        let numbers = self.in_flight(leg);
         if numbers.is_empty() {
             return self.receive(leg, shadow::response(0x04, 0, u32::from(which), b"stray\0"));
         }
@@ -114,7 +131,7 @@ impl World {
             return self.judge_again(which, how);
         }
         let (ticket, frame) = self.waiting.swap_remove(usize::from(which) % self.waiting.len());
-        let forward = how % 4 != 0;
+        let forward = !how.is_multiple_of(4);
         self.shadow.judged(ticket, &frame, forward);
         self.done.push(ticket);
         let decision = match forward {
@@ -135,7 +152,7 @@ impl World {
     }
 
     fn record(&mut self, which: u8, how: u8) {
-        let recording = if how.is_multiple_of(8) { self.done.clone() } else { self.shadow.recording() };
+        let recording = if how.is_multiple_of(8) { self.done.clone() } else { self.recording() };
         if recording.is_empty() {
             return;
         }
@@ -242,7 +259,7 @@ impl World {
             while !self.waiting.is_empty() {
                 self.judge(0, 1);
             }
-            while !self.shadow.recording().is_empty() && self.shadow.ended.is_none() {
+            while !self.recording().is_empty() && self.shadow.ended.is_none() {
                 self.record(0, 1);
             }
             let Some(due) = self.relay.poll_timeout() else {

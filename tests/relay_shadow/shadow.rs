@@ -21,7 +21,7 @@ pub(crate) const ENQUIRE_LINK: u32 = 0x15;
 pub(crate) const UNBIND: u32 = 0x06;
 
 /// Which answer is owed to whom: leg, `command_id` and number.
-type Key = (Leg, u32, u32);
+pub(crate) type Key = (Leg, u32, u32);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Fate {
@@ -40,10 +40,10 @@ pub(crate) struct Shadow {
     /// What came in, by body; every test body is its own.
     received: HashMap<Vec<u8>, Key>,
     permitted: HashSet<Vec<u8>>,
-    tickets: HashMap<Ticket, (Key, Fate)>,
+    pub(crate) tickets: HashMap<Ticket, (Key, Fate)>,
     by_key: HashMap<Key, Ticket>,
     /// Requests with a leg, by the relay's number.
-    in_flight: HashMap<Leg, HashMap<u32, (u32, Key)>>,
+    pub(crate) in_flight: HashMap<Leg, HashMap<u32, (u32, Key)>>,
     pub(crate) ended: Option<Ending>,
 }
 
@@ -116,21 +116,6 @@ impl Shadow {
         if let Some((_, fate @ Fate::Recording(_))) = self.tickets.get_mut(&ticket) {
             *fate = Fate::Recorded;
         }
-    }
-
-    /// Tickets whose record is asked for and not yet there.
-    pub(crate) fn recording(&self) -> Vec<Ticket> {
-        let mut tickets: Vec<_> =
-            self.tickets.iter().filter(|(_, (_, fate))| matches!(fate, Fate::Recording(_))).map(|(t, _)| *t).collect();
-        tickets.sort();
-        tickets
-    }
-
-    /// The relay's numbers in flight at a leg, with the `command_id` of the request.
-    pub(crate) fn in_flight(&self, leg: Leg) -> Vec<(u32, u32)> {
-        let mut numbers: Vec<_> = self.in_flight[&leg].iter().map(|(own, (command, _))| (*own, *command)).collect();
-        numbers.sort_unstable();
-        numbers
     }
 
     pub(crate) fn acted(&mut self, action: &Action) {

@@ -50,7 +50,11 @@ impl Habits {
             loses: some(random, 5),
             repeats: some(random, 5),
             errs: some(random, 20),
-            at_unbind: [Manner::Answer, Manner::Answer, Manner::Close, Manner::Ignore][random.below(4) as usize],
+            at_unbind: match random.below(4) {
+                0 => Manner::Close,
+                1 => Manner::Ignore,
+                _ => Manner::Answer,
+            },
             answers_enquire_link: !random.chance(20),
             refuses_binds: random.chance(8),
             requests: 50 + u32::try_from(random.delay(600)).unwrap_or(0),
