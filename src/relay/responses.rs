@@ -1,7 +1,8 @@
 //! Responses: back to whoever asked.
 //!
-//! Owns the matching of answers to requests. Refuses to forward what answers nothing.
-//! Driven by `Relay::handle_event`.
+//! Owns the matching of answers to requests. Refuses to forward what answers nothing: a
+//! late, repeated or unsolicited response is counted and dropped. The record of a request
+//! that timed out stays as it is, for its peer was told so. Driven by `Relay::handle_event`.
 
 use std::time::Instant;
 
