@@ -1,1 +1,4 @@
 //! (placeholder: see the contract)
+
+pub mod check;
+pub mod judge;

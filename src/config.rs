@@ -112,9 +112,41 @@ pub struct SessionConfig {
 impl Config {
     /// Loads and checks a configuration.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Vec<Fault>> {
-        let path = path.as_ref();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| vec![Fault::of_file(path, format!("cannot be read: {error}"))])?;
-        load::config(path, &text)
+        match Self::examine(path.as_ref()) {
+            (Some(config), faults) if faults.is_empty() => Ok(config),
+            (_, faults) => Err(faults),
+        }
+    }
+
+    /// Loads a configuration as far as it goes, with all its faults; one with faults must not be run.
+    pub fn examine(path: &Path) -> (Option<Self>, Vec<Fault>) {
+        match std::fs::read_to_string(path) {
+            Ok(text) => {
+                let (config, faults) = load::config(path, &text);
+                (Some(config), faults)
+            }
+            Err(error) => (None, vec![Fault::of_file(path, format!("cannot be read: {error}"))]),
+        }
+    }
+
+    /// Checks a configuration's text.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Vec<Fault>> {
+        let (config, faults) = load::config(path, text);
+        if faults.is_empty() { Ok(config) } else { Err(faults) }
+    }
+
+    /// Whether a register is named at all.
+    pub fn names_register(&self) -> bool {
+        self.register.file_name().is_some()
     }
 }
+
+/// The smallest useful configuration.
+#[cfg(test)]
+pub(crate) const SMALLEST: &str = r#"
+register = "register.toml"
+[[listen]]
+address = "127.0.0.1:2775"
+[carrier]
+addresses = ["127.0.0.1:2776"]
+"#;

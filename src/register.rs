@@ -15,6 +15,7 @@ use ipnet::IpNet;
 use jiff::civil::Date;
 
 use crate::document::Fault;
+use crate::rules::signature::signatures;
 use crate::rules::wire::Text;
 use crate::rules::{Class, Codes, Identity, Mode, Modes, Msisdn, Ownership, Submission};
 
@@ -102,6 +103,8 @@ pub struct Port {
     pub class: Class,
     /// Whose it is.
     pub sender: String,
+    /// The one of its sender's signatures that belongs to it; none for any of them.
+    pub signature: Option<String>,
     /// Whether longer numbers belong to it.
     pub extensions: bool,
     /// Whether it may be used.
@@ -177,7 +180,7 @@ impl Register {
         let port = self.port(number);
         let sender = match (port, &submission.content) {
             (Some(port), _) => self.sender(&port.sender),
-            (None, Text::Readable(text)) => crate::rules::signature_at_head(text).and_then(|name| self.signatory(name)),
+            (None, Text::Readable(text)) => signatures(text).label.and_then(|label| self.signatory(label.name)),
             (None, Text::Opaque(_)) => None,
         };
         let ownership = match port {

@@ -4,12 +4,36 @@
 //! the facts, the profile and `now`. Refuses to look anything up, to read a clock and to
 //! touch the message. Driven by the gate and by `portcullis judge`.
 
+mod case;
 pub mod class;
 pub mod codes;
 pub mod facts;
+mod fold;
+mod latin;
 pub mod msisdn;
+mod phone;
 pub mod profile;
+mod r01_source_present;
+mod r02_source_owned;
+mod r03_port_purpose;
+mod r04_identity;
+pub mod r05_name;
+pub mod r06_phone;
+pub mod r07_opt_out;
+mod r08_obstacle;
+mod r09_consent;
+pub mod r10_class;
+mod r11_refusal;
+mod r12_consent_request;
+mod r13_no_over_restriction;
+mod r14_public_interest;
+mod r15_obfuscation;
+mod r16_opaque;
+pub mod r17_links;
+pub mod r18_quiet_hours;
 pub mod rule;
+mod scorer;
+pub mod signature;
 pub mod submission;
 pub mod verdict;
 pub mod wire;
@@ -25,14 +49,40 @@ pub use rule::{Mode, Modes, Rule};
 pub use submission::{Operation, Submission};
 pub use verdict::{Decision, Effect, Finding, Permit, Verdict};
 
-/// Judges one submission. Total: every input has a verdict, and the verdict names every rule that failed.
-pub fn judge(_submission: &Submission<'_>, facts: &Facts<'_>, profile: &Profile, _now: Timestamp) -> Verdict {
-    let class = facts.identity.port.map_or(Class::Commercial, |port| port.class);
-    Verdict::of(class, class, Vec::new(), facts.identity.provider, profile)
-}
+use case::Case;
+use verdict::Flaw;
 
-/// The name in the 【】 at a text's head.
-pub(crate) fn signature_at_head(text: &str) -> Option<&str> {
-    let (name, _) = text.strip_prefix('【')?.split_once('】')?;
-    Some(name)
+/// What a rule does: looks at the case and finds a flaw, or none.
+type Check = fn(&Case<'_>) -> Option<Flaw>;
+
+/// The rules that judge a submission, in the order in which they answer.
+///
+/// R10, R13 and R14 are not among them: R10 says what a message is, and the other two hold in
+/// [`Case::apply`] and [`Case::is_marketing`], where no setting reaches. R19 and up speak of
+/// more than one message, or of none.
+const CHECKS: [(Rule, Check); 15] = [
+    (Rule::R01, r01_source_present::check),
+    (Rule::R02, r02_source_owned::check),
+    (Rule::R03, r03_port_purpose::check),
+    (Rule::R04, r04_identity::check),
+    (Rule::R05, r05_name::check),
+    (Rule::R06, r06_phone::check),
+    (Rule::R07, r07_opt_out::check),
+    (Rule::R08, r08_obstacle::check),
+    (Rule::R09, r09_consent::check),
+    (Rule::R11, r11_refusal::check),
+    (Rule::R12, r12_consent_request::check),
+    (Rule::R15, r15_obfuscation::check),
+    (Rule::R16, r16_opaque::check),
+    (Rule::R17, r17_links::check),
+    (Rule::R18, r18_quiet_hours::check),
+];
+
+/// Judges one submission. Total: every input has a verdict, and the verdict names every rule that failed.
+pub fn judge(submission: &Submission<'_>, facts: &Facts<'_>, profile: &Profile, now: Timestamp) -> Verdict {
+    let mut case = Case::new(submission, facts, profile, now);
+    for (rule, check) in CHECKS {
+        case.apply(rule, check);
+    }
+    case.close()
 }

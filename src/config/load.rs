@@ -12,7 +12,7 @@ use crate::rules::{Profile, profile};
 
 const DEFAULT_TIME_ZONE: &str = "Asia/Shanghai";
 
-pub(super) fn config(path: &Path, text: &str) -> Result<Config, Vec<Fault>> {
+pub(super) fn config(path: &Path, text: &str) -> (Config, Vec<Fault>) {
     let complaints = Complaints::new(path, text);
     let table = document::parse(text, &complaints);
     let top = Section::top(&table, &complaints);
@@ -36,7 +36,7 @@ pub(super) fn config(path: &Path, text: &str) -> Result<Config, Vec<Fault>> {
     top.finish();
     let (faults, warnings) = complaints.into_parts();
     config.warnings = warnings;
-    if faults.is_empty() { Ok(config) } else { Err(faults) }
+    (config, faults)
 }
 
 fn time_zone(top: &Section<'_, '_>) -> (TimeZone, String) {

@@ -193,6 +193,7 @@ fn add_port(register: &mut Register, section: &Section<'_, '_>) {
     let port = Port {
         class: class.unwrap_or(Class::Commercial),
         sender: sender.to_owned(),
+        signature: section.string("signature").map(str::to_owned),
         extensions: section.word("match", &words).unwrap_or(true),
         active: section.boolean("active").unwrap_or(true),
         category: section.string("category").map(str::to_owned),
@@ -215,6 +216,9 @@ fn check_port(register: &Register, section: &Section<'_, '_>, port: &Port) {
         Some(sender) if port.class == Class::Public && !sender.government => {
             section
                 .warn("sender", format!("{:?} is no government body, so R14 exempts nothing on this port", sender.id));
+        }
+        Some(sender) if port.signature.as_ref().is_some_and(|own| !sender.signatures.contains(own)) => {
+            section.fault("signature", format!("is not among the signatures of sender {:?}", sender.id));
         }
         Some(_) => {}
         None if port.sender.is_empty() => {}

@@ -45,12 +45,14 @@ pub struct Facts<'r> {
     pub consent: Consent,
     /// Whether the recipient refused them.
     pub refusal: Option<Refusal>,
+    /// Whether this sender has asked the recipient for consent before (R12).
+    pub asked_before: bool,
 }
 
 impl<'r> Facts<'r> {
     /// Nothing known beyond who and whom: no consent, no refusal.
     pub const fn new(identity: Identity<'r>) -> Self {
-        Self { identity, consent: Consent::None, refusal: None }
+        Self { identity, consent: Consent::None, refusal: None, asked_before: false }
     }
 }
 

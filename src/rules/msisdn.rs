@@ -20,24 +20,14 @@ const LONGEST: usize = 15;
 /// The fewest digits a number abroad has with its country code.
 const SHORTEST: usize = 7;
 
-/// Whether the digits came with a sign of being international.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Unknown,
-    International,
-}
-
 impl Msisdn {
-    /// From an address field: the type of number tells how to read it.
+    /// From an address field. The type of number is not relied upon: providers send bare Chinese numbers as
+    /// international ones, and a refusal must find them all the same.
     pub fn from_address(address: &Address<'_>) -> Option<Self> {
-        const INTERNATIONAL: Ton = Ton(1);
-        const ALPHANUMERIC: Ton = Ton(5);
-        let form = match address.ton {
-            ALPHANUMERIC => return None,
-            INTERNATIONAL => Form::International,
-            _ => Form::Unknown,
-        };
-        Self::read(address.addr.0, form)
+        if address.ton == Ton::ALPHANUMERIC {
+            return None;
+        }
+        Self::read(address.addr.0, address.ton == Ton::INTERNATIONAL)
     }
 
     /// From a person's or a file's spelling; blanks and hyphens do not matter.
@@ -48,27 +38,23 @@ impl Msisdn {
             *digits.get_mut(length)? = octet;
             length += 1;
         }
-        Self::read(&digits[..length], Form::Unknown)
+        Self::read(&digits[..length], false)
     }
 
-    fn read(octets: &[u8], form: Form) -> Option<Self> {
-        let (digits, form) = match octets {
-            [b'+', rest @ ..] | [b'0', b'0', rest @ ..] => (rest, Form::International),
-            all => (all, form),
+    fn read(octets: &[u8], international: bool) -> Option<Self> {
+        let (digits, prefixed) = match octets {
+            [b'+', rest @ ..] | [b'0', b'0', rest @ ..] => (rest, true),
+            [b'0', rest @ ..] if rest.len() == 11 => (rest, false), // The trunk prefix before a mobile number.
+            all => (all, false),
         };
-        if digits.len() > LONGEST || !digits.iter().all(u8::is_ascii_digit) {
+        if digits.len() > LONGEST || *digits.first()? == b'0' || !digits.iter().all(u8::is_ascii_digit) {
             return None;
         }
         let number = digits.iter().fold(0_u64, |number, digit| number * 10 + u64::from(digit - b'0'));
-        match (digits.len(), digits.first()?) {
-            // A bare Chinese mobile number; the country code 1 has eleven digits too, but then a sign of being
-            // international or a second digit below 3.
-            (11, b'1') if is_mobile(number) => Some(Self(CHINA * ELEVEN + number)),
-            (13, _) if number / ELEVEN == CHINA => is_mobile(number % ELEVEN).then_some(Self(number)),
-            (_, b'0') => None,
-            (SHORTEST.., _) if form == Form::International || digits.len() > 11 || digits.len() == 11 => {
-                Some(Self(number))
-            }
+        let certain = prefixed || international || digits.len() > 11;
+        match digits.len() {
+            11 if !prefixed && is_mobile(number) => Some(Self(CHINA * ELEVEN + number)),
+            SHORTEST.. if certain => Some(Self(number)),
             _ => None,
         }
     }
@@ -88,5 +74,50 @@ impl fmt::Display for Msisdn {
 impl fmt::Debug for Msisdn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "+{}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wire::{COctetString, Npi};
+    use super::*;
+
+    fn field(ton: u8, addr: &str) -> Option<u64> {
+        let addr = COctetString(addr.as_bytes());
+        Msisdn::from_address(&Address { ton: Ton(ton), npi: Npi(1), addr }).map(|msisdn| msisdn.0)
+    }
+
+    #[test]
+    fn every_spelling_of_a_chinese_number_has_one_key() {
+        for ton in [0, 1, 2] {
+            for addr in ["13800138000", "8613800138000", "+8613800138000", "008613800138000", "013800138000"] {
+                assert_eq!(field(ton, addr), Some(8_613_800_138_000), "{ton} {addr}");
+            }
+        }
+        assert_eq!(Msisdn::parse(" +86 138-0013-8000 "), Some(Msisdn(8_613_800_138_000)));
+    }
+
+    #[test]
+    fn foreign_numbers_are_kept_in_e164() {
+        assert_eq!(field(1, "447911123456"), Some(447_911_123_456));
+        assert_eq!(field(0, "+14155550123"), Some(14_155_550_123));
+        assert_eq!(field(0, "0014155550123"), Some(14_155_550_123));
+        assert_eq!(field(1, "6591234567"), Some(6_591_234_567));
+    }
+
+    #[test]
+    fn what_is_no_subscriber_has_no_key() {
+        for (ton, addr) in [
+            (0, ""),
+            (0, "12321"),
+            (5, "13800138000"),
+            (0, "1380013800a"),
+            (0, "+"),
+            (1, "00"),
+            (0, "1234567890123456"),
+        ] {
+            assert_eq!(field(ton, addr), None, "{addr}");
+        }
+        assert_eq!(Msisdn::parse("9".repeat(200).as_str()), None);
     }
 }

@@ -3,10 +3,9 @@
 //! Owns the reading of profile data, built in or from a configuration. Refuses settings that
 //! would let a marketing rule stop service or public messages (R13). Driven by `config`.
 
-use jiff::civil::Time;
 use jiff::tz::{Offset, TimeZone};
 
-use super::{Class, Mode, Modes, Rule};
+use super::{Class, Mode, Modes, Rule, r05_name, r06_phone, r07_opt_out, r10_class, r17_links, r18_quiet_hours};
 use crate::document::{self, Complaints, Fault, Section};
 use crate::register::Provider;
 
@@ -31,14 +30,18 @@ pub struct Profile {
     pub retention: Retention,
     /// The lowest code of the gate's own range.
     pub code_base: u32,
+    /// Where a signature may stand, and how long it may be (R05).
+    pub name_label: r05_name::Settings,
     /// Whether the contact phone must be there (R06).
-    pub phone: PhoneLabel,
-    /// Where a signature may stand (R05).
-    pub signature_position: SignaturePosition,
-    /// How many characters a signature may have, least and most (R05).
-    pub signature_length: (usize, usize),
+    pub phone: r06_phone::Label,
+    /// The accepted ways to refuse (R07).
+    pub opt_out: r07_opt_out::Settings,
+    /// How much promotion makes a message commercial (R10).
+    pub thresholds: r10_class::Thresholds,
+    /// Which contacts a sender must have registered (R17).
+    pub links: r17_links::Settings,
     /// The hours in which commercial messages are delivered (R18); none for all.
-    pub quiet_hours: Option<Window>,
+    pub quiet_hours: Option<r18_quiet_hours::Window>,
     /// The zone of days and hours.
     pub time_zone: TimeZone,
     rules: Modes,
@@ -54,55 +57,6 @@ pub struct Retention {
     pub record_months: u8,
     /// Consents and refusals, after the relationship ends.
     pub consent_months: u8,
-}
-
-/// Whether a commercial message carries a contact phone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PhoneLabel {
-    /// It must.
-    Required,
-    /// It must, and the sender must have registered it.
-    RequiredAndRegistered,
-    /// It may.
-    Optional,
-    /// It must not.
-    Forbidden,
-}
-
-/// Where a signature may stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignaturePosition {
-    /// At the head of the text.
-    Head,
-    /// At the head, or with an alert at its tail.
-    HeadOrTail,
-}
-
-/// A window of the day in which something is allowed, its end excluded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// Its first minute.
-    pub from: Time,
-    /// The minute after its last.
-    pub until: Time,
-}
-
-impl Window {
-    /// Reads `08:00-21:00`.
-    fn parse(text: &str) -> Option<Self> {
-        let (from, until) = text.split_once('-')?;
-        let time = |text: &str| Time::strptime("%H:%M", text.trim()).ok();
-        Some(Self { from: time(from)?, until: time(until)? }).filter(|window| window.from != window.until)
-    }
-
-    /// Whether a time of day lies within; a window may run over midnight.
-    pub fn contains(&self, time: Time) -> bool {
-        if self.from < self.until {
-            self.from <= time && time < self.until
-        } else {
-            self.from <= time || time < self.until
-        }
-    }
 }
 
 impl Default for Profile {
@@ -158,15 +112,12 @@ impl Profile {
         if let Some(base) = section.integer("code_base", 0x0400..=0x04F0) {
             self.code_base = u32::try_from(base).unwrap_or(self.code_base);
         }
-        set(&mut self.phone, section.word("phone", &PhoneLabel::WORDS));
-        set(&mut self.signature_position, section.word("signature_position", &SignaturePosition::WORDS));
-        self.read_signature_length(section);
-        if section.string("quiet_hours").is_some_and(|text| text != "off") {
-            let expected = "a window like \"08:00-21:00\", or \"off\"";
-            self.quiet_hours = section.parsed("quiet_hours", expected, Window::parse).or(self.quiet_hours);
-        } else if section.contains("quiet_hours") {
-            self.quiet_hours = None;
-        }
+        self.name_label.read(section);
+        self.phone.read(section);
+        self.opt_out.read(section);
+        self.thresholds.read(section);
+        self.links.read(section);
+        r18_quiet_hours::read(&mut self.quiet_hours, section);
         read_modes(section, &mut self.rules, None);
         for (word, class) in Class::WORDS {
             if let Some(table) = section.section(word) {
@@ -185,24 +136,17 @@ impl Profile {
         table.finish();
     }
 
-    fn read_signature_length(&mut self, section: &Section<'_, '_>) {
-        let bound = |key| section.integer(key, 1..=64).and_then(|length| usize::try_from(length).ok());
-        set(&mut self.signature_length.0, bound("signature_shortest"));
-        set(&mut self.signature_length.1, bound("signature_longest"));
-        if self.signature_length.0 > self.signature_length.1 {
-            section.fault("signature_shortest", "is more than signature_longest");
-        }
-    }
-
     fn unset(name: &str) -> Self {
         Self {
             name: name.to_owned(),
             law: String::new(),
             retention: Retention { signalling_months: 1, record_months: 5, consent_months: 5 },
             code_base: 0x0480,
-            phone: PhoneLabel::Required,
-            signature_position: SignaturePosition::Head,
-            signature_length: (2, 16),
+            name_label: r05_name::Settings::default(),
+            phone: r06_phone::Label::default(),
+            opt_out: r07_opt_out::Settings::default(),
+            thresholds: r10_class::Thresholds::default(),
+            links: r17_links::Settings::default(),
             quiet_hours: None,
             time_zone: TimeZone::fixed(Offset::constant(8)),
             rules: Modes::default(),
@@ -235,19 +179,6 @@ fn set<T>(place: &mut T, value: Option<T>) {
     }
 }
 
-impl PhoneLabel {
-    const WORDS: [(&'static str, Self); 4] = [
-        ("required", Self::Required),
-        ("required-and-registered", Self::RequiredAndRegistered),
-        ("optional", Self::Optional),
-        ("forbidden", Self::Forbidden),
-    ];
-}
-
-impl SignaturePosition {
-    const WORDS: [(&'static str, Self); 2] = [("head", Self::Head), ("head-or-tail", Self::HeadOrTail)];
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,14 +190,5 @@ mod tests {
                 panic!("{}", faults[0]);
             }
         }
-    }
-
-    #[test]
-    fn a_window_may_run_over_midnight() {
-        let window = Window::parse("20:00-06:00").unwrap();
-        assert!(window.contains(Time::constant(23, 0, 0, 0)) && window.contains(Time::constant(5, 59, 0, 0)));
-        assert!(!window.contains(Time::constant(6, 0, 0, 0)) && !window.contains(Time::constant(12, 0, 0, 0)));
-        assert_eq!(Window::parse("08:00-08:00"), None);
-        assert_eq!(Window::parse("8-25"), None);
     }
 }

@@ -39,34 +39,62 @@ pub enum Rule {
     R26,
 }
 
-/// Identifier, name, article.
-const ROWS: [(Rule, &str, &str, &str); 26] = [
-    (Rule::R01, "R01", "source-present", "Art 9"),
-    (Rule::R02, "R02", "source-owned", "Art 9, 12"),
-    (Rule::R03, "R03", "port-purpose", "Art 9, 17/18"),
-    (Rule::R04, "R04", "identity", "Art 12"),
-    (Rule::R05, "R05", "name", "Art 19"),
-    (Rule::R06, "R06", "phone", "Art 19"),
-    (Rule::R07, "R07", "opt-out-told", "Art 19"),
-    (Rule::R08, "R08", "no-obstacle", "Art 19"),
-    (Rule::R09, "R09", "consent", "Art 16, 19"),
-    (Rule::R10, "R10", "class", "definitions"),
-    (Rule::R11, "R11", "refusal", "Art 16"),
-    (Rule::R12, "R12", "consent-request", "Order 31 Art 18"),
-    (Rule::R13, "R13", "no-over-restriction", "Art 17/18"),
-    (Rule::R14, "R14", "public-interest", "chapter on public-interest messages"),
-    (Rule::R15, "R15", "obfuscation", "Art 19"),
-    (Rule::R16, "R16", "opaque", "Art 8"),
-    (Rule::R17, "R17", "links", "carriers' terms"),
-    (Rule::R18, "R18", "quiet-hours", "profile"),
-    (Rule::R19, "R19", "frequency", "profile"),
-    (Rule::R20, "R20", "template", "carriers' terms"),
-    (Rule::R21, "R21", "schedule", "the gate's own"),
-    (Rule::R22, "R22", "replace", "the gate's own"),
-    (Rule::R23, "R23", "mo-refusal", "Art 16, 19"),
-    (Rule::R24, "R24", "mo-consent", "Art 16"),
-    (Rule::R25, "R25", "measures", "Art 23, 40"),
-    (Rule::R26, "R26", "evidence", "Art 8, 34"),
+/// What is said about a rule; each rule's own file says it where there is one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct About {
+    pub(super) name: &'static str,
+    pub(super) article: &'static str,
+    pub(super) sentence: &'static str,
+}
+
+const fn about(name: &'static str, article: &'static str, sentence: &'static str) -> About {
+    About { name, article, sentence }
+}
+
+/// Every rule in order.
+const ROWS: [(Rule, &str, About); 26] = [
+    (Rule::R01, "R01", super::r01_source_present::ABOUT),
+    (Rule::R02, "R02", super::r02_source_owned::ABOUT),
+    (Rule::R03, "R03", super::r03_port_purpose::ABOUT),
+    (Rule::R04, "R04", super::r04_identity::ABOUT),
+    (Rule::R05, "R05", super::r05_name::ABOUT),
+    (Rule::R06, "R06", super::r06_phone::ABOUT),
+    (Rule::R07, "R07", super::r07_opt_out::ABOUT),
+    (Rule::R08, "R08", super::r08_obstacle::ABOUT),
+    (Rule::R09, "R09", super::r09_consent::ABOUT),
+    (Rule::R10, "R10", super::r10_class::ABOUT),
+    (Rule::R11, "R11", super::r11_refusal::ABOUT),
+    (Rule::R12, "R12", super::r12_consent_request::ABOUT),
+    (Rule::R13, "R13", super::r13_no_over_restriction::ABOUT),
+    (Rule::R14, "R14", super::r14_public_interest::ABOUT),
+    (Rule::R15, "R15", super::r15_obfuscation::ABOUT),
+    (Rule::R16, "R16", super::r16_opaque::ABOUT),
+    (Rule::R17, "R17", super::r17_links::ABOUT),
+    (Rule::R18, "R18", super::r18_quiet_hours::ABOUT),
+    (
+        Rule::R19,
+        "R19",
+        about("frequency", "profile", "No more messages to a number than the profile and the consent allow."),
+    ),
+    (
+        Rule::R20,
+        "R20",
+        about("template", "carriers' terms", "Where a sender has filed templates, its messages keep to them."),
+    ),
+    (Rule::R21, "R21", about("schedule", "the gate's own", "Scheduled delivery and validity stay within bounds.")),
+    (Rule::R22, "R22", about("replace", "the gate's own", "A replaced message is judged again, as the original was.")),
+    (Rule::R23, "R23", about("mo-refusal", "Art 16, 19", "A reply that refuses takes effect at once.")),
+    (Rule::R24, "R24", about("mo-consent", "Art 16", "A reply that confirms a pending request grants consent.")),
+    (
+        Rule::R25,
+        "R25",
+        about("measures", "Art 23, 40", "Complaints, rejects and bursts slow down and suspend who causes them."),
+    ),
+    (
+        Rule::R26,
+        "R26",
+        about("evidence", "Art 8, 34", "Every verdict has its durable record before the answer leaves."),
+    ),
 ];
 
 impl Rule {
@@ -82,12 +110,17 @@ impl Rule {
 
     /// `name`
     pub fn name(self) -> &'static str {
-        ROWS[self.index()].2
+        ROWS[self.index()].2.name
     }
 
     /// The article it rests on.
     pub fn article(self) -> &'static str {
-        ROWS[self.index()].3
+        ROWS[self.index()].2.article
+    }
+
+    /// The sentence an operator reads.
+    pub fn sentence(self) -> &'static str {
+        ROWS[self.index()].2.sentence
     }
 
     /// The rule with this identifier: `R05`.

@@ -8,8 +8,7 @@ use std::fmt;
 
 use portcullis_protocol::CommandStatus;
 
-use super::{Class, Code, Mode, Profile, Rule};
-use crate::register::Provider;
+use super::{Class, Code, Rule};
 
 /// What becomes of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,20 +82,7 @@ impl Verdict {
         self.findings.iter().filter(|finding| finding.effect != Effect::Observed).map(|finding| finding.rule)
     }
 
-    pub(super) fn of(class: Class, shelter: Class, flaws: Vec<Flaw>, provider: &Provider, profile: &Profile) -> Self {
-        let mut findings = Vec::new();
-        for flaw in flaws {
-            let mode = profile.mode(flaw.rule, shelter, provider);
-            let effect = match (mode, flaw.severity) {
-                (Mode::Off, _) => continue,
-                (_, Severity::Alert) => Effect::Alert,
-                (Mode::Observe, _) => Effect::Observed,
-                (Mode::Enforce, Severity::Reject) => Effect::Failed,
-                (Mode::Enforce, Severity::Hold) => Effect::Held,
-            };
-            let status = flaw.code.status(provider.codes, profile.code_base);
-            findings.push(Finding { rule: flaw.rule, effect, status, why: flaw.why });
-        }
+    pub(super) fn new(class: Class, findings: Vec<Finding>) -> Self {
         let first = |effect| findings.iter().find(|finding: &&Finding| finding.effect == effect);
         let (decision, status) = match (first(Effect::Failed), first(Effect::Held)) {
             (Some(failed), _) => (Decision::Reject, failed.status),
@@ -108,13 +94,29 @@ impl Verdict {
     }
 }
 
-/// What a rule found, before modes and codes.
-#[derive(Clone, Debug)]
+/// What a rule found, before its mode is applied and its code chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Flaw {
-    pub(super) rule: Rule,
     pub(super) severity: Severity,
     pub(super) code: Code,
     pub(super) why: Cow<'static, str>,
+}
+
+impl Flaw {
+    /// A reason to refuse the message.
+    pub(super) fn reject(code: Code, why: impl Into<Cow<'static, str>>) -> Self {
+        Self { severity: Severity::Reject, code, why: why.into() }
+    }
+
+    /// A reason to let it wait.
+    pub(super) fn hold(code: Code, why: impl Into<Cow<'static, str>>) -> Self {
+        Self { severity: Severity::Hold, code, why: why.into() }
+    }
+
+    /// Worth an operator's look.
+    pub(super) fn alert(code: Code, why: impl Into<Cow<'static, str>>) -> Self {
+        Self { severity: Severity::Alert, code, why: why.into() }
+    }
 }
 
 /// What a rule wants done where it is enforced.

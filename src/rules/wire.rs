@@ -1,6 +1,6 @@
-//! Stand-ins for the protocol's address and text types.
+//! The protocol's values that a submission is made of.
 
-use std::borrow::Cow;
+pub use portcullis_protocol::text::{Concatenation, Opaque, Text};
 
 /// A C-Octet String without its NUL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,6 +11,14 @@ pub struct Ton(pub u8);
 /// Numbering plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Npi(pub u8);
+impl Ton {
+    /// Unknown.
+    pub const UNKNOWN: Self = Self(0);
+    /// International.
+    pub const INTERNATIONAL: Self = Self(1);
+    /// Alphanumeric.
+    pub const ALPHANUMERIC: Self = Self(5);
+}
 /// An address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Address<'a> {
@@ -20,28 +28,4 @@ pub struct Address<'a> {
     pub npi: Npi,
     /// The number.
     pub addr: COctetString<'a>,
-}
-/// Why a text cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opaque {
-    /// Binary.
-    Binary,
-}
-/// A message's text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Text<'a> {
-    /// Readable.
-    Readable(Cow<'a, str>),
-    /// Not readable.
-    Opaque(Opaque),
-}
-/// Place of a part in a long message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Concatenation {
-    /// The reference.
-    pub reference: u16,
-    /// How many parts.
-    pub total: u8,
-    /// Which part.
-    pub number: u8,
 }

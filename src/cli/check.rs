@@ -1,0 +1,158 @@
+//! `portcullis check`: every fault of configuration and register, before a gate meets them.
+//!
+//! Owns the printing, and the questions that need both files. Refuses to open the store and
+//! to connect anywhere.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::config::{Config, Fault};
+use crate::register::Register;
+use crate::rules::{Class, r06_phone};
+
+/// Check configuration and register; every fault comes with file, line and key.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  portcullis check --config portcullis.toml
+  portcullis check --config /etc/portcullis/portcullis.toml && systemctl reload portcullis
+
+The exit code is 0 where a gate would start with these files, 1 where it would not. Warnings do not count.")]
+pub struct CheckArgs {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
+    pub config: PathBuf,
+}
+
+/// Checks what the arguments name: faults and warnings to stderr, a summary to stdout.
+pub fn run(args: &CheckArgs) -> ExitCode {
+    let report = examine(args);
+    for warning in &report.warnings {
+        eprintln!("warning: {warning}");
+    }
+    for fault in &report.faults {
+        eprintln!("error: {fault}");
+    }
+    match report.summary {
+        Some(summary) => {
+            println!("{summary}");
+            ExitCode::SUCCESS
+        }
+        None => {
+            let count = report.faults.len();
+            eprintln!("{count} {}", if count == 1 { "fault" } else { "faults" });
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a check comes to; a summary only where there is no fault.
+#[derive(Debug)]
+struct Report {
+    faults: Vec<Fault>,
+    warnings: Vec<Fault>,
+    summary: Option<String>,
+}
+
+fn examine(args: &CheckArgs) -> Report {
+    let (config, mut faults) = Config::examine(&args.config);
+    let mut warnings = config.as_ref().map(|config| config.warnings.clone()).unwrap_or_default();
+    // A register is checked even where the configuration that names it has faults.
+    let register =
+        config.as_ref().filter(|config| config.names_register()).map(|config| Register::load(&config.register));
+    let register = match register {
+        Some(Ok(register)) => Some(register),
+        Some(Err(more)) => {
+            faults.extend(more);
+            None
+        }
+        None => None,
+    };
+    let mut summary = None;
+    if let (Some(config), Some(register)) = (&config, &register) {
+        warnings.extend_from_slice(register.warnings());
+        warnings.extend(mismatches(config, register));
+        summary = faults.is_empty().then(|| summarize(config, register));
+    }
+    Report { faults, warnings, summary }
+}
+
+/// What is right in each file and does not fit together.
+fn mismatches(config: &Config, register: &Register) -> Vec<Fault> {
+    let mut mismatches = Vec::new();
+    let mut warn = |message: String| mismatches.push(Fault::of_file(&config.register, message));
+    let label = &config.profile.name_label;
+    for sender in register.senders() {
+        let unfit = sender.signatures.iter().filter(|name| {
+            let length = name.chars().count();
+            length < label.shortest || length > label.longest
+        });
+        for name in unfit {
+            warn(format!(
+                "sender {:?}: the signature {name:?} does not have the {} to {} characters that the profile allows",
+                sender.id, label.shortest, label.longest
+            ));
+        }
+    }
+    if config.profile.phone == r06_phone::Label::RequiredAndRegistered {
+        for port in register.ports().iter().filter(|port| port.class == Class::Commercial) {
+            if register.sender(&port.sender).is_some_and(|sender| sender.phones.is_empty()) {
+                warn(format!(
+                    "port {}: its sender {:?} has no phone, so the profile refuses everything sent from it (R06)",
+                    port.number, port.sender
+                ));
+            }
+        }
+    }
+    mismatches
+}
+
+fn summarize(config: &Config, register: &Register) -> String {
+    let count = |class| register.ports().iter().filter(|port| port.class == class).count();
+    let classes: Vec<String> = Class::ALL
+        .into_iter()
+        .filter(|&class| count(class) > 0)
+        .map(|class| format!("{} {class}", count(class)))
+        .collect();
+    format!(
+        "{}: no faults\n  profile {} ({})\n  register {} version {}: {} providers, {} senders, {} ports ({})",
+        config.file.display(),
+        config.profile.name,
+        config.profile.law,
+        config.register.display(),
+        register.version(),
+        register.providers().len(),
+        register.senders().len(),
+        register.ports().len(),
+        classes.join(", "),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str) -> Report {
+        let config = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/config").join(name);
+        examine(&CheckArgs { config })
+    }
+
+    #[test]
+    fn good_files_are_summed_up() {
+        let report = check("smallest/portcullis.toml");
+        assert_eq!(report.faults, []);
+        assert!(
+            report.summary.is_some_and(|summary| summary.contains("cn-2020-draft") && summary.contains("1 commercial"))
+        );
+    }
+
+    #[test]
+    fn faults_of_both_files_are_told_at_once() {
+        let report = check("faulty/portcullis.toml");
+        assert_eq!(report.summary, None);
+        let file = |fault: &Fault| fault.file.file_name().map(|name| name.to_string_lossy().into_owned());
+        let files: Vec<_> = report.faults.iter().filter_map(file).collect();
+        assert!(files.iter().any(|file| file == "portcullis.toml") && files.iter().any(|file| file == "register.toml"));
+    }
+}

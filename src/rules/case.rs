@@ -1,0 +1,128 @@
+//! A submission on the table: what several rules need to know, found out once.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+
+use super::signature::{Signatures, signatures};
+use super::submission::Submission;
+use super::{Class, Facts, Mode, Profile, Rule, Verdict, fold, r10_class, r16_opaque, r17_links};
+use crate::rules::verdict::{Effect, Finding, Flaw, Severity};
+
+/// Everything a rule looks at.
+pub(super) struct Case<'a> {
+    pub(super) submission: &'a Submission<'a>,
+    pub(super) facts: &'a Facts<'a>,
+    pub(super) profile: &'a Profile,
+    pub(super) now: Timestamp,
+    /// The class of the port; an unknown one is treated as commercial.
+    pub(super) port_class: Class,
+    /// What the message is, and why where its text or the provider's word makes it commercial.
+    pub(super) class: Class,
+    pub(super) promotion: Option<Cow<'static, str>>,
+    /// Why the whole text is not to be had, where it is not.
+    pub(super) unreadable: Option<r16_opaque::Reason>,
+    /// The first link or contact id that the sender has not registered, where R17 is on.
+    pub(super) stray_link: Option<String>,
+    text: &'a str,
+    folded: Cow<'a, str>,
+    signatures: Signatures<'a>,
+    findings: Vec<Finding>,
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn new(
+        submission: &'a Submission<'a>,
+        facts: &'a Facts<'a>,
+        profile: &'a Profile,
+        now: Timestamp,
+    ) -> Self {
+        let text = submission.content.readable().unwrap_or_default();
+        let port_class = facts.identity.port.map_or(Class::Commercial, |port| port.class);
+        let mut case = Self {
+            submission,
+            facts,
+            profile,
+            now,
+            port_class,
+            class: port_class,
+            promotion: None,
+            unreadable: r16_opaque::unreadable(submission),
+            stray_link: None,
+            text,
+            folded: fold::fold(text),
+            signatures: signatures(text),
+            findings: Vec::new(),
+        };
+        if case.mode(Rule::R17) != Mode::Off {
+            case.stray_link = r17_links::stray(&case);
+        }
+        if case.mode(Rule::R10) != Mode::Off {
+            case.promotion = r10_class::promotion(&case);
+        }
+        if case.promotion.is_some() {
+            case.class = Class::Commercial;
+        }
+        case
+    }
+
+    /// The raw text of the whole message, where it is to be had.
+    pub(super) fn text(&self) -> Option<&'a str> {
+        self.unreadable.is_none().then_some(self.text)
+    }
+
+    /// The text as a reader takes it, of a part as well: what a part promotes, the whole promotes.
+    pub(super) fn folded(&self) -> &str {
+        &self.folded
+    }
+
+    /// Whether folding the text changed it.
+    pub(super) const fn is_disguised(&self) -> bool {
+        matches!(self.folded, Cow::Owned(_))
+    }
+
+    pub(super) const fn signatures(&self) -> Signatures<'a> {
+        self.signatures
+    }
+
+    /// Whether the obligations of commercial messages hold for it: no marketing rule ever
+    /// speaks of what goes out on a service or public port (R13, R14).
+    pub(super) fn is_marketing(&self) -> bool {
+        self.class == Class::Commercial && !self.port_class.is_sheltered()
+    }
+
+    pub(super) fn mode(&self, rule: Rule) -> Mode {
+        self.profile.mode(rule, self.port_class, self.facts.identity.provider)
+    }
+
+    /// Whether one of these rules has already refused the message.
+    pub(super) fn refused_by(&self, rules: &[Rule]) -> bool {
+        self.findings.iter().any(|finding| finding.effect == Effect::Failed && rules.contains(&finding.rule))
+    }
+
+    /// Whether a rule had something to say, in whichever mode.
+    pub(super) fn found(&self, rule: Rule) -> bool {
+        self.findings.iter().any(|finding| finding.rule == rule)
+    }
+
+    /// Applies one rule.
+    pub(super) fn apply(&mut self, rule: Rule, check: fn(&Self) -> Option<Flaw>) {
+        let mode = self.mode(rule);
+        if mode == Mode::Off || rule.is_marketing() && self.port_class.is_sheltered() {
+            return;
+        }
+        let Some(flaw) = check(self) else { return };
+        let effect = match (flaw.severity, mode) {
+            (Severity::Alert, _) => Effect::Alert,
+            (_, Mode::Observe | Mode::Off) => Effect::Observed,
+            (Severity::Reject, Mode::Enforce) => Effect::Failed,
+            (Severity::Hold, Mode::Enforce) => Effect::Held,
+        };
+        let status = flaw.code.status(self.facts.identity.provider.codes, self.profile.code_base);
+        self.findings.push(Finding { rule, effect, status, why: flaw.why });
+    }
+
+    pub(super) fn close(self) -> Verdict {
+        Verdict::new(self.class, self.findings)
+    }
+}

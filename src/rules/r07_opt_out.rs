@@ -1,0 +1,243 @@
+//! R07 opt-out told (Art 19): the raw text ends with an accepted phrase whose keyword the gate honours.
+
+use super::Code;
+use super::case::Case;
+use super::rule::About;
+use super::verdict::Flaw;
+use crate::document::Section;
+use crate::register::Port;
+
+pub(super) const ABOUT: About = About {
+    name: "opt-out-told",
+    article: "Art 19",
+    sentence: "A commercial message must end with a convenient, effective way to refuse it, such as 拒收请回复R.",
+};
+
+const OPT_OUT: Code = Code::Own(5);
+
+/// Where the keyword stands in a phrase.
+const KEYWORD: &str = "{keyword}";
+/// The longest phrase that is looked for, in characters without blanks.
+const LONGEST_PHRASE: usize = 64;
+/// The longest keyword.
+const LONGEST_KEYWORD: usize = 10;
+
+/// What a profile says about refusing.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    phrases: Vec<Phrase>,
+    keywords: Vec<String>,
+}
+
+/// An accepted phrase, in the form in which ends of texts are compared.
+#[derive(Clone, Debug)]
+struct Phrase {
+    before: Vec<char>,
+    after: Vec<char>,
+}
+
+impl Settings {
+    pub(super) fn read(&mut self, section: &Section<'_, '_>) {
+        if let Some(phrases) = section.strings("opt_out_phrases") {
+            self.phrases = phrases.into_iter().filter_map(|phrase| Phrase::read(section, phrase)).collect();
+        }
+        if let Some(keywords) = section.strings("opt_out_keywords") {
+            self.keywords = keywords.into_iter().map(str::to_uppercase).collect();
+        }
+    }
+
+    /// Whether a reply with this keyword is honoured on a port; `TD*` stands for TD and up to four more.
+    fn honours(&self, port: Option<&Port>, keyword: &[char]) -> bool {
+        let own = port.and_then(|port| port.opt_out.as_deref());
+        port.is_none_or(|port| port.replies) && own.unwrap_or(&self.keywords).iter().any(|known| covers(known, keyword))
+    }
+}
+
+fn covers(known: &str, keyword: &[char]) -> bool {
+    match known.strip_suffix('*') {
+        Some(stem) => {
+            let stem_length = stem.chars().count();
+            keyword.len() <= stem_length + 4 && stem.chars().eq(keyword.iter().copied().take(stem_length))
+        }
+        None => known.chars().eq(keyword.iter().copied()),
+    }
+}
+
+impl Phrase {
+    fn read(section: &Section<'_, '_>, text: &str) -> Option<Self> {
+        let Some((before, after)) = text.split_once(KEYWORD) else {
+            section.fault("opt_out_phrases", format!("{text:?} does not say where the keyword stands: {KEYWORD}"));
+            return None;
+        };
+        let form = |text: &str| text.chars().filter_map(comparable).collect();
+        let phrase = Self { before: form(before), after: form(after) };
+        if phrase.before.len() + phrase.after.len() < 2 || phrase.before.len() + phrase.after.len() > LONGEST_PHRASE / 2
+        {
+            section.fault("opt_out_phrases", format!("{text:?} must have 2 to {} characters", LONGEST_PHRASE / 2));
+            return None;
+        }
+        Some(phrase)
+    }
+
+    /// The keyword in a text's end that has this phrase, and where the phrase starts.
+    fn find<'e>(&self, end: &'e [char]) -> Option<(&'e [char], usize)> {
+        let head = end.strip_suffix(self.after.as_slice())?;
+        let room = head.len().min(self.before.len() + LONGEST_KEYWORD);
+        (self.before.len() + 1..=room).find_map(|length| {
+            let start = head.len() - length;
+            let keyword = head[start..].strip_prefix(self.before.as_slice())?;
+            keyword.iter().all(char::is_ascii_alphanumeric).then_some((keyword, start))
+        })
+    }
+}
+
+/// How a text tells the way to refuse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// Not, or not at its end.
+    No,
+    /// With a keyword that does nothing.
+    InVain(String),
+    /// As it should; the text before the phrase is this long.
+    Yes(usize),
+}
+
+/// Looks for an accepted phrase at the end of a text.
+pub(super) fn told(text: &str, settings: &Settings, port: Option<&Port>) -> Told {
+    let mut ending = ['\0'; LONGEST_PHRASE];
+    let mut starts = [0; LONGEST_PHRASE];
+    let mut free = LONGEST_PHRASE;
+    for (at, c) in text.trim_end_matches(is_closing).char_indices().rev() {
+        if free == 0 {
+            break;
+        }
+        if let Some(c) = comparable(c) {
+            free -= 1;
+            ending[free] = c;
+            starts[free] = at;
+        }
+    }
+    let ending = &ending[free..];
+    let mut in_vain = Told::No;
+    for phrase in &settings.phrases {
+        match phrase.find(ending) {
+            Some((keyword, start)) if settings.honours(port, keyword) => return Told::Yes(starts[free + start]),
+            Some((keyword, _)) => in_vain = Told::InVain(keyword.iter().collect()),
+            None => {}
+        }
+    }
+    in_vain
+}
+
+/// What may follow the phrase.
+fn is_closing(c: char) -> bool {
+    c.is_whitespace() || "。.!！~～;；,，、)）]”\"’'」…".contains(c)
+}
+
+/// A character as it is compared: full-width as ASCII, upper case, blanks and light punctuation left out.
+fn comparable(c: char) -> Option<char> {
+    match c {
+        'a'..='z' => Some(c.to_ascii_uppercase()),
+        'Ａ'..='Ｚ' | '０'..='９' => char::from_u32(u32::from(c) - 0xFEE0),
+        'ａ'..='ｚ' => char::from_u32(u32::from(c) - 0xFEE0 - 0x20),
+        '“' | '”' | '"' | '‘' | '’' | '\'' | '「' | '」' | ':' | '：' | ',' | '，' | '-' | '(' | ')' | '（' | '）' => {
+            None
+        }
+        c if c.is_whitespace() => None,
+        c => Some(c),
+    }
+}
+
+pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
+    case.text().filter(|_| case.is_marketing())?;
+    let identity = &case.facts.identity;
+    match told(body(case), &case.profile.opt_out, identity.port) {
+        Told::Yes(_) => None,
+        Told::No => Some(Flaw::reject(OPT_OUT, "the text does not end with an accepted way to refuse")),
+        Told::InVain(_) if identity.port.is_some_and(|port| !port.replies) => {
+            Some(Flaw::reject(OPT_OUT, "replies to this port do not reach the gate, so no refusal would be honoured"))
+        }
+        Told::InVain(keyword) => {
+            Some(Flaw::reject(OPT_OUT, format!("the keyword {keyword} is not honoured on this port")))
+        }
+    }
+}
+
+/// The raw text without a signature at its tail.
+pub(super) fn body<'a>(case: &Case<'a>) -> &'a str {
+    let tail = case.signatures().label.filter(|label| label.at_tail);
+    tail.map_or_else(|| case.text().unwrap_or_default(), |label| label.rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::Profile;
+
+    fn tell(text: &str) -> Told {
+        told(text, &Profile::default().opt_out, None)
+    }
+
+    #[test]
+    fn accepted_phrases_in_all_their_spellings() {
+        for phrase in [
+            "拒收请回复R",
+            "拒收请回复 R",
+            "拒收请回复“R”。",
+            "拒收请回复Ｒ",
+            "拒收请回复r",
+            "（拒收请回复R）",
+            "退订回T",
+            "退订回TD",
+            "回T退订",
+            "回TD退订",
+            "退订回复N",
+            "回复TD退订",
+            "回复N退订",
+            "回复TDZD退订本短信",
+            "退订请回复TD！",
+            "拒收，请回复R",
+            "退订回TD12",
+            "拒收请回复：R ",
+            "Reply TD to unsubscribe",
+            "Txt STOP to opt out",
+            "Text STOP to opt-out.",
+            "reply stop to unsubscribe",
+            "To unsubscribe, reply STOP",
+        ] {
+            assert!(matches!(tell(phrase), Told::Yes(0..=3)), "{phrase}");
+            let text = format!("全场特惠，客服400-000-0000，{phrase}");
+            assert!(matches!(tell(&text), Told::Yes(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_at_the_end_or_obscured_is_not_told() {
+        for text in [
+            "拒收请回复R，客服400-000-0000",
+            "退\u{200B}订回T",
+            "退订回Т",
+            "退訂回T",
+            "退订回Ⓣ",
+            "如需退订请登录官网",
+            "回复R领券",
+            "拒收请回复",
+            "Reply to unsubscribe",
+            "",
+        ] {
+            assert_eq!(tell(text), Told::No, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_keyword_must_be_honoured() {
+        assert_eq!(tell("拒收请回复X"), Told::InVain("X".into()));
+        assert_eq!(tell("退订回TD12345"), Told::InVain("TD12345".into()));
+    }
+
+    #[test]
+    fn the_phrase_start_is_told() {
+        let text = "全场特惠，拒收请回复R。";
+        assert_eq!(tell(text), Told::Yes(text.find("拒收").unwrap()));
+    }
+}

@@ -1,0 +1,60 @@
+//! R15 obfuscation (Art 19): no label that only folding makes readable, no reversed or blank filling.
+
+use std::borrow::Cow;
+
+use super::case::Case;
+use super::fold;
+use super::phone::phones;
+use super::r07_opt_out::{self, Told};
+use super::rule::About;
+use super::signature::signatures;
+use super::verdict::Flaw;
+use super::{Class, Code};
+
+pub(super) const ABOUT: About = About {
+    name: "obfuscation",
+    article: "Art 19",
+    sentence: "Name, phone and opt-out must be written plainly, not in look-alike, enclosed or invisible characters.",
+};
+
+const OBFUSCATED: Code = Code::Own(0xB);
+
+pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
+    let text = case.text()?;
+    let why = disguised(case, text)?;
+    match case.port_class {
+        Class::Commercial => Some(Flaw::reject(OBFUSCATED, why)),
+        Class::Service | Class::Public | Class::Personal => Some(Flaw::alert(OBFUSCATED, why)),
+    }
+}
+
+fn disguised(case: &Case<'_>, text: &str) -> Option<Cow<'static, str>> {
+    if let Some(how) = fold::disguise(text) {
+        return Some(format!("the text {how}").into());
+    }
+    if let Some(phone) = hidden_phone(text, case.folded(), case.submission.source.addr.0) {
+        return Some(format!("the phone {phone} can be read only after folding").into());
+    }
+    if !case.is_disguised() {
+        return None;
+    }
+    if case.signatures().label.is_none() && signatures(case.folded()).label.is_some() {
+        return Some("the signature can be read only after folding".into());
+    }
+    let told = |text: &str| r07_opt_out::told(text, &case.profile.opt_out, case.facts.identity.port);
+    let plainly = told(r07_opt_out::body(case)) != Told::No;
+    (!plainly && told(case.folded()) != Told::No).then_some("the opt-out phrase can be read only after folding".into())
+}
+
+/// A phone that a reader sees and the raw text does not have.
+fn hidden_phone(text: &str, folded: &str, port: &[u8]) -> Option<String> {
+    let spelt = fold::numerals(folded);
+    let readable: &str = spelt.as_deref().unwrap_or(folded);
+    if std::ptr::eq(text, readable) {
+        return None;
+    }
+    let plain: Vec<String> = phones(text, port).map(|phone| phone.number()).collect();
+    // A plain phone behind an enclosed number folds into longer digits: still plain.
+    let hidden = |number: &String| !plain.iter().any(|plain| number.contains(plain.as_str()));
+    phones(readable, port).map(|phone| phone.number()).find(hidden)
+}

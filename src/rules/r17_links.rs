@@ -1,0 +1,75 @@
+//! R17 links (carriers' terms): links and contact ids must be on the sender's list.
+
+mod contacts;
+
+use super::case::Case;
+use super::phone::phones;
+use super::rule::About;
+use super::verdict::Flaw;
+use super::{Class, Code};
+use crate::document::{Section, unknown_word};
+
+use contacts::{Contact, contacts};
+
+pub(super) const ABOUT: About = About {
+    name: "links",
+    article: "carriers' terms",
+    sentence: "A link, phone, QQ or WeChat id in a message must be one that its sender has registered.",
+};
+
+/// Which contacts have to be registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Settings {
+    url: bool,
+    qq: bool,
+    wechat: bool,
+    phone: bool,
+}
+
+impl Settings {
+    pub(super) fn read(&mut self, section: &Section<'_, '_>) {
+        let Some(words) = section.strings("registered_contacts") else { return };
+        *self = Self::default();
+        for word in words {
+            match word {
+                "url" => self.url = true,
+                "qq" => self.qq = true,
+                "wechat" => self.wechat = true,
+                "phone" => self.phone = true,
+                _ => section
+                    .fault("registered_contacts", unknown_word(word, ["url", "qq", "wechat", "phone"].into_iter())),
+            }
+        }
+    }
+}
+
+/// The first contact in the text that its sender has not registered.
+pub(super) fn stray(case: &Case<'_>) -> Option<String> {
+    let settings = case.profile.links;
+    let sender = case.facts.identity.sender;
+    let links = sender.map_or(&[][..], |sender| &sender.links);
+    let stray = contacts(case.folded()).find(|contact| {
+        let spoken_of = match contact {
+            Contact::Url(_) => settings.url,
+            Contact::Qq(_) => settings.qq,
+            Contact::WeChat(_) => settings.wechat,
+        };
+        spoken_of && !links.iter().any(|link| contact.is(link))
+    });
+    if let Some(contact) = stray {
+        return Some(contact.to_string());
+    }
+    let registered = sender.map_or(&[][..], |sender| &sender.phones);
+    let mut phones = phones(case.folded(), case.submission.source.addr.0).filter(|_| settings.phone);
+    let stray = phones.find(|phone| !registered.iter().any(|number| phone.is(number)))?;
+    Some(stray.number())
+}
+
+pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
+    let contact = case.stray_link.as_ref()?;
+    let why = format!("{contact} is not among the contacts that the sender has registered");
+    match case.port_class {
+        Class::Commercial | Class::Service => Some(Flaw::reject(Code::Own(7), why)),
+        Class::Public | Class::Personal => Some(Flaw::alert(Code::Own(7), why)),
+    }
+}

@@ -1,0 +1,202 @@
+//! How much a text promotes.
+//!
+//! Owns the weighing of a text against the lexicon: numbers made equal, disguise undone,
+//! distinct terms added up, fraud warnings told from lures. Refuses to decide: the threshold
+//! is the profile's, the consequence R10's. Built once for the life of the program.
+
+mod normal;
+
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use super::latin::is_word;
+use crate::document::{self, Complaints, Fault, Section};
+
+/// The form in which texts are compared with terms.
+pub(super) fn normal_form(text: &str) -> String {
+    normal::form(text)
+}
+
+const LEXICON: &str = include_str!("scorer/lexicon.toml");
+/// How many terms the lexicon may have; a bit each says which were seen.
+const MOST_TERMS: usize = 2048;
+
+/// The lexicon that comes with the program; a test holds that it reads.
+static SCORER: LazyLock<Option<Scorer>> = LazyLock::new(|| Scorer::parse(LEXICON).ok());
+
+/// Weighs a text, which must be folded and without its signature.
+pub(super) fn score(text: &str) -> Score {
+    SCORER.as_ref().map(|scorer| scorer.score(text)).unwrap_or_default()
+}
+
+/// The weightiest terms that made a score, as they stand in the lexicon.
+pub(super) fn explain(score: &Score) -> String {
+    SCORER.as_ref().map(|scorer| scorer.explain(score)).unwrap_or_default()
+}
+
+/// What a term does to the score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Promotion,
+    Lure,
+    Shield,
+    Context,
+    Warning,
+}
+
+impl Kind {
+    const WORDS: [(&'static str, Self); 5] = [
+        ("promotion", Self::Promotion),
+        ("lure", Self::Lure),
+        ("shield", Self::Shield),
+        ("context", Self::Context),
+        ("warning", Self::Warning),
+    ];
+}
+
+#[derive(Clone, Debug)]
+struct Term {
+    text: String,
+    kind: Kind,
+    weight: u32,
+}
+
+/// A lexicon made ready for searching.
+#[derive(Debug)]
+struct Scorer {
+    automaton: AhoCorasick,
+    terms: Vec<Term>,
+}
+
+/// What a text comes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Score {
+    pub(super) points: u32,
+    /// The terms that counted, by their place in the lexicon.
+    terms: Vec<usize>,
+}
+
+impl Scorer {
+    fn parse(text: &str) -> Result<Self, Vec<Fault>> {
+        let complaints = Complaints::new(std::path::Path::new("lexicon.toml"), text);
+        let table = document::parse(text, &complaints);
+        let top = Section::top(&table, &complaints);
+        let mut terms = Vec::new();
+        for group in top.sections("group") {
+            let kind = group.word("kind", &Kind::WORDS).unwrap_or(Kind::Shield);
+            let weight = group.integer("weight", 0..=4).and_then(|weight| u32::try_from(weight).ok()).unwrap_or(0);
+            let texts = group.strings("terms").unwrap_or_default();
+            terms.extend(texts.into_iter().map(|text| Term { text: text.to_owned(), kind, weight }));
+            group.finish();
+        }
+        if terms.len() > MOST_TERMS {
+            top.fault("group", format!("more than {MOST_TERMS} terms"));
+        }
+        top.finish();
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .ascii_case_insensitive(true)
+            .build(terms.iter().map(|term| normal::form(&term.text)));
+        let automaton = automaton.map_err(|error| top_fault(&complaints, &error));
+        let (faults, _) = complaints.into_parts();
+        match automaton {
+            Ok(automaton) if faults.is_empty() => Ok(Self { automaton, terms }),
+            _ => Err(faults),
+        }
+    }
+
+    fn score(&self, text: &str) -> Score {
+        let text = normal::form(text);
+        let mut seen = [0_u64; MOST_TERMS / 64];
+        let mut tally = Tally::default();
+        let mut last = 0;
+        for found in self.automaton.find_iter(&text) {
+            if !is_word(&text, found.start(), found.end()) {
+                continue;
+            }
+            if text[last..found.start()].contains(normal::SENTENCE_END) {
+                tally.end_sentence();
+            }
+            last = found.end();
+            let index = found.pattern().as_usize();
+            let known = seen[index / 64] & (1 << (index % 64)) != 0;
+            seen[index / 64] |= 1 << (index % 64);
+            tally.count(index, &self.terms[index], known);
+        }
+        tally.finish()
+    }
+
+    fn explain(&self, score: &Score) -> String {
+        let mut terms: Vec<&Term> = score.terms.iter().map(|&index| &self.terms[index]).collect();
+        terms.sort_by_key(|term| std::cmp::Reverse(term.weight));
+        let words: Vec<&str> = terms.iter().take(5).map(|term| term.text.as_str()).collect();
+        words.join(", ")
+    }
+}
+
+/// Points as they come, sentence by sentence.
+#[derive(Default)]
+struct Tally {
+    score: Score,
+    /// Points of weight 1, which only count without a transaction's context.
+    faint: u32,
+    context: bool,
+    warnings: u32,
+    /// In the present sentence.
+    lures: u32,
+    lured: Vec<usize>,
+    warned: bool,
+    /// Lures outside the sentences that warn.
+    unwarned: u32,
+}
+
+impl Tally {
+    fn count(&mut self, index: usize, term: &Term, known: bool) {
+        match term.kind {
+            Kind::Shield => {}
+            Kind::Context => self.context = true,
+            Kind::Warning => {
+                self.warned = true;
+                self.warnings += u32::from(!known);
+            }
+            _ if known => {}
+            Kind::Lure => {
+                self.lures += term.weight;
+                self.lured.push(index);
+            }
+            Kind::Promotion if term.weight == 1 => {
+                self.faint += 1;
+                self.score.terms.push(index);
+            }
+            Kind::Promotion => {
+                self.score.points += term.weight;
+                self.score.terms.push(index);
+            }
+        }
+    }
+
+    fn end_sentence(&mut self) {
+        if !self.warned {
+            self.unwarned += self.lures;
+        }
+        self.lures = 0;
+        self.warned = false;
+    }
+
+    fn finish(mut self) -> Score {
+        self.end_sentence();
+        if self.warnings < 2 {
+            self.score.points += self.unwarned;
+            self.score.terms.append(&mut self.lured);
+        }
+        if !self.context {
+            self.score.points += self.faint;
+        }
+        self.score
+    }
+}
+
+fn top_fault(complaints: &Complaints<'_>, error: &aho_corasick::BuildError) {
+    complaints.fault(None, "group", format!("the terms cannot be made searchable: {error}"));
+}

@@ -1,0 +1,128 @@
+//! One case: a message, the circumstances, and the expected verdict.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use portcullis::cli::judge::{Request, Standing};
+use portcullis::config::Config;
+use portcullis::register::Register;
+use portcullis::rules::wire::{Concatenation, Opaque, Text, Ton};
+use portcullis::rules::{Facts, Profile, Submission, Verdict, judge};
+use serde::Deserialize;
+
+/// A line of a case file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Case {
+    id: String,
+    source: String,
+    destination: String,
+    #[serde(default)]
+    text: String,
+    consent: Standing,
+    at: String,
+    provider: Option<String>,
+    expect: String,
+    rules: Vec<String>,
+    /// The status answered, where the case is about it.
+    status: Option<String>,
+    /// The message's class, where the case is about it.
+    class: Option<String>,
+    /// Settings of `[profile]`, in place of those of the samples.
+    profile: Option<String>,
+    /// Type of number of the source.
+    ton: Option<u8>,
+    /// `binary`, `undecodable`, a `data_coding`, or an application port.
+    opaque: Option<String>,
+    /// `sm_default_msg_id`
+    #[serde(default)]
+    canned: u8,
+    /// Number and total.
+    part: Option<(u8, u8)>,
+    #[serde(default)]
+    service_type: String,
+    #[serde(default)]
+    asked_before: bool,
+    deliver_at: Option<String>,
+    #[serde(rename = "why")]
+    _why: String,
+}
+
+/// The samples speak of quiet hours where they are on.
+const SETTINGS: &str = "quiet_hours = \"08:00-21:00\"";
+
+impl Case {
+    pub(crate) fn read(place: &str, line: &str) -> Self {
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{place}: {error}"))
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn verdict(&self, register: &Register) -> Verdict {
+        let request = Request {
+            source: self.source.clone(),
+            destination: self.destination.clone(),
+            text: self.text.clone(),
+            provider: self.provider.clone(),
+            at: Some(self.at.clone()),
+            consent: Some(self.consent),
+        };
+        let now = request.at().unwrap().unwrap();
+        // A source that nobody's prefixes cover was still submitted by somebody.
+        let provider = request.provider(register).unwrap_or(&register.providers()[0]);
+        let submission = self.circumstances(request.submission());
+        let identity = register.identify(provider, &submission);
+        let facts = Facts { asked_before: self.asked_before, ..self.consent.facts(identity) };
+        judge(&submission, &facts, &self.profile(), now)
+    }
+
+    /// What differs from the expectation, as a line; none where nothing does.
+    pub(crate) fn difference(&self, register: &Register) -> Option<String> {
+        let verdict = self.verdict(register);
+        let rules: Vec<&str> = verdict.rules().map(|rule| rule.id()).collect();
+        let status = format!("{:#010x}", verdict.status.0);
+        let same = verdict.decision.to_string() == self.expect
+            && rules == self.rules
+            && self.status.as_ref().is_none_or(|expected| *expected == status)
+            && self.class.as_ref().is_none_or(|expected| expected == verdict.class.name());
+        let why: Vec<_> = verdict.findings.iter().map(|finding| format!("{}: {}", finding.rule, finding.why)).collect();
+        (!same).then(|| {
+            let expected = format!("{} {:?}", self.expect, self.rules);
+            format!(
+                "{}: expected {expected}, got {} {rules:?} {status} {} {why:?}",
+                self.id, verdict.decision, verdict.class
+            )
+        })
+    }
+
+    fn circumstances<'a>(&'a self, submission: Submission<'a>) -> Submission<'a> {
+        let opaque = self.opaque.as_deref().map(|reason| match reason {
+            "binary" => Opaque::Binary,
+            "broken" => Opaque::BrokenUdh,
+            "port" => Opaque::PortAddressed(2948),
+            other => Opaque::UnknownDataCoding(other.parse().unwrap()),
+        });
+        let mut source = submission.source;
+        source.ton = self.ton.map_or(source.ton, Ton);
+        Submission {
+            source,
+            content: opaque.map_or(submission.content, Text::Opaque),
+            sm_default_msg_id: self.canned,
+            service_type: self.service_type.as_bytes(),
+            part: self.part.map(|(number, total)| Concatenation { reference: 7, total, number }),
+            deliver_at: self.deliver_at.as_ref().map(|at| at.parse::<Timestamp>().unwrap()),
+            ..submission
+        }
+    }
+
+    fn profile(&self) -> Profile {
+        let settings = self.profile.as_deref().unwrap_or(SETTINGS);
+        let text = format!(
+            "register = \"r\"\n[[listen]]\naddress = \"127.0.0.1:1\"\n[carrier]\naddresses = [\"h:1\"]\n[profile]\n{settings}\n"
+        );
+        let config = Config::parse(Path::new(&self.id), &text).unwrap_or_else(|faults| panic!("{}", faults[0]));
+        config.profile
+    }
+}
