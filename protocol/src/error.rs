@@ -55,3 +55,29 @@ impl std::fmt::Display for BodyFault {
 }
 
 impl std::error::Error for BodyFault {}
+
+impl BodyFault {
+    /// What a bare nom combinator reports; the parsers name their fields themselves.
+    const UNREADABLE: Self =
+        Self { field: "body", fault: "expected the operation's fields", status: CommandStatus::ESME_RINVCMDLEN };
+}
+
+impl<'a> nom::error::ParseError<&'a [u8]> for BodyFault {
+    fn from_error_kind(_: &'a [u8], _: nom::error::ErrorKind) -> Self {
+        Self::UNREADABLE
+    }
+
+    /// The first fault stands: it names the field.
+    fn append(_: &'a [u8], _: nom::error::ErrorKind, other: Self) -> Self {
+        other
+    }
+}
+
+impl From<nom::Err<BodyFault>> for BodyFault {
+    fn from(error: nom::Err<BodyFault>) -> Self {
+        match error {
+            nom::Err::Error(fault) | nom::Err::Failure(fault) => fault,
+            nom::Err::Incomplete(_) => Self::UNREADABLE,
+        }
+    }
+}

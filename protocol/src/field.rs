@@ -1,1 +1,246 @@
-//! (placeholder: see the contract)
+//! The kinds of field a body is made of, and the parsers of each.
+//!
+//! Owns C-octet strings and the one-octet fields with bits of their own. Refuses to judge
+//! a value: over-long strings and reserved codes survive, and only what cannot be read
+//! (no NUL, octets missing) is a [`BodyFault`]. Driven by the parsers under `pdu`.
+
+use bytes::{BufMut, BytesMut};
+use nom::{Err, IResult};
+
+use crate::error::BodyFault;
+use crate::status::CommandStatus;
+
+/// What every body parser returns: what is left, and the value.
+pub(crate) type Parsed<'a, T> = IResult<&'a [u8], T, BodyFault>;
+
+/// A C-octet string (SMPP 3.4 §3.1, SMPP 5.0 §3.1.1), without its terminating NUL.
+///
+/// A NUL inside cannot be expressed on the wire: encoding stops at the first one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct COctetString<'a>(pub &'a [u8]);
+
+impl<'a> COctetString<'a> {
+    /// The text, where the octets are UTF-8 (ASCII, by the specification).
+    pub fn as_str(&self) -> Option<&'a str> {
+        std::str::from_utf8(self.0).ok()
+    }
+
+    /// The octets, without the NUL.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Whether only the NUL stood there.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Appends the octets and their NUL.
+    pub fn encode(&self, out: &mut BytesMut) {
+        let end = self.0.iter().position(|&octet| octet == 0).unwrap_or(self.0.len());
+        out.put_slice(&self.0[..end]);
+        out.put_u8(0);
+    }
+}
+
+impl<'a> From<&'a str> for COctetString<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(text.as_bytes())
+    }
+}
+
+impl std::fmt::Display for COctetString<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0.escape_ascii())
+    }
+}
+
+impl std::fmt::Debug for COctetString<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "\"{}\"", self.0.escape_ascii())
+    }
+}
+
+/// One octet whose every value survives, shown in hexadecimal.
+macro_rules! octet_newtype {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+        pub struct $name(pub u8);
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{:#04x}", self.0)
+            }
+        }
+    };
+}
+pub(crate) use octet_newtype;
+
+octet_newtype! {
+    /// `esm_class`: messaging mode, message type and GSM features (SMPP 3.4 §5.2.12, SMPP 5.0 §4.7.12).
+    EsmClass
+}
+
+impl EsmClass {
+    /// A user-data header opens the message.
+    pub const UDHI: Self = Self(0x40);
+    /// A reply path is set.
+    pub const REPLY_PATH: Self = Self(0x80);
+    /// The message is an MC delivery receipt.
+    pub const DELIVERY_RECEIPT: Self = Self(0x04);
+    /// The message is an intermediate delivery notification.
+    pub const INTERMEDIATE_NOTIFICATION: Self = Self(0x20);
+
+    /// Whether a user-data header opens the message.
+    pub const fn has_udhi(self) -> bool {
+        self.0 & Self::UDHI.0 != 0
+    }
+
+    /// Whether a reply path is set.
+    pub const fn has_reply_path(self) -> bool {
+        self.0 & Self::REPLY_PATH.0 != 0
+    }
+
+    /// Bits 1-0: default, datagram, forward (transaction) or store-and-forward mode.
+    pub const fn messaging_mode(self) -> u8 {
+        self.0 & 0x03
+    }
+
+    /// Bits 5-2, in place: 0x00 a plain message, 0x04 a receipt, 0x08 and 0x10
+    /// acknowledgements, 0x18 conversation abort, 0x20 an intermediate notification.
+    pub const fn message_type(self) -> u8 {
+        self.0 & 0x3C
+    }
+
+    /// Whether the message is an MC delivery receipt, whatever the other bits say.
+    pub const fn is_delivery_receipt(self) -> bool {
+        self.message_type() == Self::DELIVERY_RECEIPT.0
+    }
+
+    /// Whether the message is an intermediate delivery notification.
+    pub const fn is_intermediate_notification(self) -> bool {
+        self.message_type() == Self::INTERMEDIATE_NOTIFICATION.0
+    }
+}
+
+octet_newtype! {
+    /// `registered_delivery`: which receipts are wanted (SMPP 3.4 §5.2.17, SMPP 5.0 §4.7.21).
+    RegisteredDelivery
+}
+
+impl RegisteredDelivery {
+    /// A receipt on success and on failure.
+    pub const RECEIPT: Self = Self(0x01);
+    /// A receipt on failure only.
+    pub const RECEIPT_ON_FAILURE: Self = Self(0x02);
+    /// A receipt on success only (SMPP 5.0).
+    pub const RECEIPT_ON_SUCCESS: Self = Self(0x03);
+
+    /// Whether an MC delivery receipt is asked for, in any case.
+    pub const fn wants_receipt(self) -> bool {
+        self.0 & 0x03 != 0
+    }
+
+    /// Whether a receipt is asked for when delivery fails.
+    pub const fn wants_receipt_on_failure(self) -> bool {
+        matches!(self.0 & 0x03, 0x01 | 0x02)
+    }
+
+    /// Whether intermediate notifications are asked for.
+    pub const fn wants_intermediate(self) -> bool {
+        self.0 & 0x10 != 0
+    }
+}
+
+octet_newtype! {
+    /// `data_coding`: alphabet and class of the message (SMPP 3.4 §5.2.19, SMPP 5.0 §4.7.7).
+    DataCoding
+}
+
+impl DataCoding {
+    /// The carrier's default alphabet.
+    pub const DEFAULT: Self = Self(0x00);
+    /// IA5, also ASCII.
+    pub const IA5: Self = Self(0x01);
+    /// Octets without a meaning as text.
+    pub const BINARY: Self = Self(0x02);
+    /// ISO-8859-1.
+    pub const LATIN1: Self = Self(0x03);
+    /// Octets without a meaning as text; 8-bit data in GSM 03.38.
+    pub const BINARY_8BIT: Self = Self(0x04);
+    /// JIS X 0208.
+    pub const JIS: Self = Self(0x05);
+    /// ISO-8859-5.
+    pub const CYRILLIC: Self = Self(0x06);
+    /// ISO-8859-8.
+    pub const HEBREW: Self = Self(0x07);
+    /// UCS-2, big-endian.
+    pub const UCS2: Self = Self(0x08);
+    /// Pictograms.
+    pub const PICTOGRAM: Self = Self(0x09);
+    /// ISO-2022-JP.
+    pub const ISO_2022_JP: Self = Self(0x0A);
+    /// Extended Kanji JIS X 0212.
+    pub const EXTENDED_KANJI: Self = Self(0x0D);
+    /// KS C 5601.
+    pub const KS_C_5601: Self = Self(0x0E);
+}
+
+octet_newtype! {
+    /// `interface_version` (SMPP 3.4 §5.2.4, SMPP 5.0 §4.7.13); peers send any value.
+    InterfaceVersion
+}
+
+impl InterfaceVersion {
+    /// SMPP 3.3, and everything a peer sends below it.
+    pub const V3_3: Self = Self(0x33);
+    /// SMPP 3.4.
+    pub const V3_4: Self = Self(0x34);
+    /// SMPP 5.0.
+    pub const V5_0: Self = Self(0x50);
+}
+
+/// One octet.
+pub(crate) fn octet<'a>(field: &'static str) -> impl Fn(&'a [u8]) -> Parsed<'a, u8> {
+    move |input| match input.split_first() {
+        Some((&value, rest)) => Ok((rest, value)),
+        None => Err(missing(field)),
+    }
+}
+
+/// Four octets, big-endian.
+pub(crate) fn word<'a>(field: &'static str) -> impl Fn(&'a [u8]) -> Parsed<'a, u32> {
+    move |input| match input.split_first_chunk::<4>() {
+        Some((value, rest)) => Ok((rest, u32::from_be_bytes(*value))),
+        None => Err(missing(field)),
+    }
+}
+
+/// Octets up to a NUL, however many; `status` answers a string that never ends.
+pub(crate) fn c_octet_string<'a>(
+    field: &'static str,
+    status: CommandStatus,
+) -> impl Fn(&'a [u8]) -> Parsed<'a, COctetString<'a>> {
+    move |input| match input.iter().position(|&octet| octet == 0) {
+        Some(end) => Ok((&input[end + 1..], COctetString(&input[..end]))),
+        None => Err(Err::Error(BodyFault { field, fault: "expected a NUL before the PDU's end", status })),
+    }
+}
+
+/// An octet that counts, then as many octets: `sm_length` and `short_message`.
+pub(crate) fn short_message(input: &[u8]) -> Parsed<'_, &[u8]> {
+    let (input, length) = octet("sm_length")(input)?;
+    match input.split_at_checked(usize::from(length)) {
+        Some((message, rest)) => Ok((rest, message)),
+        None => Err(Err::Error(BodyFault {
+            field: "sm_length",
+            fault: "expected at most the octets left in the PDU",
+            status: CommandStatus::ESME_RINVMSGLEN,
+        })),
+    }
+}
+
+fn missing(field: &'static str) -> Err<BodyFault> {
+    Err::Error(BodyFault { field, fault: "expected before the PDU's end", status: CommandStatus::ESME_RINVCMDLEN })
+}

@@ -14,6 +14,9 @@ use crate::status::CommandStatus;
 /// The largest `command_length` accepted unless configuration says otherwise.
 pub const DEFAULT_LIMIT: usize = 64 * 1024;
 
+/// Room enough for most PDUs without growing.
+const TYPICAL: usize = 288;
+
 /// A complete PDU as it stood on the wire.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
@@ -54,6 +57,21 @@ impl Frame {
         let command_length = u32::try_from(HEADER_LENGTH + body.len()).unwrap_or(u32::MAX);
         Header { command_length, command_id, command_status, sequence_number }.encode(&mut bytes);
         bytes.extend_from_slice(body);
+        Self { bytes }
+    }
+
+    /// A PDU of this header whose body `encode` appends.
+    pub(crate) fn build(
+        command_id: CommandId,
+        command_status: CommandStatus,
+        sequence_number: u32,
+        encode: impl FnOnce(&mut BytesMut),
+    ) -> Self {
+        let mut bytes = BytesMut::with_capacity(TYPICAL);
+        Header { command_length: 0, command_id, command_status, sequence_number }.encode(&mut bytes);
+        encode(&mut bytes);
+        let command_length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        bytes[..4].copy_from_slice(&command_length.to_be_bytes());
         Self { bytes }
     }
 

@@ -1,1 +1,1 @@
-//! (placeholder: see the contract)
+//! Who may send what in which bind state.

@@ -1,0 +1,158 @@
+//! `deliver_sm` and `deliver_sm_resp`: a receipt or a reply coming from the carrier.
+//!
+//! Owns the fields of the pair. Refuses to judge them and to read the text: the octets to
+//! judge are handed out as they came. Driven by [`Pdu`](super::Pdu).
+
+use bytes::{BufMut, BytesMut};
+
+use super::response;
+use crate::address::{Address, DESTINATION, SOURCE, address};
+use crate::error::BodyFault;
+use crate::field::{
+    COctetString, DataCoding, EsmClass, Parsed, RegisteredDelivery, c_octet_string, octet, short_message,
+};
+use crate::status::CommandStatus;
+use crate::tlv::Tlvs;
+
+/// `deliver_sm` (SMPP 3.4 §4.6.1, SMPP 5.0 §4.3.1.1).
+///
+/// | field | octets | |
+/// |---|---|---|
+/// | `service_type` | ≤ 6 | C-octet string |
+/// | `source_addr_ton`, `source_addr_npi` | 1 + 1 | |
+/// | `source_addr` | ≤ 21 | C-octet string |
+/// | `dest_addr_ton`, `dest_addr_npi` | 1 + 1 | |
+/// | `destination_addr` | ≤ 21 | C-octet string |
+/// | `esm_class` | 1 | |
+/// | `protocol_id` | 1 | |
+/// | `priority_flag` | 1 | |
+/// | `schedule_delivery_time` | 1 | C-octet string |
+/// | `validity_period` | 1 | C-octet string |
+/// | `registered_delivery` | 1 | |
+/// | `replace_if_present_flag` | 1 | |
+/// | `data_coding` | 1 | |
+/// | `sm_default_msg_id` | 1 | |
+/// | `sm_length` | 1 | |
+/// | `short_message` | `sm_length` | ≤ 254 in 3.4, 255 in 5.0 |
+/// | TLVs | | `message_payload`, `sar_*` and others |
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct DeliverSm<'a> {
+    /// The messaging service; empty for the carrier's default.
+    pub service_type: COctetString<'a>,
+    /// Who sends.
+    pub source: Address<'a>,
+    /// Who is to receive.
+    pub destination: Address<'a>,
+    /// Mode, type and features.
+    pub esm_class: EsmClass,
+    /// The network's protocol identifier.
+    pub protocol_id: u8,
+    /// 0 lowest to 3 highest (4 in 5.0).
+    pub priority_flag: u8,
+    /// Empty by the specification; kept when not.
+    pub schedule_delivery_time: COctetString<'a>,
+    /// Empty by the specification; kept when not.
+    pub validity_period: COctetString<'a>,
+    /// Whether an acknowledgement is wanted.
+    pub registered_delivery: RegisteredDelivery,
+    /// 0 by the specification.
+    pub replace_if_present_flag: u8,
+    /// The text's alphabet and class.
+    pub data_coding: DataCoding,
+    /// 0 by the specification.
+    pub sm_default_msg_id: u8,
+    /// The message, at most 255 octets; a longer one is encoded as `message_payload`.
+    pub short_message: &'a [u8],
+    /// What follows.
+    pub tlvs: Tlvs<'a>,
+}
+
+impl<'a> DeliverSm<'a> {
+    /// Reads the body.
+    pub fn decode(body: &'a [u8]) -> Result<Self, BodyFault> {
+        Ok(Self::parse(body)?.1)
+    }
+
+    fn parse(input: &'a [u8]) -> Parsed<'a, Self> {
+        let (input, service_type) = c_octet_string("service_type", CommandStatus::ESME_RINVSERTYP)(input)?;
+        let (input, source) = address(SOURCE)(input)?;
+        let (input, destination) = address(DESTINATION)(input)?;
+        let (input, esm_class) = octet("esm_class")(input)?;
+        let (input, protocol_id) = octet("protocol_id")(input)?;
+        let (input, priority_flag) = octet("priority_flag")(input)?;
+        let (input, schedule_delivery_time) =
+            c_octet_string("schedule_delivery_time", CommandStatus::ESME_RINVSCHED)(input)?;
+        let (input, validity_period) = c_octet_string("validity_period", CommandStatus::ESME_RINVEXPIRY)(input)?;
+        let (input, registered_delivery) = octet("registered_delivery")(input)?;
+        let (input, replace_if_present_flag) = octet("replace_if_present_flag")(input)?;
+        let (input, data_coding) = octet("data_coding")(input)?;
+        let (input, sm_default_msg_id) = octet("sm_default_msg_id")(input)?;
+        let (input, short_message) = short_message(input)?;
+        let pdu = Self {
+            service_type,
+            source,
+            destination,
+            esm_class: EsmClass(esm_class),
+            protocol_id,
+            priority_flag,
+            schedule_delivery_time,
+            validity_period,
+            registered_delivery: RegisteredDelivery(registered_delivery),
+            replace_if_present_flag,
+            data_coding: DataCoding(data_coding),
+            sm_default_msg_id,
+            short_message,
+            tlvs: Tlvs::from_bytes(input),
+        };
+        Ok((&[], pdu))
+    }
+
+    /// Appends the body.
+    pub fn encode(&self, out: &mut BytesMut) {
+        self.service_type.encode(out);
+        self.source.encode(out);
+        self.destination.encode(out);
+        out.put_slice(&[self.esm_class.0, self.protocol_id, self.priority_flag]);
+        self.schedule_delivery_time.encode(out);
+        self.validity_period.encode(out);
+        out.put_slice(&[
+            self.registered_delivery.0,
+            self.replace_if_present_flag,
+            self.data_coding.0,
+            self.sm_default_msg_id,
+        ]);
+        super::encode_message(self.short_message, self.tlvs, out);
+    }
+
+    /// The octets to judge: `short_message` or `message_payload`; both is a fault.
+    pub fn message(&self) -> Result<&'a [u8], BodyFault> {
+        super::message(self.short_message, self.tlvs)
+    }
+}
+
+/// `deliver_sm_resp` (SMPP 3.4 §4.6.2, SMPP 5.0 §4.3.1.2).
+///
+/// | field | octets | |
+/// |---|---|---|
+/// | `message_id` | 1 | C-octet string, empty |
+/// | TLVs | | `delivery_failure_reason`, `network_error_code`, `additional_status_info_text` |
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct DeliverSmResp<'a> {
+    /// Empty by the specification; some peers fill it. `None` where no body stands.
+    pub message_id: Option<COctetString<'a>>,
+    /// What follows.
+    pub tlvs: Tlvs<'a>,
+}
+
+impl<'a> DeliverSmResp<'a> {
+    /// Reads the body.
+    pub fn decode(body: &'a [u8]) -> Result<Self, BodyFault> {
+        let (message_id, tlvs) = response::string_and_tlvs("message_id", CommandStatus::ESME_RINVMSGID, body)?;
+        Ok(Self { message_id, tlvs })
+    }
+
+    /// Appends the body.
+    pub fn encode(&self, out: &mut BytesMut) {
+        response::encode(self.message_id, self.tlvs, out);
+    }
+}
