@@ -3,6 +3,7 @@
 //! can be written again in its alphabet and reads the same.
 
 use libfuzzer_sys::fuzz_target;
+use portcullis_protocol::field::{DataCoding, EsmClass};
 use portcullis_protocol::text::{self, Alphabet, Opaque, Text, TextSettings, UserData, gsm7, ucs2};
 
 const DEFAULTS: [Alphabet; 8] = [
@@ -23,7 +24,7 @@ fuzz_target!(|data: &[u8]| {
         packed_gsm7: flags & 8 != 0,
         gb18030_for_15: flags & 16 != 0,
     };
-    let read = text::read(data_coding, esm_class, message, &settings);
+    let read = text::read(DataCoding(data_coding), EsmClass(esm_class), message, &settings);
     header_is_in_range(&read, message);
     match &read.text {
         Text::Readable(said) => writes_again(said, &read, &settings, &message[read.udh.octets()..]),
@@ -48,10 +49,11 @@ fn header_is_in_range(read: &UserData<'_>, message: &[u8]) {
 fn writes_again(said: &str, read: &UserData<'_>, settings: &TextSettings, octets: &[u8]) {
     let octets = octets.strip_suffix(&[0]).unwrap_or(octets);
     let plain = TextSettings { packed_gsm7: false, ..*settings };
-    let again = |data_coding, written: &[u8]| match text::read(data_coding, 0, written, &plain).text {
-        Text::Readable(text) => text.into_owned(),
-        Text::Opaque(reason) => panic!("{reason}: {written:02x?}"),
-    };
+    let again =
+        |data_coding, written: &[u8]| match text::read(DataCoding(data_coding), EsmClass(0), written, &plain).text {
+            Text::Readable(text) => text.into_owned(),
+            Text::Opaque(reason) => panic!("{reason}: {written:02x?}"),
+        };
     match read.alphabet {
         Some(Alphabet::Gsm7) => {
             let written = gsm7::encode(said).expect("septets");

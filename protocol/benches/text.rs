@@ -1,6 +1,7 @@
 //! What reading a message for judging costs.
 
 use divan::{Bencher, black_box};
+use portcullis_protocol::field::{DataCoding, EsmClass};
 use portcullis_protocol::text::{self, TextSettings, gsm7, ucs2};
 
 const ENGLISH: &str = "[Qinghe Fresh] Members this Saturday: 12 off every 50 in all shops and in the app. \
@@ -12,7 +13,7 @@ fn main() {
 }
 
 fn read(bencher: Bencher, data_coding: u8, octets: &[u8], settings: TextSettings) {
-    bencher.bench(|| text::read(data_coding, 0, black_box(octets), &settings));
+    bencher.bench(|| text::read(DataCoding(data_coding), EsmClass(0), black_box(octets), &settings));
 }
 
 #[divan::bench]

@@ -16,6 +16,7 @@ use std::borrow::Cow;
 pub use octets::{gb18030, latin1};
 pub use udh::{ApplicationPort, Concatenation, InformationElement, Udh};
 
+use crate::field::{DataCoding, EsmClass};
 use ucs2::Order;
 
 /// How a provider means what the specification leaves open.
@@ -173,8 +174,13 @@ type Reading<'a> = Result<(Cow<'a, str>, Alphabet, bool), Opaque>;
 /// 0x7F makes the message opaque, and is not taken for Latin-1: what the subscriber would see
 /// then is the carrier's choice. A provider whose carrier does take it for Latin-1 has that as
 /// its default alphabet.
-pub fn read<'a>(data_coding: u8, esm_class: u8, message: &'a [u8], settings: &TextSettings) -> UserData<'a> {
-    let split = if esm_class & UDHI == 0 { Ok((Udh::default(), message)) } else { Udh::split(message) };
+pub fn read<'a>(
+    data_coding: DataCoding,
+    esm_class: EsmClass,
+    message: &'a [u8],
+    settings: &TextSettings,
+) -> UserData<'a> {
+    let split = if esm_class.has_udhi() { Udh::split(message) } else { Ok((Udh::default(), message)) };
     let (udh, reading) = match split {
         Ok((udh, octets)) => (udh, read_body(data_coding, &udh, octets, settings)),
         Err(_) => (Udh::default(), Err(Opaque::BrokenUdh)),
@@ -187,14 +193,11 @@ pub fn read<'a>(data_coding: u8, esm_class: u8, message: &'a [u8], settings: &Te
     }
 }
 
-/// The bit of `esm_class` that announces a user-data header (SMPP 3.4 §5.2.12).
-const UDHI: u8 = 0x40;
-
-fn read_body<'a>(data_coding: u8, udh: &Udh<'a>, octets: &'a [u8], settings: &TextSettings) -> Reading<'a> {
+fn read_body<'a>(data_coding: DataCoding, udh: &Udh<'a>, octets: &'a [u8], settings: &TextSettings) -> Reading<'a> {
     if let Some(port) = udh.application_port() {
         return Err(Opaque::PortAddressed(port.destination));
     }
-    let alphabet = coding::alphabet(data_coding, settings)?;
+    let alphabet = coding::alphabet(data_coding.0, settings)?;
     match alphabet {
         Alphabet::Utf16 => read_utf16(octets, false),
         Alphabet::Gsm7 if settings.packed_gsm7 => {

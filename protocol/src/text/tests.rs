@@ -8,11 +8,11 @@ const STANDARD: TextSettings =
     TextSettings { default_alphabet: Alphabet::Gsm7, packed_gsm7: false, gb18030_for_15: true };
 
 fn standard(data_coding: u8, message: &[u8]) -> UserData<'_> {
-    read(data_coding, 0, message, &STANDARD)
+    read(DataCoding(data_coding), EsmClass(0), message, &STANDARD)
 }
 
 fn with_header(data_coding: u8, message: &[u8]) -> UserData<'_> {
-    read(data_coding, 0x40, message, &STANDARD)
+    read(DataCoding(data_coding), EsmClass(0x40), message, &STANDARD)
 }
 
 fn why<'a>(data: &UserData<'a>) -> &'a str {
@@ -67,7 +67,7 @@ fn ucs2_under_the_default_alphabet_is_read_and_marked() {
 fn a_provider_whose_default_is_utf16_declares_rightly() {
     let settings = TextSettings { default_alphabet: Alphabet::Utf16, ..STANDARD };
     let octets = ucs2::encode("青禾");
-    let data = read(0, 0, &octets, &settings);
+    let data = read(DataCoding(0), EsmClass(0), &octets, &settings);
     assert_eq!((data.text.readable(), data.misdeclared), (Some("青禾"), false));
 }
 
@@ -78,11 +78,11 @@ fn octets_that_are_no_septets_are_opaque_until_a_setting_says_what_they_are() {
     assert_eq!(standard(0, latin).text, Text::Opaque(fault));
     assert_eq!(fault.to_string(), "octet 3 is not gsm7");
     let settings = TextSettings { default_alphabet: Alphabet::Latin1, ..STANDARD };
-    assert_eq!(read(0, 0, latin, &settings).text.readable(), Some("café olé"));
+    assert_eq!(read(DataCoding(0), EsmClass(0), latin, &settings).text.readable(), Some("café olé"));
     let settings = TextSettings { default_alphabet: Alphabet::Utf8, ..STANDARD };
-    assert_eq!(read(0, 0, "青禾".as_bytes(), &settings).text.readable(), Some("青禾"));
+    assert_eq!(read(DataCoding(0), EsmClass(0), "青禾".as_bytes(), &settings).text.readable(), Some("青禾"));
     let settings = TextSettings { default_alphabet: Alphabet::Gb18030, ..STANDARD };
-    assert_eq!(read(0, 0, b"\xC7\xE0", &settings).text.readable(), Some("青"));
+    assert_eq!(read(DataCoding(0), EsmClass(0), b"\xC7\xE0", &settings).text.readable(), Some("青"));
 }
 
 #[test]
@@ -97,11 +97,11 @@ fn a_terminating_nul_is_no_text() {
 fn packed_septets_by_setting() {
     let settings = TextSettings { packed_gsm7: true, ..STANDARD };
     let hello = [0xE8, 0x32, 0x9B, 0xFD, 0x46, 0x97, 0xD9, 0xEC, 0x37];
-    assert_eq!(read(0, 0, &hello, &settings).text.readable(), Some("hellohello"));
-    assert_eq!(read(0xF1, 0, &hello, &settings).text.readable(), Some("hellohello"));
+    assert_eq!(read(DataCoding(0), EsmClass(0), &hello, &settings).text.readable(), Some("hellohello"));
+    assert_eq!(read(DataCoding(0xF1), EsmClass(0), &hello, &settings).text.readable(), Some("hellohello"));
     assert_eq!(why(&standard(0, &hello)), "undecodable");
     let part = [&b"\x05\x00\x03\x01\x02\x01"[..], &gsm7::pack(b"hello", 1)].concat();
-    assert_eq!(read(0, 0x40, &part, &settings).text.readable(), Some("hello"));
+    assert_eq!(read(DataCoding(0), EsmClass(0x40), &part, &settings).text.readable(), Some("hello"));
 }
 
 #[test]
@@ -167,7 +167,7 @@ proptest! {
         message in proptest::collection::vec(any::<u8>(), 0..200),
         settings in any_settings(),
     ) {
-        let data = read(data_coding, esm_class, &message, &settings);
+        let data = read(DataCoding(data_coding), EsmClass(esm_class), &message, &settings);
         prop_assert_eq!(data.alphabet.is_some(), data.text.readable().is_some());
     }
 
