@@ -179,7 +179,7 @@ impl<'a> QueryBroadcastSm<'a> {
 }
 
 message_id_and_tlvs! {
-    /// `query_broadcast_sm_resp` (SMPP 5.0 §4.6.1.3).
+    /// `query_broadcast_sm_resp` (SMPP 5.0 §4.6.1).
     ///
     /// | field | octets | |
     /// |---|---|---|
@@ -232,6 +232,6 @@ impl<'a> CancelBroadcastSm<'a> {
 }
 
 bodiless! {
-    /// `cancel_broadcast_sm_resp` (SMPP 5.0 §4.6.2.2): no body.
+    /// `cancel_broadcast_sm_resp` (SMPP 5.0 §4.6.2): no body.
     CancelBroadcastSmResp
 }
