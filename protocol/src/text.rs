@@ -3,6 +3,24 @@
 //! Owns the way from `data_coding`, `esm_class` and octets to text and user-data header.
 //! Refuses nothing: what cannot be read is [`Opaque`] with its reason, and what a commercial
 //! rule does about that is the rule's business. Driven by the gate, once for every message.
+//!
+//! # Where the specification leaves room
+//!
+//! | what a peer sends | what becomes of it |
+//! |---|---|
+//! | octets above 0x7F as GSM 7-bit | opaque: what a subscriber sees is the carrier's choice |
+//! | UTF-16 under a single-octet `data_coding` | read, and [`UserData::misdeclared`] |
+//! | little-endian UTF-16, with or without a mark | read, and [`UserData::misdeclared`] |
+//! | half a surrogate pair | U+FFFD; the other half may stand in the next part |
+//! | an odd octet under UTF-16 | opaque |
+//! | an escape at the end, or before an escape | a space, as handsets show it |
+//! | an escape before what the extension table lacks | the default alphabet's character |
+//! | one NUL at the end of single octets | a C-string's end, no text |
+//! | a header whose lengths contradict each other | opaque; in a receipt there is no header then |
+//! | an impossible part number | no part: what a handset shows by itself |
+//! | text to an application port | opaque |
+//! | national language tables | opaque where a character of them is used |
+//! | reserved codes, alphabets not listed in [`Alphabet`] | opaque |
 
 mod coding;
 pub mod gsm7;
@@ -180,16 +198,26 @@ pub fn read<'a>(
     message: &'a [u8],
     settings: &TextSettings,
 ) -> UserData<'a> {
-    let split = if esm_class.has_udhi() { Udh::split(message) } else { Ok((Udh::default(), message)) };
-    let (udh, reading) = match split {
+    let (udh, reading) = match split(esm_class, message) {
         Ok((udh, octets)) => (udh, read_body(data_coding, &udh, octets, settings)),
-        Err(_) => (Udh::default(), Err(Opaque::BrokenUdh)),
+        Err(udh::BrokenUdh) => (Udh::default(), Err(Opaque::BrokenUdh)),
     };
     match reading {
         Ok((text, alphabet, misdeclared)) => {
             UserData { udh, text: Text::Readable(text), alphabet: Some(alphabet), misdeclared }
         }
         Err(reason) => UserData { udh, text: Text::Opaque(reason), alphabet: None, misdeclared: false },
+    }
+}
+
+/// Some carriers copy `esm_class` of a message into its receipt, but not the header it announces.
+fn split(esm_class: EsmClass, message: &[u8]) -> Result<(Udh<'_>, &[u8]), udh::BrokenUdh> {
+    if !esm_class.has_udhi() {
+        return Ok((Udh::default(), message));
+    }
+    match Udh::split(message) {
+        Err(_) if esm_class.is_delivery_receipt() => Ok((Udh::default(), message)),
+        split => split,
     }
 }
 

@@ -137,6 +137,14 @@ fn what_is_no_text_says_why() {
 }
 
 #[test]
+fn a_receipt_may_announce_a_header_it_lacks() {
+    let receipt = b"id:5f0a stat:DELIVRD";
+    let data = read(DataCoding(0), EsmClass(0x44), receipt, &STANDARD);
+    assert_eq!(data.text.readable(), Some("id:5f0a stat:DELIVRD"));
+    assert_eq!(why(&with_header(0, receipt)), "broken");
+}
+
+#[test]
 fn locking_shift_needs_septets_to_shift() {
     assert_eq!(with_header(8, b"\x03\x25\x01\x01\x97\x52").text.readable(), Some("青"));
 }
