@@ -1,4 +1,5 @@
-//! (placeholder: see the contract)
+//! The subcommands, one file each.
 
 pub mod check;
 pub mod judge;
+pub mod simulate;
