@@ -6,9 +6,10 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use portcullis_protocol::operations::Permission;
 use portcullis_protocol::{CommandId, CommandStatus, Frame};
 
-use super::commands::{self, Permission};
+use super::commands::{self, BindKind};
 use super::interface::{Action, Decision, Leg, Outcome, Ticket};
 use super::state::State;
 use super::window::{Stage, Window};
@@ -25,7 +26,7 @@ impl Relay {
             CommandId::UNBIND => return self.handle_unbind(leg, sequence, now),
             _ => self.active = now,
         }
-        if commands::is_bind(command) {
+        if BindKind::of(command).is_some() {
             return self.handle_bind(leg, frame, now);
         }
         match commands::permitted(command, leg, self.bind) {
@@ -42,7 +43,7 @@ impl Relay {
 
     pub(super) fn answer_wrong_state(&mut self, leg: Leg, command: CommandId, sequence: u32) {
         self.counts.wrong_state += 1;
-        if !commands::is_unanswered(command) {
+        if command.wants_response() {
             self.reply(leg, command, sequence, CommandStatus::ESME_RINVBNDSTS);
         }
     }
@@ -53,7 +54,7 @@ impl Relay {
             return self.answer_wrong_state(leg, command, sequence);
         }
         self.counts.turned_away += 1;
-        if !commands::is_unanswered(command) {
+        if command.wants_response() {
             self.reply(leg, command, sequence, statuses::unanswered(leg, command));
         }
     }
@@ -61,7 +62,7 @@ impl Relay {
     fn take(&mut self, leg: Leg, mut frame: Frame, now: Instant) {
         let command = frame.command_id();
         let sequence = frame.sequence_number();
-        if commands::is_unanswered(command) {
+        if !command.wants_response() {
             let own = self.next_sequence(leg.other());
             frame.restamp(own);
             self.counts.forwarded += 1;

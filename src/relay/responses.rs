@@ -14,12 +14,12 @@ use super::state::State;
 
 impl Relay {
     pub(super) fn handle_response(&mut self, leg: Leg, frame: Frame, now: Instant) {
-        const ENQUIRE_LINK_RESP: CommandId = CommandId::ENQUIRE_LINK.response();
-        const UNBIND_RESP: CommandId = CommandId::UNBIND.response();
         let sequence = frame.sequence_number();
         match frame.command_id() {
-            ENQUIRE_LINK_RESP => return self.handle_enquire_link_resp(leg, sequence),
-            UNBIND_RESP if self.links[leg.index()].unbinding.is_some() => return self.handle_unbound(leg, now),
+            CommandId::ENQUIRE_LINK_RESP => return self.handle_enquire_link_resp(leg, sequence),
+            CommandId::UNBIND_RESP if self.links[leg.index()].unbinding.is_some() => {
+                return self.handle_unbound(leg, now);
+            }
             _ => self.active = now,
         }
         if self.state == State::Binding && leg == Leg::Carrier {

@@ -9,21 +9,7 @@
 
 use portcullis_protocol::{CommandId, CommandStatus};
 
-use super::commands;
 use super::interface::Leg;
-
-/// `ESME_RX_T_APPN`: a temporary failure at the receiver; the carrier keeps the message.
-pub(super) const RX_T_APPN: CommandStatus = CommandStatus(0x0000_0064);
-/// `ESME_RCANCELFAIL`
-const RCANCELFAIL: CommandStatus = CommandStatus(0x0000_0011);
-/// `ESME_RREPLACEFAIL`
-const RREPLACEFAIL: CommandStatus = CommandStatus(0x0000_0013);
-/// `ESME_RQUERYFAIL`
-const RQUERYFAIL: CommandStatus = CommandStatus(0x0000_0067);
-/// `ESME_RBCASTQUERYFAIL`
-const RBCASTQUERYFAIL: CommandStatus = CommandStatus(0x0000_010E);
-/// `ESME_RBCASTCANCELFAIL`
-const RBCASTCANCELFAIL: CommandStatus = CommandStatus(0x0000_010F);
 
 /// | asked by | operation | status |
 /// |---|---|---|
@@ -36,12 +22,12 @@ const RBCASTCANCELFAIL: CommandStatus = CommandStatus(0x0000_010F);
 /// | provider | any other | `ESME_RSYSERR`: common clients take it as temporary |
 pub(super) const fn unanswered(asking: Leg, command: CommandId) -> CommandStatus {
     match (asking, command) {
-        (Leg::Carrier, _) => RX_T_APPN,
-        (Leg::Provider, commands::CANCEL_SM) => RCANCELFAIL,
-        (Leg::Provider, commands::REPLACE_SM) => RREPLACEFAIL,
-        (Leg::Provider, commands::QUERY_SM) => RQUERYFAIL,
-        (Leg::Provider, commands::QUERY_BROADCAST_SM) => RBCASTQUERYFAIL,
-        (Leg::Provider, commands::CANCEL_BROADCAST_SM) => RBCASTCANCELFAIL,
+        (Leg::Carrier, _) => CommandStatus::ESME_RX_T_APPN,
+        (Leg::Provider, CommandId::CANCEL_SM) => CommandStatus::ESME_RCANCELFAIL,
+        (Leg::Provider, CommandId::REPLACE_SM) => CommandStatus::ESME_RREPLACEFAIL,
+        (Leg::Provider, CommandId::QUERY_SM) => CommandStatus::ESME_RQUERYFAIL,
+        (Leg::Provider, CommandId::QUERY_BROADCAST_SM) => CommandStatus::ESME_RBCASTQUERYFAIL,
+        (Leg::Provider, CommandId::CANCEL_BROADCAST_SM) => CommandStatus::ESME_RBCASTCANCELFAIL,
         (Leg::Provider, _) => CommandStatus::ESME_RSYSERR,
     }
 }
@@ -49,7 +35,7 @@ pub(super) const fn unanswered(asking: Leg, command: CommandId) -> CommandStatus
 /// A request beyond the window, from a driver that read on: slow down.
 pub(super) const fn over_window(asking: Leg) -> CommandStatus {
     match asking {
-        Leg::Carrier => RX_T_APPN,
+        Leg::Carrier => CommandStatus::ESME_RX_T_APPN,
         Leg::Provider => CommandStatus::ESME_RTHROTTLED,
     }
 }
