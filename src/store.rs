@@ -10,6 +10,7 @@ pub mod engine;
 mod error;
 pub mod journal;
 mod lock;
+mod varint;
 
 pub use consents::{Applied, Consents, Event, Standing};
 pub use error::StoreError;

@@ -53,8 +53,9 @@ fn find(journal: &Journal, query: Query) -> Vec<Vec<u8>> {
 async fn entries_are_found_by_every_key_and_by_time() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = open(dir.path());
-    let entries: Vec<_> =
-        (0..300).map(|n| entry(NOON + n * 500_000, n as u64 % 7, n as u16 % 3, &format!("id-{n}"))).collect();
+    let entries: Vec<_> = (0..300_u16)
+        .map(|n| entry(NOON + i64::from(n) * 500_000, u64::from(n) % 7, n % 3, &format!("id-{n}")))
+        .collect();
     let tickets: Vec<_> = entries.iter().map(|payload| journal.append(payload).unwrap()).collect();
     settle(&journal, tickets[299]).await;
     for reopened in [false, true] {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
-use super::engine::{Batch, Engine, EngineError, Engines, Sled};
+use super::engine::{Engine, EngineError, Engines, Sled};
 use super::lock::Lock;
 
 /// How the consents are kept.
@@ -128,7 +128,7 @@ impl Consents {
         let path = dir.join("db");
         let engine = options
             .engines
-            .open(&path, options.cache_bytes)
+            .open(&path, options.cache_bytes, true)
             .map_err(|e| StoreError::Engine { path: path.clone(), what: e.to_string() })?;
         Ok(Self { engine, path, write: Mutex::new(()), _lock: lock })
     }
@@ -179,12 +179,16 @@ impl Consents {
 
     /// All that is held.
     pub fn export(&self) -> impl Iterator<Item = Result<Held, StoreError>> {
-        self.engine.range(&[], &[0xFF; 9]).flat_map(|row| {
-            match row.map_err(|e| self.failed(&e)).and_then(|(_, row)| self.read(&row)) {
-                Ok(held) => held.into_iter().map(Ok).collect(),
-                Err(e) => vec![Err(e)],
+        let mut all = Vec::new();
+        let scanned = self.engine.scan(&[], &[0xFF; 9], &mut |_, row| {
+            match self.read(row) {
+                Ok(held) => all.extend(held.into_iter().map(Ok)),
+                Err(e) => all.push(Err(e)),
             }
-        })
+            true
+        });
+        all.extend(scanned.err().map(|e| Err(self.failed(&e))));
+        all.into_iter()
     }
 
     fn take_in(&self, event: &Event<'_>, applied: &mut Applied) -> Result<(), StoreError> {
@@ -219,9 +223,7 @@ impl Consents {
         }
         applied.changed += 1;
         let row = postcard::to_stdvec(&held).map_err(|e| StoreError::damaged(&self.path, e.to_string()))?;
-        let mut batch = Batch::default();
-        batch.put(event.msisdn.to_be_bytes(), row);
-        self.engine.apply(&batch, false).map_err(|e| self.failed(&e))
+        self.engine.put(&event.msisdn.to_be_bytes(), &row).map_err(|e| self.failed(&e))
     }
 
     fn read(&self, row: &[u8]) -> Result<Vec<Held>, StoreError> {

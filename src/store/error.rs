@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::engine::{EngineError, Fault};
+
 /// A store operation that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -23,7 +25,7 @@ pub enum StoreError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The engine behind the store failed.
+    /// The system refused the engine something: disk full, folder gone, not permitted.
     #[error("{}: {what}", path.display())]
     Engine {
         /// The database folder.
@@ -52,6 +54,15 @@ pub enum StoreError {
 impl StoreError {
     pub(crate) fn io(path: &Path, what: &'static str, source: std::io::Error) -> Self {
         Self::Io { path: path.to_owned(), what, source }
+    }
+
+    pub(crate) fn engine(path: &Path, error: &EngineError) -> Self {
+        let (path, what) = (path.to_owned(), error.what.clone());
+        match error.fault {
+            Fault::Held => Self::Held { path },
+            Fault::System => Self::Engine { path, what },
+            Fault::Broken => Self::Damaged { path, what },
+        }
     }
 
     pub(crate) fn damaged(path: &Path, what: impl Into<String>) -> Self {

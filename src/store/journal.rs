@@ -4,8 +4,9 @@
 //! block an appender, to acknowledge what a power cut could take, and to read its entries: a
 //! [`Schema`] does. Driven by the gate; read by the command line.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -15,18 +16,28 @@ use super::StoreError;
 use super::engine::{Engines, Sled};
 use super::lock::Lock;
 
+mod block;
 mod day;
 mod days;
+mod dictionaries;
+mod eye;
 mod find;
 mod front;
+mod group;
 mod id;
+mod layout;
+mod recover;
+mod scan;
+mod segment;
 mod writer;
 
 pub use find::{Entries, Query};
 pub use id::{Day, EntryId, InvalidEntryId};
 
 use days::Days;
+use eye::Eye;
 use front::Front;
+use writer::Writer;
 
 /// What an entry can be found by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -136,6 +147,17 @@ pub enum AppendError {
     Closed,
 }
 
+/// A day that could not be used and was set aside for a new one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Incident {
+    /// The day.
+    pub day: Day,
+    /// Where its files are now.
+    pub aside: PathBuf,
+    /// Why.
+    pub why: String,
+}
+
 /// Longest entry, in octets.
 pub const ENTRY_BYTES: usize = 256 * 1024;
 
@@ -148,8 +170,9 @@ pub struct Journal {
 struct Inner {
     front: Arc<Front>,
     days: Arc<Days>,
+    eye: Arc<Eye>,
     progress: watch::Receiver<Progress>,
-    writer: Option<std::thread::JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Journal {
@@ -157,10 +180,17 @@ impl Journal {
     pub fn open(dir: &Path, schema: Arc<dyn Schema>, options: JournalOptions) -> Result<Self, StoreError> {
         let lock = Lock::take(dir)?;
         let days = Arc::new(Days::new(dir, lock, schema, &options));
+        let recovered = days.start()?;
         let front = Arc::new(Front::new(Arc::clone(&days), &options));
         let (publish, progress) = watch::channel(Progress { durable: 0, spooled: 0, health: Health::Up });
-        let writer = writer::spawn(dir, Arc::clone(&front), Arc::clone(&days), publish, options.interval)?;
-        Ok(Self { inner: Arc::new(Inner { front, days, progress, writer: Some(writer) }) })
+        let eye = Arc::new(Eye::new(publish));
+        let mut inner = Inner { front, days, eye, progress, threads: Vec::new() };
+        let (front, days, eye) = (Arc::clone(&inner.front), Arc::clone(&inner.days), Arc::clone(&inner.eye));
+        let writer = Writer::new(front, days, eye, options.interval);
+        inner.start("journal", move || writer.run(recovered)).map_err(|e| StoreError::io(dir, "start a thread", e))?;
+        let (front, eye) = (Arc::clone(&inner.front), Arc::clone(&inner.eye));
+        inner.start("journal-eye", move || eye.look(&front)).map_err(|e| StoreError::io(dir, "start a thread", e))?;
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Hands an entry to the writer; returns at once. It is settled when [`Progress::settled`] says so.
@@ -191,8 +221,8 @@ impl Journal {
     /// The entry of that name.
     pub fn get(&self, id: EntryId) -> Result<Option<Vec<u8>>, StoreError> {
         match self.inner.days.reader(id.day)? {
-            Some(day) => day.get(id.number),
-            None => Ok(None),
+            Some(day) if id.number < layout::NUMBERS => day.get(id.number),
+            _ => Ok(None),
         }
     }
 
@@ -204,6 +234,11 @@ impl Journal {
     /// The days there are, oldest first.
     pub fn days(&self) -> Result<Vec<Day>, StoreError> {
         self.inner.days.list()
+    }
+
+    /// Days that could not be used and were set aside since the journal was opened.
+    pub fn incidents(&self) -> Vec<Incident> {
+        self.inner.days.incidents()
     }
 
     /// Deletes a day and gives its space back. Refused (false) for a day that is being written or is not there.
@@ -218,13 +253,22 @@ impl std::fmt::Debug for Journal {
     }
 }
 
+impl Inner {
+    fn start(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        self.threads.push(std::thread::Builder::new().name(name.to_owned()).spawn(run)?);
+        Ok(())
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
         self.front.close();
-        if let Some(writer) = self.writer.take()
-            && writer.join().is_err()
-        {
-            tracing::error!("the journal's writer ended in a panic");
+        self.eye.stop();
+        for thread in self.threads.drain(..) {
+            thread.thread().unpark();
+            if thread.join().is_err() {
+                tracing::error!("a thread of the journal ended in a panic");
+            }
         }
     }
 }

@@ -4,8 +4,8 @@
 //! ends, however it ends. Driven by the openers of journal and consents.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -14,7 +14,8 @@ use super::StoreError;
 /// Held for as long as the store is open.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+    path: PathBuf,
 }
 
 impl Lock {
@@ -29,10 +30,23 @@ impl Lock {
             .open(&path)
             .map_err(|e| StoreError::io(&path, "open the lock", e))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file, path }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreError::Held { path: dir.to_owned() }),
             Err(e) => Err(StoreError::io(&path, "lock", e.into())),
         }
+    }
+
+    /// Takes the lock again where the folder was removed or replaced under it: what is held then guards nothing.
+    pub(crate) fn renew(&mut self) -> Result<(), StoreError> {
+        let place = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+        let held = self.file.metadata().map(place).ok();
+        if held.is_some() && std::fs::metadata(&self.path).map(place).ok() == held {
+            return Ok(());
+        }
+        if let Some(dir) = self.path.parent() {
+            *self = Self::take(dir)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,69 +1,323 @@
-//! One day's entries in one database.
+//! One day of the journal: its database, and what of it is in memory.
 //!
-//! Owns its layout. Driven by the writer, read by queries.
+//! Owns the order of writing that keeps every crash readable. Refuses to write an entry twice.
+//! Written by the journal's writer alone; read by queries at any time.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::front::Entry;
-use super::id::Day;
+use super::block::{BLOCK_ENTRIES, BLOCK_FRAMES, Block, Packer};
+use super::dictionaries::{Dictionaries, Samples};
+use super::group::{Entry, Group};
+use super::layout::{BLOCK, BlockHeader, block_key, first_of, hot_key, push_frame, seal_key, segment_of};
+use super::segment::Segment;
+use super::{Day, EntryId, Schema};
 use crate::store::StoreError;
-use crate::store::engine::{BATCH_KEYS, Batch, Engine, EngineError};
+use crate::store::engine::{Engine, EngineError, VALUE_BYTES};
 
-#[derive(Debug)]
+/// From this many entries on, a commit writes blocks; below, hot rows.
+const BLOCK_MIN: usize = BLOCK_ENTRIES / 2;
+
+/// Longest frame in a hot row; longer ones go into a block at once.
+const HOT_FRAME: usize = VALUE_BYTES - 8;
+
+/// Index rows written with one commit, so that a full segment delays none of them much.
+const ROWS_A_COMMIT: usize = 16;
+
+/// What of a day is in memory, for readers.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    /// The number after the last entry.
+    pub(super) next: u64,
+    /// Entries in hot rows.
+    pub(super) pending: Group,
+    /// Segments whose index is not sealed on disk, oldest first; entries go to the last one.
+    pub(super) segments: VecDeque<Segment>,
+}
+
+/// The writer's tools.
+pub(super) struct Pen {
+    packer: Packer,
+    /// The numbers of the hot rows on disk.
+    pub(super) hot: Vec<u64>,
+    samples: Samples,
+    row: Vec<u8>,
+}
+
+/// An open day.
 pub(super) struct DayStore {
     pub(super) day: Day,
-    path: PathBuf,
-    engine: Arc<dyn Engine>,
+    pub(super) path: PathBuf,
+    pub(super) engine: Arc<dyn Engine>,
+    pub(super) schema: Arc<dyn Schema>,
+    pub(super) dictionaries: Dictionaries,
+    tail: RwLock<Tail>,
+    pen: Mutex<Pen>,
+    gone: AtomicBool,
 }
 
-fn key(number: u64) -> [u8; 9] {
-    let mut key = [b'R'; 9];
-    key[1..].copy_from_slice(&number.to_be_bytes());
-    key
-}
-
-fn number(key: &[u8]) -> Option<u64> {
-    key.get(1..)?.try_into().ok().map(u64::from_be_bytes)
+impl std::fmt::Debug for DayStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DayStore").field("day", &self.day).finish_non_exhaustive()
+    }
 }
 
 impl DayStore {
-    pub(super) fn open(day: Day, path: PathBuf, engine: Arc<dyn Engine>) -> Result<Self, StoreError> {
-        Ok(Self { day, path, engine })
+    pub(super) fn open(
+        day: Day,
+        path: PathBuf,
+        engine: Arc<dyn Engine>,
+        schema: Arc<dyn Schema>,
+    ) -> Result<Self, StoreError> {
+        let packer = Packer::new().ok_or(StoreError::Limit { what: "memory for compression", limit: 0 })?;
+        let dictionaries = Dictionaries::load(&path, &*engine)?;
+        let samples = Samples::new(dictionaries.current().is_none());
+        let pen = Pen { packer, hot: Vec::new(), samples, row: Vec::new() };
+        let tail = RwLock::new(Tail::default());
+        let mut store =
+            Self { day, path, engine, schema, dictionaries, tail, pen: Mutex::new(pen), gone: AtomicBool::new(false) };
+        store.recover()?;
+        Ok(store)
+    }
+
+    /// The day was deleted: who still writes to it has to open it anew.
+    pub(super) fn mark_gone(&self) {
+        self.gone.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::SeqCst)
     }
 
     pub(super) fn next_number(&self) -> u64 {
-        let last = self.engine.range(b"R", b"S").next_back();
-        last.and_then(Result::ok).and_then(|(key, _)| number(&key)).map_or(0, |last| last + 1)
+        self.tail().next
     }
 
+    /// Numbers the first entry of an empty day.
+    pub(super) fn begin_at(&self, number: u64) {
+        self.tail_mut().next = number;
+    }
+
+    pub(super) fn tail(&self) -> RwLockReadGuard<'_, Tail> {
+        self.tail.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn tail_mut(&self) -> RwLockWriteGuard<'_, Tail> {
+        self.tail.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Memory and hot rows, for recovery.
+    pub(super) fn exclusively(&mut self) -> (&mut Tail, &mut Pen) {
+        let tail = self.tail.get_mut().unwrap_or_else(PoisonError::into_inner);
+        (tail, self.pen.get_mut().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Writes entries; all of them are durable when this returns. After an error the day has to be opened anew.
     pub(super) fn write<'a>(&self, entries: impl Iterator<Item = Entry<'a>>) -> Result<(), StoreError> {
-        let mut batch = Batch::default();
+        let mut pen = self.pen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = self.next_number();
+        let mut fresh = Vec::with_capacity(entries.size_hint().0);
         for entry in entries {
-            batch.put(key(entry.id.number), entry.payload);
-            if batch.len() == BATCH_KEYS {
-                self.engine.apply(&std::mem::take(&mut batch), false).map_err(|e| self.failed(&e))?;
+            let Some(entry) = self.placed(entry, next)? else { continue };
+            next = entry.id.number + 1;
+            pen.samples.offer(entry.payload);
+            fresh.push(entry);
+        }
+        self.before_writing()?;
+        if self.belongs_in_blocks(&fresh) {
+            self.write_blocks(&mut pen, &fresh)?;
+        } else {
+            self.write_hot(&mut pen, &fresh)?;
+        }
+        pen.samples.train(&self.dictionaries, &*self.engine).map_err(|e| self.failed(&e))?;
+        self.write_index(ROWS_A_COMMIT)?;
+        self.engine.sync().map_err(|e| self.failed(&e))
+    }
+
+    /// Finishes a day that nothing is written to any more: everything in blocks, every index sealed.
+    pub(super) fn seal(&self) -> Result<(), StoreError> {
+        let mut pen = self.pen.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_gone() || (self.tail().segments.is_empty() && self.tail().pending.is_empty()) {
+            return Ok(());
+        }
+        self.write_blocks(&mut pen, &[])?;
+        self.write_index(usize::MAX)?;
+        self.engine.sync().map_err(|e| self.failed(&e))
+    }
+
+    /// An entry as it is to be written: not again if it is there already, never over another one.
+    fn placed<'a>(&self, entry: Entry<'a>, next: u64) -> Result<Option<Entry<'a>>, StoreError> {
+        if entry.id.number >= next {
+            return Ok(Some(entry));
+        }
+        if self.get(entry.id.number)?.is_some_and(|there| there == entry.payload) {
+            return Ok(None);
+        }
+        tracing::error!(id = %entry.id, number = next, "another entry has this name; kept under the next number");
+        Ok(Some(Entry { id: EntryId { number: next, ..entry.id }, ..entry }))
+    }
+
+    fn belongs_in_blocks(&self, fresh: &[Entry<'_>]) -> bool {
+        let tail = self.tail();
+        let bytes: usize = fresh.iter().map(|entry| entry.payload.len()).sum();
+        tail.pending.len() + fresh.len() >= BLOCK_MIN
+            || tail.pending.bytes() + bytes > BLOCK_FRAMES
+            || fresh.iter().any(|entry| entry.payload.len() > HOT_FRAME)
+    }
+
+    fn write_hot(&self, pen: &mut Pen, fresh: &[Entry<'_>]) -> Result<(), StoreError> {
+        let mut left = fresh.iter().peekable();
+        while let Some(first) = left.peek().map(|entry| entry.id.number) {
+            let (mut after, mut row) = (first, std::mem::take(&mut pen.row));
+            row.clear();
+            while let Some(entry) =
+                left.next_if(|entry| entry.id.number == after && row.len() + entry.payload.len() <= HOT_FRAME)
+            {
+                push_frame(&mut row, entry.payload);
+                after += 1;
+            }
+            self.engine.put(&hot_key(first), &row).map_err(|e| self.failed(&e))?;
+            pen.row = row;
+            pen.hot.push(first);
+        }
+        let mut tail = self.tail_mut();
+        for entry in fresh {
+            tail.pending.push(*entry);
+            tail.next = entry.id.number + 1;
+        }
+        Ok(())
+    }
+
+    /// Writes what is pending and `fresh` as blocks of about equal length, then removes the hot rows.
+    fn write_blocks(&self, pen: &mut Pen, fresh: &[Entry<'_>]) -> Result<(), StoreError> {
+        let tail = self.tail();
+        let total = tail.pending.len() + fresh.len();
+        let most = total.div_ceil(total.div_ceil(BLOCK_ENTRIES).max(1));
+        let entries = tail.pending.entries().chain(fresh.iter().copied());
+        let (mut block, mut after) = (0, 0);
+        let mut blocks = Vec::with_capacity(total);
+        for entry in entries {
+            let number = entry.id.number;
+            let apart = number != after || segment_of(number) != segment_of(block);
+            if !pen.packer.is_empty() && (apart || pen.packer.is_full(entry.payload.len(), most)) {
+                self.put_block(&mut pen.packer, block)?;
+            }
+            if pen.packer.is_empty() {
+                block = number;
+            }
+            pen.packer.push(entry.at_ms, entry.payload);
+            blocks.push(block);
+            after = number + 1;
+        }
+        if !pen.packer.is_empty() {
+            self.put_block(&mut pen.packer, block)?;
+        }
+        drop(tail);
+        self.index(fresh, &blocks);
+        for first in pen.hot.drain(..) {
+            self.engine.remove(&hot_key(first)).map_err(|e| self.failed(&e))?;
+        }
+        Ok(())
+    }
+
+    /// Puts a block, its first row last: where that is, the others are.
+    fn put_block(&self, packer: &mut Packer, first: u64) -> Result<(), StoreError> {
+        let dictionary = self.dictionaries.current();
+        let rows = packer.pack(dictionary.as_deref(), VALUE_BYTES).map_err(|what| self.damaged(what))?;
+        for (row, chunk) in rows.into_iter().zip(0..=u8::MAX).rev() {
+            self.engine.put(&block_key(first, chunk), row).map_err(|e| self.failed(&e))?;
+        }
+        Ok(())
+    }
+
+    /// Moves pending and fresh entries, now in the blocks that begin with `blocks`, into the index in memory.
+    fn index(&self, fresh: &[Entry<'_>], blocks: &[u64]) {
+        let mut tail = self.tail_mut();
+        let mut pending = std::mem::take(&mut tail.pending);
+        for (entry, block) in pending.entries().chain(fresh.iter().copied()).zip(blocks) {
+            let number = segment_of(entry.id.number);
+            if tail.segments.back().is_none_or(|segment| segment.number != number) {
+                tail.segments.push_back(Segment::new(number));
+            }
+            if let Some(segment) = tail.segments.back_mut() {
+                segment.add(entry.id.number, *block, entry.at_ms, entry.keys);
+            }
+            tail.next = entry.id.number + 1;
+        }
+        pending.clear();
+        tail.pending = pending;
+    }
+
+    /// Writes up to so many index rows of segments that are full, or of all when there is no bound.
+    fn write_index(&self, rows: usize) -> Result<(), StoreError> {
+        let mut left = rows;
+        loop {
+            let mut tail = self.tail_mut();
+            let full = tail.segments.len() > 1 || rows == usize::MAX;
+            let Some(segment) = tail.segments.front_mut().filter(|_| full) else { return Ok(()) };
+            let Some((key, value)) = segment.next_row() else {
+                let moments = [segment.from_ms.to_be_bytes(), segment.to_ms.to_be_bytes()].concat();
+                self.engine.put(&seal_key(segment.number), &moments).map_err(|e| self.failed(&e))?;
+                tail.segments.pop_front();
+                continue;
+            };
+            drop(tail);
+            self.engine.put(&key, &value).map_err(|e| self.failed(&e))?;
+            left -= 1;
+            if left == 0 {
+                return Ok(());
             }
         }
-        self.engine.apply(&batch, true).map_err(|e| self.failed(&e))
     }
 
+    /// The entry of that number.
     pub(super) fn get(&self, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        self.engine.get(&key(number)).map_err(|e| self.failed(&e))
+        let pending = |tail: &Tail| {
+            let from = tail.pending.get(0)?.id.number;
+            (number >= from).then(|| {
+                let entry = tail.pending.entries().find(|entry| entry.id.number == number);
+                entry.map(|entry| entry.payload.to_vec())
+            })
+        };
+        if let Some(found) = pending(&self.tail()) {
+            return Ok(found);
+        }
+        let block = self.block_of(number)?;
+        Ok(block.and_then(|block| block.get(number).map(<[u8]>::to_vec)))
     }
 
-    /// All entries from `from` on, in order.
-    pub(super) fn from(&self, from: u64) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
-        let rows = self.engine.range(&key(from), b"S").take(256);
-        rows.map(|row| {
-            let (key, payload) = row.map_err(|e| self.failed(&e))?;
-            let number = number(&key).ok_or_else(|| StoreError::damaged(&self.path, "key of an entry"))?;
-            Ok((number, payload))
-        })
-        .collect()
+    /// The block that entry would be in: the last one that does not begin after it.
+    pub(super) fn block_of(&self, number: u64) -> Result<Option<Block>, StoreError> {
+        let last = self.engine.last(&[BLOCK], &block_key(number, 1)).map_err(|e| self.failed(&e))?;
+        let Some((key, value)) = last else { return Ok(None) };
+        let first = first_of(&key).ok_or_else(|| self.damaged("key of a block"))?;
+        let value = match key.last() {
+            Some(0) => value,
+            _ => self.engine.get(&block_key(first, 0)).map_err(|e| self.failed(&e))?.unwrap_or_default(),
+        };
+        self.block(first, &value).map(Some)
     }
 
-    fn failed(&self, e: &EngineError) -> StoreError {
-        StoreError::Engine { path: self.path.clone(), what: e.to_string() }
+    /// Reads a block from its first row.
+    pub(super) fn block(&self, first: u64, row: &[u8]) -> Result<Block, StoreError> {
+        let damaged = |what: String| self.damaged(format!("block at {first}: {what}"));
+        let header = BlockHeader::read(row).ok_or_else(|| damaged("no header".to_owned()))?;
+        let dictionary = self.dictionaries.get(header.dictionary).map_err(damaged)?;
+        let mut body = row[BlockHeader::BYTES..].to_vec();
+        for chunk in 1..header.chunks {
+            let row = self.engine.get(&block_key(first, chunk)).map_err(|e| self.failed(&e))?;
+            body.extend(row.ok_or_else(|| damaged(format!("chunk {chunk} is missing")))?);
+        }
+        Block::read(first, &header, &body, dictionary.as_deref()).map_err(damaged)
+    }
+
+    pub(super) fn failed(&self, e: &EngineError) -> StoreError {
+        StoreError::engine(&self.path, e)
+    }
+
+    pub(super) fn damaged(&self, what: impl Into<String>) -> StoreError {
+        StoreError::damaged(&self.path, what)
     }
 }

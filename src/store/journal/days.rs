@@ -1,41 +1,67 @@
 //! The journal's days on disk: one database each, in a folder named after the day.
 //!
-//! Owns which are open, and the folder's lock. Refuses to write into a day from two places.
-//! Driven by the writer and by readers.
+//! Owns which are open, the folder's lock, and what is done with a day that cannot be used: it is
+//! set aside under another name, said loudly, never deleted. Driven by the writer and by readers.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
 use super::day::DayStore;
-use super::id::{Day, Span};
-use super::{JournalOptions, Schema};
+use super::id::Span;
+use super::{Day, Incident, JournalOptions, Schema};
 use crate::store::StoreError;
 use crate::store::engine::Engines;
 use crate::store::lock::{Lock, sync_dir};
 
+/// Days that only readers use and that stay open for the next one.
+const READ_DAYS: usize = 4;
+
+/// Memory for the cache of a day that only readers use, in octets.
+const READ_CACHE: u64 = 4 << 20;
+
+/// A day just closed by another thread gives its file back within this time.
+const CLOSING: Duration = Duration::from_millis(500);
+
+#[derive(Debug)]
+struct Slot {
+    store: Weak<DayStore>,
+    kept: Option<Arc<DayStore>>,
+    writing: bool,
+    used: u64,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    slots: BTreeMap<Day, Slot>,
+    clock: u64,
+}
+
 pub(super) struct Days {
     dir: PathBuf,
-    _lock: Lock,
+    lock: Mutex<Lock>,
     schema: Arc<dyn Schema>,
     zone: TimeZone,
     cache: u64,
     engines: Arc<dyn Engines>,
-    open: Mutex<BTreeMap<Day, Arc<DayStore>>>,
+    open: Mutex<Open>,
+    incidents: Mutex<Vec<Incident>>,
 }
 
 impl Days {
     pub(super) fn new(dir: &Path, lock: Lock, schema: Arc<dyn Schema>, options: &JournalOptions) -> Self {
         Self {
             dir: dir.to_owned(),
-            _lock: lock,
+            lock: Mutex::new(lock),
             schema,
             zone: options.time_zone.clone(),
             cache: options.cache_bytes,
             engines: Arc::clone(&options.engines),
-            open: Mutex::new(BTreeMap::new()),
+            open: Mutex::new(Open::default()),
+            incidents: Mutex::new(Vec::new()),
         }
     }
 
@@ -47,71 +73,185 @@ impl Days {
         Span::of(at_ms, &self.zone)
     }
 
+    pub(super) fn incidents(&self) -> Vec<Incident> {
+        self.incidents.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Finishes what the process before left half done, and opens the last day so that its recovery delays no entry.
+    pub(super) fn start(&self) -> Result<Option<Arc<DayStore>>, StoreError> {
+        self.remove_going()?;
+        match self.list()?.last() {
+            Some(day) => self.writer(*day).map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// The number for the next entry of a day that this process has not written to yet.
     ///
     /// A day that cannot be read now may hold entries: numbering then starts far beyond them, at a
     /// place no other start of that day has had.
-    pub(super) fn first_free_number(&self, day: Day, at_ms: i64) -> u64 {
-        match self.reader(day) {
-            Ok(None) => 0,
-            Ok(Some(store)) => store.next_number(),
-            Err(e) => {
-                tracing::error!(%day, error = %e, "the journal's day cannot be read; numbering starts beyond it");
-                let into_day = at_ms.saturating_sub(self.span(at_ms).from_ms);
-                (1 << 46) | (u64::try_from(into_day).unwrap_or_default() << 19)
-            }
+    pub(super) fn first_free_number(&self, span: Span, at_ms: i64) -> u64 {
+        match self.reader(span.day) {
+            Ok(None) if self.dir.is_dir() => return 0,
+            Ok(Some(store)) => return store.next_number(),
+            Ok(None) => tracing::error!(day = %span.day, "the journal's folder is gone; numbering starts far up"),
+            Err(e) => tracing::error!(day = %span.day, error = %e, "the day cannot be read; numbering starts far up"),
         }
+        let into_day = u64::try_from(at_ms.saturating_sub(span.from_ms)).unwrap_or_default();
+        (1 << 46) | (into_day << 19)
     }
 
     /// A day to read from; `None` where there is none.
     pub(super) fn reader(&self, day: Day) -> Result<Option<Arc<DayStore>>, StoreError> {
+        let mut open = self.open();
+        if let Some(store) = open.find(day) {
+            return Ok(Some(store));
+        }
         if !self.path(day).is_dir() {
             return Ok(None);
         }
-        self.writer(day).map(Some)
+        let store = self.open_day(day, READ_CACHE, false)?;
+        open.keep(day, &store, false);
+        open.close_least_used();
+        Ok(Some(store))
     }
 
-    /// A day to write to, created where there is none.
+    /// A day to write to, created where there is none; one that cannot be used is set aside for a new one.
     pub(super) fn writer(&self, day: Day) -> Result<Arc<DayStore>, StoreError> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(store) = open.get(&day) {
-            return Ok(Arc::clone(store));
+        let mut open = self.open();
+        if let Some(store) = open.find(day) {
+            open.keep(day, &store, true);
+            return Ok(store);
         }
-        let path = self.path(day);
-        let engine = self
-            .engines
-            .open(&path, self.cache)
-            .map_err(|e| StoreError::Engine { path: path.clone(), what: e.to_string() })?;
-        let store = Arc::new(DayStore::open(day, path, engine)?);
-        open.insert(day, Arc::clone(&store));
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).renew()?;
+        let store = match self.open_day(day, self.cache, true) {
+            Err(StoreError::Damaged { what, .. }) => {
+                self.set_aside(day, what)?;
+                self.open_day(day, self.cache, true)?
+            }
+            other => other?,
+        };
+        open.keep(day, &store, true);
         Ok(store)
     }
 
-    pub(super) fn list(&self) -> Result<Vec<Day>, StoreError> {
-        let failed = |e| StoreError::io(&self.dir, "list the days", e);
-        let mut days = Vec::new();
-        for entry in std::fs::read_dir(&self.dir).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            days.extend(name.to_str().and_then(|name| name.parse::<Day>().ok()));
+    /// The writer is done with a day; `broken` when it must not be used again without being opened anew.
+    pub(super) fn release(&self, day: Day, broken: bool) {
+        let mut open = self.open();
+        if broken {
+            open.slots.remove(&day);
+        } else if let Some(slot) = open.slots.get_mut(&day) {
+            slot.writing = false;
+            open.close_least_used();
         }
+    }
+
+    pub(super) fn list(&self) -> Result<Vec<Day>, StoreError> {
+        let mut days: Vec<Day> = self.names()?.iter().filter_map(|name| name.parse().ok()).collect();
         days.sort_unstable();
         Ok(days)
     }
 
+    /// Deletes a day; `false` if it is the one being written or is not there. Cut short, it is finished by [`Days::start`].
     pub(super) fn drop_day(&self, day: Day) -> Result<bool, StoreError> {
         let path = self.path(day);
-        if !path.is_dir() {
+        let mut open = self.open();
+        let newest = open.slots.iter().rev().find(|(_, slot)| slot.writing).map(|(day, _)| *day);
+        if newest == Some(day) || !path.is_dir() {
             return Ok(false);
         }
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&day);
+        let slot = open.slots.remove(&day);
+        if let Some(store) = slot.as_ref().and_then(|slot| slot.store.upgrade()) {
+            store.mark_gone();
+        }
         let going = self.dir.join(format!("{day}.going"));
-        std::fs::rename(&path, &going).map_err(|e| StoreError::io(&path, "set the day aside", e))?;
+        std::fs::rename(&path, &going).map_err(|e| StoreError::io(&path, "rename the day", e))?;
+        drop(open);
+        drop(slot);
         sync_dir(&self.dir)?;
         std::fs::remove_dir_all(&going).map_err(|e| StoreError::io(&going, "delete the day", e))?;
         Ok(true)
     }
 
+    fn open_day(&self, day: Day, cache: u64, create: bool) -> Result<Arc<DayStore>, StoreError> {
+        let path = self.path(day);
+        let mut waited = Duration::ZERO;
+        let engine = loop {
+            match self.engines.open(&path, cache, create).map_err(|e| StoreError::engine(&path, &e)) {
+                Err(StoreError::Held { .. }) if waited < CLOSING => {
+                    std::thread::sleep(CLOSING / 50);
+                    waited += CLOSING / 50;
+                }
+                other => break other?,
+            }
+        };
+        let store = DayStore::open(day, path, engine, Arc::clone(&self.schema))?;
+        if store.next_number() == 0 {
+            store.begin_at(self.times_set_aside(day)? << 40);
+        }
+        Ok(Arc::new(store))
+    }
+
+    /// A day begun anew gives no number again that the one set aside may have given.
+    fn times_set_aside(&self, day: Day) -> Result<u64, StoreError> {
+        let aside = format!("{day}.broken-");
+        Ok(self.names()?.iter().filter(|name| name.starts_with(&aside)).count() as u64)
+    }
+
+    fn set_aside(&self, day: Day, why: String) -> Result<(), StoreError> {
+        let path = self.path(day);
+        let aside = self.dir.join(format!("{day}.broken-{}", self.times_set_aside(day)? + 1));
+        std::fs::rename(&path, &aside).map_err(|e| StoreError::io(&path, "set the broken day aside", e))?;
+        sync_dir(&self.dir)?;
+        tracing::error!(day = %day, aside = %aside.display(), why, "a day of the journal cannot be read and was set aside");
+        self.incidents.lock().unwrap_or_else(PoisonError::into_inner).push(Incident { day, aside, why });
+        Ok(())
+    }
+
+    fn remove_going(&self) -> Result<(), StoreError> {
+        for name in self.names()?.iter().filter(|name| name.ends_with(".going")) {
+            let path = self.dir.join(name);
+            std::fs::remove_dir_all(&path).map_err(|e| StoreError::io(&path, "delete the day", e))?;
+        }
+        Ok(())
+    }
+
+    fn names(&self) -> Result<Vec<String>, StoreError> {
+        let failed = |e| StoreError::io(&self.dir, "list the days", e);
+        let entries = std::fs::read_dir(&self.dir).map_err(failed)?;
+        entries.map(|entry| Ok(entry.map_err(failed)?.file_name().to_string_lossy().into_owned())).collect()
+    }
+
     fn path(&self, day: Day) -> PathBuf {
         self.dir.join(day.to_string())
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    fn find(&mut self, day: Day) -> Option<Arc<DayStore>> {
+        self.clock += 1;
+        let slot = self.slots.get_mut(&day)?;
+        slot.used = self.clock;
+        let store = slot.store.upgrade()?;
+        slot.kept = Some(Arc::clone(&store));
+        Some(store)
+    }
+
+    fn keep(&mut self, day: Day, store: &Arc<DayStore>, writing: bool) {
+        let slot = Slot { store: Arc::downgrade(store), kept: Some(Arc::clone(store)), writing, used: self.clock };
+        self.slots.insert(day, slot);
+    }
+
+    /// Lets go of the days that readers used longest ago, beyond those that may stay.
+    fn close_least_used(&mut self) {
+        self.slots.retain(|_, slot| slot.writing || slot.store.strong_count() > 0);
+        let mut kept: Vec<_> = self.slots.values_mut().filter(|slot| !slot.writing && slot.kept.is_some()).collect();
+        kept.sort_unstable_by_key(|slot| slot.used);
+        let beyond = kept.len().saturating_sub(READ_DAYS);
+        kept.into_iter().take(beyond).for_each(|slot| slot.kept = None);
     }
 }

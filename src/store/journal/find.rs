@@ -1,13 +1,14 @@
 //! Finding entries by key and time.
 //!
-//! Owns the walk over days; reads what is durable. Driven by the command line and the gate.
+//! Owns the question and the walk over days. Reads as it is asked for more, and holds no more than
+//! one block and one day open for it. Driven by the command line and the gate.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::days::Days;
-use super::id::{Day, EntryId};
-use super::{Index, Schema};
+use super::scan::Cursor;
+use super::{Day, EntryId, Index, Schema};
 use crate::store::StoreError;
 
 /// What to look for; the default finds everything.
@@ -34,9 +35,16 @@ impl Default for Query {
 }
 
 impl Query {
-    fn matches(&self, schema: &dyn Schema, payload: &[u8]) -> bool {
-        let at_ms = schema.at_ms(payload);
-        if self.since_ms.is_some_and(|since| at_ms < since) || self.until_ms.is_some_and(|until| at_ms >= until) {
+    /// The span of time asked for, if any was.
+    pub(super) fn span(&self) -> Option<(i64, i64)> {
+        let asked = self.since_ms.is_some() || self.until_ms.is_some();
+        asked.then_some((self.since_ms.unwrap_or(i64::MIN), self.until_ms.unwrap_or(i64::MAX)))
+    }
+
+    pub(super) fn matches(&self, schema: &dyn Schema, payload: &[u8]) -> bool {
+        if let Some((since, until)) = self.span()
+            && !(since..until).contains(&schema.at_ms(payload))
+        {
             return false;
         }
         let Some((wanted, value)) = &self.key else { return true };
@@ -49,9 +57,9 @@ impl Query {
 /// The entries a [`Query`] finds, read as they are asked for.
 pub struct Entries {
     days: Arc<Days>,
-    query: Query,
+    query: Arc<Query>,
     left: VecDeque<Day>,
-    found: VecDeque<(EntryId, Vec<u8>)>,
+    cursor: Option<(Day, Cursor)>,
     given: usize,
 }
 
@@ -61,31 +69,28 @@ impl Entries {
         let last = query.until_ms.map(|at| days.span(at).day);
         let mut left: VecDeque<Day> = days.list()?.into();
         left.retain(|day| first.is_none_or(|first| *day >= first) && last.is_none_or(|last| *day <= last));
+        if let Some(after) = query.after {
+            left.retain(|day| if query.newest_first { *day <= after.day } else { *day >= after.day });
+        }
         if query.newest_first {
             left.make_contiguous().reverse();
         }
-        Ok(Self { days, query, left, found: VecDeque::new(), given: 0 })
+        Ok(Self { days, query: Arc::new(query), left, cursor: None, given: 0 })
     }
 
-    fn read(&mut self, day: Day) -> Result<(), StoreError> {
-        let Some(store) = self.days.reader(day)? else { return Ok(()) };
-        let mut next = 0;
+    fn advance(&mut self) -> Result<Option<(EntryId, Vec<u8>)>, StoreError> {
         loop {
-            let page = store.from(next)?;
-            let Some((last, _)) = page.last() else { break };
-            next = last + 1;
-            for (number, payload) in page {
-                if self.query.matches(self.days.schema(), &payload) {
-                    self.found.push_back((EntryId { day, number }, payload));
-                }
+            if let Some((day, cursor)) = &mut self.cursor
+                && let Some((number, payload)) = cursor.next()?
+            {
+                return Ok(Some((EntryId { day: *day, number }, payload)));
+            }
+            self.cursor = None;
+            let Some(day) = self.left.pop_front() else { return Ok(None) };
+            if let Some(store) = self.days.reader(day)? {
+                self.cursor = Some((day, Cursor::new(store, Arc::clone(&self.query))?));
             }
         }
-        if self.query.newest_first {
-            self.found.make_contiguous().reverse();
-        }
-        let (after, newest_first) = (self.query.after, self.query.newest_first);
-        self.found.retain(|(id, _)| after.is_none_or(|after| if newest_first { *id < after } else { *id > after }));
-        Ok(())
     }
 }
 
@@ -93,17 +98,21 @@ impl Iterator for Entries {
     type Item = Result<(EntryId, Vec<u8>), StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.given < self.query.limit {
-            if let Some(found) = self.found.pop_front() {
-                self.given += 1;
-                return Some(Ok(found));
-            }
-            let day = self.left.pop_front()?;
-            if let Err(e) = self.read(day) {
-                self.left.clear();
-                return Some(Err(e));
-            }
+        if self.given >= self.query.limit {
+            return None;
         }
-        None
+        let next = self.advance().transpose()?;
+        match next {
+            Ok(_) => self.given += 1,
+            // Nothing after an error: what follows could be mistaken for all there is.
+            Err(_) => self.given = self.query.limit,
+        }
+        Some(next)
+    }
+}
+
+impl std::fmt::Debug for Entries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entries").field("query", &self.query).finish_non_exhaustive()
     }
 }

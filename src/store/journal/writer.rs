@@ -1,89 +1,167 @@
 //! The one thread that writes the journal.
 //!
 //! Owns group commit: all that gathered while the disk was busy becomes durable together. While
-//! the store cannot write it keeps what it has, says so, and tries again. Driven by the front.
+//! the store cannot write it keeps what it has, says so, and tries again, opening the day anew.
+//! Driven by the front; watched by [`super::eye`].
 
-use std::path::Path;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
-
+use super::Day;
+use super::day::DayStore;
 use super::days::Days;
-use super::front::{Front, Group};
-use super::{Health, Progress};
+use super::eye::Eye;
+use super::front::Front;
+use super::group::Group;
+use crate::clock;
 use crate::store::StoreError;
 
+/// How long after a failure writing is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 
-pub(super) fn spawn(
-    dir: &Path,
-    front: Arc<Front>,
-    days: Arc<Days>,
-    publish: watch::Sender<Progress>,
-    interval: Option<Duration>,
-) -> Result<JoinHandle<()>, StoreError> {
-    let writer = Writer { front, days, publish, interval };
-    std::thread::Builder::new()
-        .name("journal".to_owned())
-        .spawn(move || writer.run())
-        .map_err(|e| StoreError::io(dir, "start the journal's writer", e))
+/// Entries that become durable together at most, so that a long spool shows progress.
+const SLICE: usize = 8_192;
+
+/// A day that is over and gets no more entries is finished after this time.
+const LINGER: Duration = Duration::from_mins(5);
+
+/// An interval is cut short when so many entries wait.
+const INTERVAL_ENTRIES: usize = 16_384;
+
+/// A day that is being written.
+struct Writing {
+    day: Day,
+    store: Arc<DayStore>,
+    used: Instant,
 }
 
-struct Writer {
+pub(super) struct Writer {
     front: Arc<Front>,
     days: Arc<Days>,
-    publish: watch::Sender<Progress>,
+    eye: Arc<Eye>,
     interval: Option<Duration>,
+    open: Vec<Writing>,
+    /// When days that are over are next looked for.
+    tidy_at: Instant,
 }
 
 impl Writer {
-    fn run(self) {
+    pub(super) fn new(front: Arc<Front>, days: Arc<Days>, eye: Arc<Eye>, interval: Option<Duration>) -> Self {
+        Self { front, days, eye, interval, open: Vec::new(), tidy_at: clock::monotonic() }
+    }
+
+    /// Writes until the front is closed and empty.
+    pub(super) fn run(mut self, recovered: Option<Arc<DayStore>>) {
+        let now = clock::monotonic();
+        self.open.extend(recovered.map(|store| Writing { day: store.day, store, used: now }));
         let mut group = Group::default();
-        while self.front.take(&mut group) {
-            if group.is_empty() {
-                self.front.sleep(None);
-                continue;
-            }
-            while let Err(e) = self.write(&group) {
-                self.down(&group, &e);
-                if self.front.is_closed() {
-                    tracing::error!(lost = group.len(), error = %e, "closed while the journal cannot write");
+        loop {
+            // Those just answered append their next entries first: larger groups, less work for each.
+            std::thread::yield_now();
+            let last = self.front.take(&mut group);
+            if !group.is_empty() {
+                if !self.write_out(&group, last) {
                     return;
                 }
-                std::thread::sleep(RETRY);
-            }
-            self.front.settle(group.len(), group.bytes());
-            let progress = Progress { durable: group.last, spooled: group.last, health: Health::Up };
-            self.publish.send_replace(progress);
-            group.clear();
-            if let Some(interval) = self.interval
-                && !self.front.is_closed()
-            {
-                std::thread::sleep(interval);
+                group.clear();
+                self.tidy();
+                if let Some(interval) = self.interval {
+                    self.front.sleep(INTERVAL_ENTRIES, interval);
+                }
+            } else if self.front.is_closed() {
+                return;
+            } else {
+                self.front.sleep(1, LINGER);
+                self.tidy();
             }
         }
     }
 
-    fn write(&self, group: &Group) -> Result<(), StoreError> {
-        let mut entries = group.entries().peekable();
-        while let Some(day) = entries.peek().map(|entry| entry.id.day) {
-            let run = std::iter::from_fn(|| entries.next_if(|entry| entry.id.day == day));
-            self.days.writer(day)?.write(run)?;
+    /// Writes a group whose last entry has sequence `last`, however often it takes; `false` if it was given up.
+    fn write_out(&mut self, group: &Group, last: u64) -> bool {
+        let mut done = 0;
+        while done < group.len() {
+            let until = group.len().min(done + SLICE);
+            self.eye.begin();
+            let written = catch_unwind(AssertUnwindSafe(|| self.write(group, done, until)));
+            let written = written.unwrap_or(Err(StoreError::Limit { what: "panics in the writer", limit: 0 }));
+            let left = (group.len() - until) as u64;
+            match written {
+                Ok(bytes) => {
+                    self.front.settle(until - done, bytes);
+                    self.eye.durable(last - left);
+                    done = until;
+                }
+                Err(e) => {
+                    self.eye.failed(&e, self.front.sequence());
+                    self.give_up_open_days();
+                    if self.front.is_closed() {
+                        tracing::error!(lost = group.len() - done, error = %e, "closed while the journal cannot write");
+                        return false;
+                    }
+                    self.pause();
+                }
+            }
         }
-        Ok(())
+        true
     }
 
-    fn down(&self, group: &Group, error: &StoreError) {
-        self.publish.send_if_modified(|progress| {
-            let news = progress.health == Health::Up || progress.spooled != group.last;
-            if progress.health == Health::Up {
-                tracing::error!(error = %error, "the journal cannot write; entries wait in memory");
+    /// Writes a part of a group; gives the octets of its payloads.
+    fn write(&mut self, group: &Group, from: usize, until: usize) -> Result<usize, StoreError> {
+        let entries = || (from..until).filter_map(|at| group.get(at));
+        let mut left = entries().peekable();
+        while let Some(day) = left.peek().map(|entry| entry.id.day) {
+            let run = std::iter::from_fn(|| left.next_if(|entry| entry.id.day == day));
+            self.store(day)?.write(run)?;
+        }
+        Ok(entries().map(|entry| entry.payload.len()).sum())
+    }
+
+    fn store(&mut self, day: Day) -> Result<Arc<DayStore>, StoreError> {
+        let now = clock::monotonic();
+        self.open.retain(|open| !open.store.is_gone());
+        if let Some(open) = self.open.iter_mut().find(|open| open.day == day) {
+            open.used = now;
+            return Ok(Arc::clone(&open.store));
+        }
+        let store = self.days.writer(day)?;
+        self.open.push(Writing { day, store: Arc::clone(&store), used: now });
+        Ok(store)
+    }
+
+    /// After an error nothing in memory can be trusted to match the disk: every day is opened anew.
+    fn give_up_open_days(&mut self) {
+        for open in self.open.drain(..) {
+            self.days.release(open.day, true);
+        }
+    }
+
+    /// Waits before the next try; what is appended meanwhile counts as spooled.
+    fn pause(&self) {
+        let until = clock::monotonic() + RETRY;
+        while clock::monotonic() < until && !self.front.is_closed() {
+            self.front.sleep(usize::MAX, RETRY / 20);
+            self.eye.spooled(self.front.sequence());
+        }
+    }
+
+    /// Finishes days that are over.
+    fn tidy(&mut self) {
+        let now = clock::monotonic();
+        if now < self.tidy_at {
+            return;
+        }
+        self.tidy_at = now + LINGER / 10;
+        let newest = self.open.iter().map(|open| open.day).max();
+        let over = |open: &mut Writing| Some(open.day) < newest && now.duration_since(open.used) >= LINGER;
+        for open in self.open.extract_if(.., over) {
+            let sealed = open.store.seal();
+            if let Err(e) = &sealed {
+                tracing::error!(day = %open.day, error = %e, "the day could not be finished; it stays readable");
             }
-            progress.spooled = group.last;
-            progress.health = Health::Down { reason: error.to_string().into() };
-            news
-        });
+            drop(open.store);
+            self.days.release(open.day, sealed.is_err());
+        }
     }
 }
