@@ -35,7 +35,7 @@ use report::Sample;
 #[derive(Parser, Clone, Debug)]
 struct Arguments {
     /// Messages of a measured run, at most
-    #[arg(long, default_value_t = 200_000)]
+    #[arg(long, default_value_t = 1_000_000)]
     messages: u64,
     /// Seconds of a measured run, at most
     #[arg(long, default_value_t = 5.0)]

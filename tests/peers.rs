@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use portcullis::simulator::{Simulator, SimulatorOptions};
 use portcullis_protocol::command::CommandId;
 
-use party::{Esme, Gate, Script, Tap, folder, wait_until};
+use party::{Esme, Gate, Passed, Script, Tap, folder, wait_until};
 
 const COMMERCIAL: &str = "10690007770001";
 const SERVICE: &str = "1065500777";
@@ -251,6 +251,60 @@ fn a_receiver_cannot_submit() {
     assert!(carrier.events("submit").is_empty());
 }
 
+/// What tshark makes of a tap: no fault, and this many of each operation.
+fn assert_decodes(leg: &str, tap: &Tap, counts: &[(&str, usize)]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("capture.pcap");
+    std::fs::write(&file, capture::pcap(&tap.passed())).expect("a capture file");
+    let faults = capture::tshark(&file, capture::FAULTS, "frame.number");
+    assert!(faults.is_empty(), "{leg} leg: faults in packets {faults:?}");
+    let commands = capture::tshark(&file, "smpp", "smpp.command_id");
+    for (command, wanted) in counts {
+        let found = commands.iter().filter(|found| found == command).count();
+        assert_eq!(found, *wanted, "{leg} leg: {command} in {commands:?}");
+    }
+}
+
+#[test]
+fn tshark_would_see_a_fault() {
+    if folder().is_none() || !capture::has_tshark() {
+        return;
+    }
+    // A submit_sm that ends in the middle of its source address.
+    let octets = b"\0\0\0\x15\0\0\0\x04\0\0\0\0\0\0\0\x01\0\0\0\x31\x30".to_vec();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("capture.pcap");
+    let passed = [Passed { connection: 0, forth: true, octets }];
+    std::fs::write(&file, capture::pcap(&passed)).expect("a capture file");
+    assert_eq!(capture::tshark(&file, capture::FAULTS, "frame.number"), ["1"]);
+}
+
+/// Runs both ESMEs against `address`, every message asking for a receipt; the deliveries each
+/// waits for are `deliveries` of every accepted message.
+fn run_both(peers: &Path, address: SocketAddr, messages: &[Value], statuses: &[u64], deliveries: usize) {
+    let accepted = statuses.iter().filter(|status| **status == OK).count();
+    for which in [Esme::Node, Esme::Python] {
+        let mut esme = Script::esme(peers, which, plan(address, "transceiver", messages, deliveries * accepted));
+        esme.finish();
+        assert_eq!(numbers(&esme.events("answer"), "status"), statuses, "{which:?}");
+        assert_eq!(esme.events("deliver").len(), deliveries * accepted, "{which:?}");
+    }
+}
+
+fn asking_for_receipts() -> (Vec<Value>, Vec<u64>) {
+    let (mut messages, statuses) = messages();
+    for message in &mut messages {
+        message["registered_delivery"] = json!(1);
+    }
+    (messages, statuses)
+}
+
+fn simulator(runtime: &tokio::runtime::Runtime) -> Simulator {
+    let options =
+        SimulatorOptions { receipts: true, reply_with: Some("好的".into()), keep: 1_000, ..Default::default() };
+    runtime.block_on(Simulator::start(options)).expect("the simulator listens")
+}
+
 #[test]
 fn tshark_finds_no_fault_in_what_passed() {
     let Some(peers) = folder() else { return };
@@ -258,37 +312,42 @@ fn tshark_finds_no_fault_in_what_passed() {
         return eprintln!("SKIPPED: no tshark to decode the captured run");
     }
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let options =
-        SimulatorOptions { receipts: true, reply_with: Some("好的".into()), keep: 100, ..Default::default() };
-    let simulator = runtime.block_on(Simulator::start(options)).expect("the simulator listens");
+    let simulator = simulator(&runtime);
     let carrier_leg = Tap::start(simulator.address());
     let gate = Gate::start(carrier_leg.address, REGISTER, CONSENTS);
     let provider_leg = Tap::start(gate.address);
-    let (mut messages, statuses) = messages();
-    for message in &mut messages {
-        message["registered_delivery"] = json!(1);
-    }
-    let accepted = statuses.iter().filter(|status| **status == OK).count();
-    for which in [Esme::Node, Esme::Python] {
-        let mut esme = Script::esme(&peers, which, plan(provider_leg.address, "transceiver", &messages, 2 * accepted));
-        esme.finish();
-        assert_eq!(numbers(&esme.events("answer"), "status"), statuses, "{which:?}");
-    }
-    assert_eq!(simulator.received_of(CommandId::SUBMIT_SM).len(), 2 * accepted);
-    let folder = tempfile::tempdir().expect("a folder");
-    for (leg, tap, submitted) in
-        [("provider", &provider_leg, 2 * messages.len()), ("carrier", &carrier_leg, 2 * accepted)]
+    let (messages, statuses) = asking_for_receipts();
+    run_both(&peers, provider_leg.address, &messages, &statuses, 2);
+    let accepted = 2 * statuses.iter().filter(|status| **status == OK).count();
+    assert_eq!(simulator.received_of(CommandId::SUBMIT_SM).len(), accepted);
+    for (leg, tap, submitted) in [("provider", &provider_leg, 2 * messages.len()), ("carrier", &carrier_leg, accepted)]
     {
-        let file = folder.path().join(leg);
-        std::fs::write(&file, capture::pcap(&tap.passed())).expect("a capture file");
-        let faults = capture::tshark(&file, "_ws.malformed || _ws.expert.severity == error", "frame.number");
-        assert!(faults.is_empty(), "{leg} leg: faults in packets {faults:?}");
-        let commands = capture::tshark(&file, "smpp", "smpp.command_id");
-        let count = |command: &str| commands.iter().filter(|found| *found == command).count();
-        assert_eq!(count("0x00000009"), 2, "{leg} leg: bind_transceiver in {commands:?}");
-        assert_eq!(count("0x00000004"), submitted, "{leg} leg: submit_sm in {commands:?}");
-        assert_eq!(count("0x80000004"), submitted, "{leg} leg: submit_sm_resp in {commands:?}");
-        assert_eq!(count("0x00000005"), 4 * accepted, "{leg} leg: deliver_sm in {commands:?}");
-        assert_eq!(count("0x80000005"), 4 * accepted, "{leg} leg: deliver_sm_resp in {commands:?}");
+        assert_decodes(
+            leg,
+            tap,
+            &[
+                ("0x00000009", 2),
+                ("0x00000004", submitted),
+                ("0x80000004", submitted),
+                ("0x00000005", 2 * accepted),
+                ("0x80000005", 2 * accepted),
+            ],
+        );
+    }
+}
+
+#[test]
+fn the_simulator_itself_gets_on_with_them() {
+    let Some(peers) = folder() else { return };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let simulator = simulator(&runtime);
+    let leg = Tap::start(simulator.address());
+    let (messages, statuses) = asking_for_receipts();
+    let all = 2 * messages.len();
+    run_both(&peers, leg.address, &messages, &vec![OK; statuses.len()], 2);
+    assert_eq!(simulator.received_of(CommandId::SUBMIT_SM).len(), all);
+    assert_eq!(simulator.counts().acknowledged, 2 * u64::try_from(all).expect("a small number"));
+    if capture::has_tshark() {
+        assert_decodes("simulator", &leg, &[("0x00000004", all), ("0x80000004", all), ("0x00000005", 2 * all)]);
     }
 }

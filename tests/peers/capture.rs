@@ -13,6 +13,9 @@ const RAW_IP: u32 = 101;
 /// The port under which the tapped listener appears, SMPP's own.
 const SMPP: u16 = 2775;
 
+/// What tshark calls the packets it finds fault with.
+pub(crate) const FAULTS: &str = "_ws.malformed || _ws.expert.severity == error";
+
 /// A capture file's octets.
 pub(crate) fn pcap(passed: &[Passed]) -> Vec<u8> {
     let mut file = Vec::new();
