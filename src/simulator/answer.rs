@@ -13,6 +13,7 @@ use portcullis_protocol::error::{BodyFault, FrameFault};
 use portcullis_protocol::field::InterfaceVersion;
 use portcullis_protocol::frame::Frame;
 use portcullis_protocol::header::{HEADER_LENGTH, Header};
+use portcullis_protocol::operations::{BindState, Permission, Side, permitted};
 use portcullis_protocol::pdu::Pdu;
 use portcullis_protocol::status::CommandStatus;
 use portcullis_protocol::tlv::MessageState;
@@ -30,15 +31,6 @@ pub(super) enum Flow {
     Ending,
     /// Closes at once.
     Cut,
-}
-
-/// What the peer has bound as.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum BindState {
-    Open,
-    Transmitter,
-    Receiver,
-    Transceiver,
 }
 
 /// One session's state.
@@ -94,9 +86,13 @@ impl Conversation {
         if command_id.is_response() {
             return self.handle_response(frame);
         }
-        match self.refusal(command_id) {
-            Some(status) => self.respond(frame, status, &[]),
-            None => self.handle_request(frame),
+        match permitted(command_id, Side::Esme, self.state) {
+            Permission::Allowed => self.handle_request(frame),
+            Permission::WrongState if is_bind(command_id) => self.respond(frame, CommandStatus::ESME_RALYBND, &[]),
+            // A peer that hangs up twice, or before it bound, is let go all the same.
+            Permission::WrongState if command_id == CommandId::UNBIND => self.handle_request(frame),
+            Permission::WrongState => self.respond(frame, CommandStatus::ESME_RINVBNDSTS, &[]),
+            Permission::Unknown => self.refuse_unknown(frame),
         }
     }
 
@@ -126,18 +122,6 @@ impl Conversation {
         let sequence_number = self.next_sequence_number();
         write(&mut self.out, CommandId::ENQUIRE_LINK, CommandStatus::ESME_ROK, sequence_number, &[]);
         true
-    }
-
-    /// Why a request cannot be served in this bind state (SMPP 3.4 §2.3).
-    fn refusal(&self, command_id: CommandId) -> Option<CommandStatus> {
-        match (command_id, self.state) {
-            (CommandId::ENQUIRE_LINK | CommandId::UNBIND, _) => None,
-            (CommandId::BIND_TRANSMITTER | CommandId::BIND_RECEIVER | CommandId::BIND_TRANSCEIVER, state) => {
-                (state != BindState::Open).then_some(CommandStatus::ESME_RALYBND)
-            }
-            (_, BindState::Transmitter | BindState::Transceiver) => None,
-            (_, BindState::Open | BindState::Receiver) => Some(CommandStatus::ESME_RINVBNDSTS),
-        }
     }
 
     fn handle_response(&mut self, frame: &Frame) -> Flow {
@@ -194,9 +178,9 @@ impl Conversation {
 
     fn handle_bind(&mut self, frame: &Frame) -> Flow {
         let (bind, state) = match Pdu::decode(frame) {
-            Ok(Pdu::BindTransmitter(bind)) => (bind, BindState::Transmitter),
-            Ok(Pdu::BindReceiver(bind)) => (bind, BindState::Receiver),
-            Ok(Pdu::BindTransceiver(bind)) => (bind, BindState::Transceiver),
+            Ok(Pdu::BindTransmitter(bind)) => (bind, BindState::BoundTransmitter),
+            Ok(Pdu::BindReceiver(bind)) => (bind, BindState::BoundReceiver),
+            Ok(Pdu::BindTransceiver(bind)) => (bind, BindState::BoundTransceiver),
             Ok(_) => return self.refuse_unknown(frame),
             Err(fault) => return self.refuse(frame, fault),
         };
@@ -211,7 +195,7 @@ impl Conversation {
         let body: &[u8] = b"simulator\0\x02\x10\x00\x01\x34";
         let shown = if bind.interface_version < InterfaceVersion::V3_4 { 10 } else { body.len() };
         self.respond(frame, CommandStatus::ESME_ROK, &body[..shown]);
-        if matches!(state, BindState::Receiver | BindState::Transceiver) {
+        if matches!(state, BindState::BoundReceiver | BindState::BoundTransceiver) {
             let waiting: VecDeque<Frame> = self.carrier.can_receive(self.number, &self.system_id);
             for frame in waiting {
                 self.deliver(frame);
@@ -290,7 +274,7 @@ impl Conversation {
 
     /// Sends a delivery after the answer: on this session if it can receive, else on another.
     fn deliver_after(&mut self, mut frame: Frame) {
-        if self.state != BindState::Transceiver {
+        if self.state != BindState::BoundTransceiver {
             return self.crossings.push(frame);
         }
         frame.restamp(self.next_sequence_number());
@@ -337,6 +321,10 @@ impl Conversation {
         self.sequence_number = self.sequence_number % 0x7FFF_FFFF + 1;
         self.sequence_number
     }
+}
+
+fn is_bind(command_id: CommandId) -> bool {
+    matches!(command_id, CommandId::BIND_TRANSMITTER | CommandId::BIND_RECEIVER | CommandId::BIND_TRANSCEIVER)
 }
 
 fn write(out: &mut BytesMut, command_id: CommandId, command_status: CommandStatus, sequence_number: u32, body: &[u8]) {
