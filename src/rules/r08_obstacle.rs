@@ -145,9 +145,9 @@ const REASSURANCES: [&str; 14] = [
 ];
 
 /// How a clause goes on with the one before it.
-const CONTINUATIONS: [&str; 19] = [
-    "请", "需", "须", "并", "再", "然后", "且", "后", "凭", "提供", "应", "或", "先", "and", "then", "please", "or",
-    "you must", "you need",
+const CONTINUATIONS: [&str; 22] = [
+    "#", "仅", "限", "请", "需", "须", "并", "再", "然后", "且", "后", "凭", "提供", "应", "或", "先", "and", "then",
+    "please", "or", "you must", "you need",
 ];
 
 /// How a clause starts that names the wish, before the way.
@@ -219,7 +219,9 @@ fn scope(text: &str, start: usize, end: usize) -> &str {
         let mut rest = text[last..].chars();
         let goes_on = |rest: &str| CONTINUATIONS.iter().any(|word| starts_with(rest.trim_start(), word));
         match rest.next() {
-            Some(c) if c != '\n' && (awaited && last == end || goes_on(rest.as_str())) => last += c.len_utf8(),
+            // "No more of these? Please …": a question goes on as well.
+            Some(c) if (c != '\n' || last == end) && goes_on(rest.as_str()) => last += c.len_utf8(),
+            Some(c) if c != '\n' && awaited && last == end => last += c.len_utf8(),
             _ => return &text[first..last],
         }
         awaited = false;

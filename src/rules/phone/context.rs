@@ -7,7 +7,23 @@ use crate::rules::latin::ends_with_word;
 const FILLERS: [char; 14] = [' ', ':', '：', '是', '为', '(', '（', '“', '"', '#', '\u{3000}', '=', '「', '\''];
 
 /// Directly before: digits that identify or count.
-const BEFORE: [&str; 16] = [
+const BEFORE: [&str; 32] = [
+    "满",
+    "减",
+    "送",
+    "返",
+    "赠",
+    "价",
+    "共",
+    "达",
+    "超",
+    "近",
+    "逾",
+    "约",
+    "抢",
+    "第",
+    "领",
+    "省",
     "订单",
     "运单",
     "快递",
@@ -50,7 +66,13 @@ const NUMBER_OF_PHONE: [&str; 9] = ["电话", "热线", "客服", "座机", "手
 const AMOUNT: [&str; 7] = ["元", "万", "亿", "%", "％", ".0", "块"];
 
 /// Directly after: a count, or what a code is for.
-const COUNT: [&str; 34] = [
+const COUNT: [&str; 40] = [
+    "减",
+    "送",
+    "返",
+    "多",
+    "余",
+    "+",
     "分",
     "积",
     "年",
