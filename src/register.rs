@@ -13,10 +13,10 @@ use std::path::Path;
 
 use ipnet::IpNet;
 use jiff::civil::Date;
+use portcullis_protocol::text::{Text, TextSettings};
 
 use crate::document::Fault;
 use crate::rules::signature::signatures;
-use crate::rules::wire::Text;
 use crate::rules::{Class, Codes, Identity, Mode, Modes, Msisdn, Ownership, Submission};
 
 pub use secret::Secret;
@@ -61,6 +61,8 @@ pub struct Provider {
     pub rules: Modes,
     /// Which codes it is answered with.
     pub codes: Codes,
+    /// How it means what `data_coding` leaves open.
+    pub text: TextSettings,
     /// The class it declares by a `service_type`.
     pub service_types: HashMap<String, Class>,
     /// The account the carrier sees in place of its own.

@@ -36,7 +36,6 @@ mod scorer;
 pub mod signature;
 pub mod submission;
 pub mod verdict;
-pub mod wire;
 
 use jiff::Timestamp;
 

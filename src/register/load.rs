@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::{LONGEST_PORT, Port, Provider, Register, Secret, Sender, version_of};
+use portcullis_protocol::text::{Alphabet, TextSettings};
+
 use crate::document::{self, Complaints, Fault, Section, did_you_mean};
 use crate::rules::profile::read_modes;
 use crate::rules::{Class, Codes, Mode, Modes};
@@ -73,6 +75,7 @@ fn add_provider(register: &mut Register, section: &Section<'_, '_>) {
         mode: section.word("mode", &Mode::WORDS).unwrap_or(Mode::Enforce),
         rules,
         codes: section.word("codes", &Codes::WORDS).unwrap_or_default(),
+        text: text_settings(section),
         service_types: service_types(section),
         carrier_system_id: section.string("carrier_system_id").map(str::to_owned),
         carrier_password: section.string("carrier_password").map(|text| Secret::new(text.to_owned())),
@@ -106,6 +109,18 @@ fn prefixes(section: &Section<'_, '_>) -> Vec<String> {
         check_number(section, "ports", prefix);
     }
     prefixes.into_iter().map(str::to_owned).collect()
+}
+
+fn text_settings(section: &Section<'_, '_>) -> TextSettings {
+    let default = TextSettings::default();
+    let expected = "an alphabet: gsm7, ia5, latin1, iso-8859-5, iso-8859-8, utf-16, utf-8 or gb18030";
+    TextSettings {
+        default_alphabet: section
+            .parsed("default_alphabet", expected, Alphabet::from_name)
+            .unwrap_or(default.default_alphabet),
+        packed_gsm7: section.boolean("packed_gsm7").unwrap_or(default.packed_gsm7),
+        gb18030_for_15: section.boolean("gb18030_for_15").unwrap_or(default.gb18030_for_15),
+    }
 }
 
 fn service_types(section: &Section<'_, '_>) -> HashMap<String, Class> {

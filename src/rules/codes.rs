@@ -29,8 +29,8 @@ pub enum Code {
     Fixed(CommandStatus),
 }
 
-/// ESME_RSUBMITFAIL: what every code of the gate's own becomes for a peer that wants standard codes.
-const SUBMIT_FAIL: CommandStatus = CommandStatus(0x0000_0045);
+/// What every code of the gate's own becomes for a peer that wants standard codes.
+const SUBMIT_FAIL: CommandStatus = CommandStatus::ESME_RSUBMITFAIL;
 
 impl Code {
     /// The status on the wire.

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::wire::{Address, Ton};
+use portcullis_protocol::address::{Address, Ton};
 
 /// A subscriber number, all digits of it with the country code, as one integer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -79,7 +79,9 @@ impl fmt::Debug for Msisdn {
 
 #[cfg(test)]
 mod tests {
-    use super::super::wire::{COctetString, Npi};
+    use portcullis_protocol::address::Npi;
+    use portcullis_protocol::field::COctetString;
+
     use super::*;
 
     fn field(ton: u8, addr: &str) -> Option<u64> {

@@ -1,12 +1,12 @@
 //! R01 source-present (Art 9): every message names a sending number of sane form.
 
 use portcullis_protocol::CommandStatus;
+use portcullis_protocol::address::{Address, Npi, Ton};
 
 use super::Code;
 use super::case::Case;
 use super::rule::About;
 use super::verdict::Flaw;
-use super::wire::{Address, Npi, Ton};
 use crate::register::LONGEST_PORT;
 
 pub(super) const ABOUT: About = About {
@@ -15,8 +15,7 @@ pub(super) const ABOUT: About = About {
     sentence: "A message must come from a sending number: digits, or a registered alphanumeric sender, of the approved length.",
 };
 
-/// ESME_RINVSRCADR
-pub(super) const INVALID_SOURCE: Code = Code::Fixed(CommandStatus(0x0000_000A));
+pub(super) const INVALID_SOURCE: Code = Code::Fixed(CommandStatus::ESME_RINVSRCADR);
 
 pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
     let why = fault(&case.submission.source, case.facts.identity.port.is_some())?;
@@ -53,10 +52,9 @@ const fn is_known(ton: Ton, npi: Npi) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::wire::COctetString;
 
     fn source(ton: u8, npi: u8, addr: &[u8]) -> Address<'_> {
-        Address { ton: Ton(ton), npi: Npi(npi), addr: COctetString(addr) }
+        Address::new(Ton(ton), Npi(npi), addr)
     }
 
     #[test]

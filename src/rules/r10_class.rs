@@ -51,9 +51,12 @@ pub(super) fn promotion(case: &Case<'_>) -> Option<Cow<'static, str>> {
     }
     let score = scorer::score(body(case.folded()));
     let thresholds = &case.profile.thresholds;
-    let public = r14_public_interest::speaks_for(case);
-    if score.points >= if public { thresholds.public } else { thresholds.service } {
-        return Some(format!("its text promotes ({}; {} points)", scorer::explain(&score), score.points).into());
+    let (points, threshold) = match r14_public_interest::speaks_for(case) {
+        true => (score.points_if_trusted, thresholds.public),
+        false => (score.points, thresholds.service),
+    };
+    if points >= threshold {
+        return Some(format!("its text promotes ({}; {points} points)", scorer::explain(&score)).into());
     }
     let link = case.stray_link.as_ref().filter(|_| case.port_class == Class::Service)?;
     Some(format!("its text leads to {link}, which the sender has not registered").into())

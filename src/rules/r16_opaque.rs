@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use portcullis_protocol::text::{Concatenation, Opaque, Text};
+
 use super::case::Case;
 use super::rule::About;
 use super::verdict::Flaw;
-use super::wire::{Concatenation, Opaque, Text};
 use super::{Class, Code, Submission};
 
 pub(super) const ABOUT: About = About {

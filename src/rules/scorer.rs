@@ -41,15 +41,17 @@ enum Kind {
     Promotion,
     Lure,
     Shield,
+    Reference,
     Context,
     Warning,
 }
 
 impl Kind {
-    const WORDS: [(&'static str, Self); 5] = [
+    const WORDS: [(&'static str, Self); 6] = [
         ("promotion", Self::Promotion),
         ("lure", Self::Lure),
         ("shield", Self::Shield),
+        ("reference", Self::Reference),
         ("context", Self::Context),
         ("warning", Self::Warning),
     ];
@@ -73,6 +75,8 @@ struct Scorer {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Score {
     pub(super) points: u32,
+    /// The same where any warning of fraud covers every lure: for senders that have no cause to disguise one.
+    pub(super) points_if_trusted: u32,
     /// The terms that counted, by their place in the lexicon.
     terms: Vec<usize>,
 }
@@ -115,14 +119,17 @@ impl Scorer {
             if !is_word(&text, found.start(), found.end()) {
                 continue;
             }
-            if text[last..found.start()].contains(normal::SENTENCE_END) {
+            let between = &text[last..found.start()];
+            if between.contains(normal::SENTENCE_END) {
                 tally.end_sentence();
             }
+            tally.referred &= !between.contains(normal::is_clause_end);
             last = found.end();
             let index = found.pattern().as_usize();
             let known = seen[index / 64] & (1 << (index % 64)) != 0;
-            seen[index / 64] |= 1 << (index % 64);
             tally.count(index, &self.terms[index], known);
+            // What did not count for the clause it stands in may count in another.
+            seen[index / 64] |= u64::from(!tally.referred) << (index % 64);
         }
         tally.finish()
     }
@@ -142,11 +149,14 @@ struct Tally {
     /// Points of weight 1, which only count without a transaction's context.
     faint: u32,
     context: bool,
+    /// Sentences that warn.
     warnings: u32,
     /// In the present sentence.
     lures: u32,
     lured: Vec<usize>,
     warned: bool,
+    /// What is said of something bought or asked for, up to the clause's end.
+    referred: bool,
     /// Lures outside the sentences that warn.
     unwarned: u32,
 }
@@ -155,12 +165,13 @@ impl Tally {
     fn count(&mut self, index: usize, term: &Term, known: bool) {
         match term.kind {
             Kind::Shield => {}
+            Kind::Reference => self.referred = true,
             Kind::Context => self.context = true,
             Kind::Warning => {
+                self.warnings += u32::from(!self.warned);
                 self.warned = true;
-                self.warnings += u32::from(!known);
             }
-            _ if known => {}
+            _ if known || self.referred => {}
             Kind::Lure => {
                 self.lures += term.weight;
                 self.lured.push(index);
@@ -186,12 +197,13 @@ impl Tally {
 
     fn finish(mut self) -> Score {
         self.end_sentence();
+        if !self.context {
+            self.score.points += self.faint;
+        }
+        self.score.points_if_trusted = self.score.points + if self.warnings > 0 { 0 } else { self.unwarned };
         if self.warnings < 2 {
             self.score.points += self.unwarned;
             self.score.terms.append(&mut self.lured);
-        }
-        if !self.context {
-            self.score.points += self.faint;
         }
         self.score
     }
@@ -199,4 +211,47 @@ impl Tally {
 
 fn top_fault(complaints: &Complaints<'_>, error: &aho_corasick::BuildError) {
     complaints.fault(None, "group", format!("the terms cannot be made searchable: {error}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lexicon_reads_and_repeats_nothing() {
+        let scorer = Scorer::parse(LEXICON).unwrap_or_else(|faults| panic!("{}", faults[0]));
+        let mut forms: Vec<String> = scorer.terms.iter().map(|term| normal_form(&term.text)).collect();
+        forms.sort();
+        let twice: Vec<&String> = forms.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| &pair[0]).collect();
+        assert!(twice.is_empty(), "{twice:?}");
+    }
+
+    #[test]
+    fn distinct_terms_add_up_and_repeated_ones_do_not() {
+        let once = score("限时秒杀");
+        assert_eq!(score("限时秒杀，限时秒杀，限时秒杀").points, once.points);
+        assert!(score("限时秒杀，全场五折").points > once.points);
+    }
+
+    #[test]
+    fn a_warning_is_no_lure() {
+        assert_eq!(score("谨防低息贷款、刷单返利诈骗").points, 0);
+        assert!(score("低息贷款，极速放款").points >= 4);
+        let smuggled = score("谨防诈骗。本公司极速放款，无抵押");
+        assert!(smuggled.points >= 4, "a warning shelters its own sentence only");
+        assert_eq!(smuggled.points_if_trusted, 0);
+    }
+
+    #[test]
+    fn what_was_bought_is_no_promotion_but_the_next_clause_may_be() {
+        assert_eq!(score("您购买的秒杀商品已发货").points, 0);
+        assert!(score("您购买的秒杀商品已发货，今日秒杀再降").points >= 4);
+    }
+
+    #[test]
+    fn ornaments_and_digits_do_not_hide_a_term() {
+        for text in ["全场 5 折", "全*场*5*折", "全场6.8折", "全场10,000折"] {
+            assert!(score(text).points >= 4, "{text}");
+        }
+    }
 }

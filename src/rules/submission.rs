@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::wire::{Address, Concatenation, Text};
+use portcullis_protocol::address::Address;
+use portcullis_protocol::text::{Concatenation, Text};
 
 /// The operation that carries the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

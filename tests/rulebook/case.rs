@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use portcullis::cli::judge::{Request, Standing};
 use portcullis::config::Config;
 use portcullis::register::Register;
-use portcullis::rules::wire::{Concatenation, Opaque, Text, Ton};
 use portcullis::rules::{Facts, Profile, Submission, Verdict, judge};
+use portcullis_protocol::address::Ton;
+use portcullis_protocol::text::{Concatenation, Opaque, Text};
 use serde::Deserialize;
 
 /// A line of a case file.

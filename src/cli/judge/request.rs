@@ -2,10 +2,11 @@
 
 use clap::ValueEnum;
 use jiff::Timestamp;
+use portcullis_protocol::address::{Address, Npi, Ton};
+use portcullis_protocol::text::Text;
 use serde::Deserialize;
 
 use crate::register::{Provider, Register};
-use crate::rules::wire::{Address, COctetString, Npi, Text, Ton};
 use crate::rules::{Consent, Facts, Identity, Operation, Refusal, Submission};
 
 /// One message.
@@ -89,6 +90,6 @@ impl Request {
 
 fn address(text: &str) -> Address<'_> {
     let number = text.strip_prefix('+').unwrap_or(text).bytes().all(|octet| octet.is_ascii_digit());
-    let (ton, npi) = if number { (Ton::UNKNOWN, Npi(1)) } else { (Ton::ALPHANUMERIC, Npi(0)) };
-    Address { ton, npi, addr: COctetString(text.as_bytes()) }
+    let (ton, npi) = if number { (Ton::UNKNOWN, Npi::ISDN) } else { (Ton::ALPHANUMERIC, Npi::UNKNOWN) };
+    Address::new(ton, npi, text.as_bytes())
 }

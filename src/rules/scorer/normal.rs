@@ -3,6 +3,11 @@
 /// What every end of a sentence becomes.
 pub(super) const SENTENCE_END: char = '\n';
 
+/// What ends a clause, or a sentence.
+pub(super) const fn is_clause_end(c: char) -> bool {
+    matches!(c, SENTENCE_END | '，' | ',' | '；' | ';')
+}
+
 /// Numbers become `#`, ends of sentences a line's end; blanks and ornaments between ideographs go.
 pub(super) fn form(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -30,7 +35,7 @@ pub(super) fn form(text: &str) -> String {
             '\u{3000}' | '\t' | '\u{A0}' => ' ',
             c => c,
         };
-        if is_ornament(kept) && is_ideograph(last) && next_kept(&chars).is_some_and(is_ideograph_or_digit) {
+        if is_ornament(kept) && next_kept(&chars).is_some_and(|next| is_within_word(last, next)) {
             continue;
         }
         if kept == ' ' && last == ' ' {
@@ -54,6 +59,7 @@ const fn is_ideograph(c: char) -> bool {
     matches!(c, '\u{4E00}'..='\u{9FFF}')
 }
 
-const fn is_ideograph_or_digit(c: char) -> bool {
-    is_ideograph(c) || c.is_ascii_digit()
+/// Whether what stands between these two only breaks up a word: between two numbers it does not.
+const fn is_within_word(last: char, next: char) -> bool {
+    is_ideograph(last) && (is_ideograph(next) || next.is_ascii_digit()) || last == '#' && is_ideograph(next)
 }
