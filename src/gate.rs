@@ -1,1 +1,88 @@
-//! (placeholder: see the contract)
+//! The desk where a message is judged.
+//!
+//! Owns the way from a PDU to its verdict and its record: register and consents become facts,
+//! the rules judge, the journal is told. Refuses to touch a socket and to await anything.
+//! Driven by the proxy's sessions, each through its own [`Desk`].
+
+pub mod counters;
+mod desk;
+pub mod evidence;
+pub mod facts;
+mod reading;
+mod receipt;
+pub mod record;
+mod sessions;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+pub use counters::{Counters, Totals};
+pub use desk::{Desk, Judged, Settling};
+pub use sessions::{SessionStatus, Sessions};
+
+use crate::config::{Config, Durability};
+use crate::register::{Register, Secret};
+use crate::rules::Profile;
+use crate::store::consents::ConsentsOptions;
+use crate::store::{Consents, Journal, JournalOptions, StoreError};
+use record::RecordSchema;
+
+/// Everything the sessions share.
+pub struct Gate {
+    /// Who may send what; swapped whole when its file changes.
+    pub register: ArcSwap<Register>,
+    /// The rules and their settings.
+    pub profile: Profile,
+    /// Consents and refusals.
+    pub consents: Arc<Consents>,
+    /// The send records.
+    pub journal: Journal,
+    /// What happened since the start.
+    pub counters: Counters,
+    /// Who is connected.
+    pub sessions: Sessions,
+    durability: Durability,
+    carrier_account: CarrierAccount,
+}
+
+/// What the gate presents to the carrier for providers without an account of their own there.
+struct CarrierAccount {
+    system_id: Option<String>,
+    password: Option<Secret>,
+}
+
+impl Gate {
+    /// Opens the store under the configured data directory.
+    pub fn open(config: &Config, register: Register) -> Result<Self, StoreError> {
+        Ok(Self {
+            register: ArcSwap::from_pointee(register),
+            profile: config.profile.clone(),
+            consents: Arc::new(open_consents(&config.data)?),
+            journal: open_journal(config)?,
+            counters: Counters::default(),
+            sessions: Sessions::new(config.session.max_sessions),
+            durability: config.journal.durability,
+            carrier_account: CarrierAccount {
+                system_id: config.carrier.system_id.clone(),
+                password: config.carrier.password.clone(),
+            },
+        })
+    }
+}
+
+/// The journal of this configuration.
+pub fn open_journal(config: &Config) -> Result<Journal, StoreError> {
+    let options = JournalOptions {
+        interval: (config.journal.durability == Durability::Interval).then_some(config.journal.interval),
+        time_zone: config.time_zone.clone(),
+        ..JournalOptions::default()
+    };
+    Journal::open(&config.data.join("journal"), Arc::new(RecordSchema), options)
+}
+
+/// The consents under this data directory.
+pub fn open_consents(data: &Path) -> Result<Consents, StoreError> {
+    Consents::open(&data.join("consents"), &ConsentsOptions::default())
+}

@@ -1,0 +1,57 @@
+//! What the verdicts on all recipients of one PDU come to.
+
+use portcullis_protocol::CommandStatus;
+use portcullis_protocol::address::Address;
+
+use super::TRY_AGAIN;
+use crate::rules::{Class, Decision, Facts, Permit, Verdict};
+
+/// One recipient's verdict and what it rests on.
+pub(super) struct Judgement<'r, 'm> {
+    pub(super) to: Address<'m>,
+    pub(super) facts: Facts<'r>,
+    pub(super) verdict: Verdict,
+    /// Why the store could not be asked, where it could not.
+    pub(super) unanswered: Option<String>,
+}
+
+impl Judgement<'_, '_> {
+    /// Without the store a commercial message must wait; others must not (R26).
+    fn needs_store(&self) -> bool {
+        self.verdict.class == Class::Commercial
+    }
+}
+
+/// What becomes of the PDU.
+#[derive(Clone, Copy)]
+pub(super) enum Ruling {
+    /// Every recipient's verdict permits it.
+    Forward(Permit),
+    /// It is answered with this status.
+    Refuse {
+        status: CommandStatus,
+        /// Because the store is down, and not for what the message is.
+        down: bool,
+    },
+}
+
+impl Ruling {
+    /// The PDU goes on whole or not at all: one recipient refused refuses it.
+    pub(super) fn of(judgements: &[Judgement<'_, '_>], journal_down: bool) -> Self {
+        let first = |decision| judgements.iter().find(|judgement| judgement.verdict.decision == decision);
+        let waits = judgements
+            .iter()
+            .any(|judgement| judgement.needs_store() && (journal_down || judgement.unanswered.is_some()));
+        if waits {
+            // Before any rejection: consent unknown is not consent missing.
+            return Self::Refuse { status: TRY_AGAIN, down: true };
+        }
+        if let Some(refused) = first(Decision::Reject).or_else(|| first(Decision::Hold)) {
+            return Self::Refuse { status: refused.verdict.status, down: false };
+        }
+        match judgements.first().and_then(|judgement| judgement.verdict.permit()) {
+            Some(permit) => Self::Forward(permit),
+            None => Self::Refuse { status: CommandStatus::ESME_RINVNUMDESTS, down: false },
+        }
+    }
+}

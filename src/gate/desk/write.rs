@@ -1,0 +1,251 @@
+//! From a judged PDU to its records.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use portcullis_protocol::address::Address;
+use portcullis_protocol::field::COctetString;
+use portcullis_protocol::text::{Text, TextSettings};
+use portcullis_protocol::{BodyFault, Frame, Pdu};
+
+use super::ruling::{Judgement, Ruling};
+use super::{Desk, Open, Sent, TRY_AGAIN};
+use crate::gate::reading::{Reading, Recipients};
+use crate::gate::receipt;
+use crate::gate::record::{self, Content, Origin, Record, WireAddress, subscriber_key};
+use crate::register::Register;
+use crate::relay::Outcome;
+use crate::rules::{Effect, Msisdn, Rule};
+use crate::store::Ticket;
+use crate::store::journal::AppendError;
+
+/// The records written, or why none could be.
+pub(super) type Written = Result<Vec<Sent>, AppendError>;
+
+impl Desk {
+    pub(super) fn write_submissions(
+        &self,
+        register: &Register,
+        frame: &Frame,
+        reading: &Reading<'_>,
+        judgements: &[Judgement<'_, '_>],
+        ruling: &Ruling,
+        now: Timestamp,
+    ) -> Written {
+        let source = wire_address(&reading.source);
+        let mut records = Vec::with_capacity(judgements.len());
+        for judgement in judgements {
+            let identity = &judgement.facts.identity;
+            let msisdn = identity.msisdn.map(|msisdn| msisdn.0);
+            let destination = wire_address(&judgement.to);
+            let subscriber = subscriber_key(msisdn, &destination.addr).into_owned();
+            let (verdict, status, findings) = decision(judgement, ruling);
+            let record = Record::Submission(record::Submission {
+                received_ms: now.as_millisecond(),
+                origin: self.origin(),
+                command_id: frame.command_id().0,
+                sequence_number: frame.sequence_number(),
+                source: source.clone(),
+                destination,
+                msisdn,
+                port: identity.port.map(|port| (port.number.as_str().into(), port.class.name().into())),
+                sender: identity.sender.map(|sender| sender.id.as_str().into()),
+                class: judgement.verdict.class.name().into(),
+                service_type: printable(&reading.service_type),
+                flags: (reading.esm_class.0, reading.data_coding.0, reading.registered_delivery.0),
+                part: reading.part.map(|part| (part.reference, part.total, part.number)),
+                content: content(reading),
+                verdict: verdict.into(),
+                status,
+                findings,
+                profile: self.gate.profile.name.as_str().into(),
+                register: register.version().into(),
+            });
+            let ticket = self.append(&record)?;
+            let port = source.addr.clone().into_owned();
+            records.push(Sent { id: ticket.id, sequence: ticket.sequence, subscriber, port });
+        }
+        Ok(records)
+    }
+
+    pub(super) fn write_turned_away(&self, frame: &Frame, fault: &BodyFault, now: Timestamp) -> Written {
+        let nobody = || WireAddress { ton: 0, npi: 0, addr: "".into() };
+        let record = Record::Submission(record::Submission {
+            received_ms: now.as_millisecond(),
+            origin: self.origin(),
+            command_id: frame.command_id().0,
+            sequence_number: frame.sequence_number(),
+            source: nobody(),
+            destination: nobody(),
+            msisdn: None,
+            port: None,
+            sender: None,
+            class: "".into(),
+            service_type: "".into(),
+            flags: (0, 0, 0),
+            part: None,
+            content: Content::Opaque(fault.to_string().into(), frame.body().into()),
+            verdict: "reject".into(),
+            status: fault.status.0,
+            findings: Vec::new(),
+            profile: self.gate.profile.name.as_str().into(),
+            register: self.gate.register.load().version().to_owned().into(),
+        });
+        let ticket = self.append(&record)?;
+        Ok(vec![Sent { id: ticket.id, sequence: ticket.sequence, subscriber: String::new(), port: String::new() }])
+    }
+
+    pub(super) fn write_outcome(
+        &self,
+        open: &Open,
+        outcome: Outcome,
+        answer: Option<&Frame>,
+        now: Timestamp,
+    ) -> Option<u64> {
+        self.gate.counters.outcome();
+        let (name, status) = named(outcome);
+        let message_id = answer.and_then(message_id);
+        let mut last = None;
+        for sent in &open.records {
+            let record = Record::Outcome(record::Outcome {
+                of: record::Outcome::name(sent.id),
+                forwarded_ms: open.judged_at.as_millisecond(),
+                at_ms: now.as_millisecond(),
+                subscriber: sent.subscriber.as_str().into(),
+                port: sent.port.as_str().into(),
+                outcome: name.into(),
+                status,
+                message_id: message_id.as_deref().map(Cow::Borrowed),
+            });
+            match self.append(&record) {
+                Ok(ticket) => last = Some(ticket.sequence),
+                // The message is with the carrier whatever is written: say it loudly.
+                Err(error) => tracing::error!(%error, record = %sent.id, "an outcome could not be recorded"),
+            }
+        }
+        last
+    }
+
+    pub(super) fn write_delivery(&self, frame: &Frame, settings: &TextSettings, now: Timestamp) -> Written {
+        let reading = match Reading::of(frame, settings) {
+            Ok(reading) => reading,
+            Err(fault) => return self.write_turned_away(frame, &fault, now),
+        };
+        let to = match reading.recipients {
+            Recipients::One(to) => to,
+            Recipients::Many(_) => Address::default(),
+        };
+        let msisdn = Msisdn::from_address(&reading.source).map(|msisdn| msisdn.0);
+        let pdu = Pdu::decode(frame).ok();
+        let record = Record::Delivery(record::Delivery {
+            received_ms: now.as_millisecond(),
+            origin: self.origin(),
+            source: wire_address(&reading.source),
+            destination: wire_address(&to),
+            msisdn,
+            flags: (reading.esm_class.0, reading.data_coding.0),
+            receipt: pdu.as_ref().and_then(|pdu| receipt::read(pdu, reading.text.readable())),
+            content: content(&reading),
+        });
+        let ticket = self.append(&record)?;
+        Ok(vec![Sent { id: ticket.id, sequence: ticket.sequence, subscriber: String::new(), port: String::new() }])
+    }
+
+    pub(super) fn write_session(&self, event: &str, now: Timestamp) {
+        let record = Record::Session(record::Session {
+            at_ms: now.as_millisecond(),
+            origin: self.origin(),
+            event: event.into(),
+        });
+        if let Err(error) = self.append(&record) {
+            tracing::error!(%error, event, "a session event could not be recorded");
+        }
+    }
+
+    fn append(&self, record: &Record<'_>) -> Result<Ticket, AppendError> {
+        self.gate.journal.append(record.encode())
+    }
+
+    fn origin(&self) -> Origin<'_> {
+        Origin {
+            provider: self.provider.as_deref().unwrap_or_default().into(),
+            session: self.session,
+            peer: self.peer_text.as_str().into(),
+        }
+    }
+}
+
+/// What the record says was decided for one recipient, given what became of the whole PDU.
+fn decision<'j>(judgement: &'j Judgement<'_, '_>, ruling: &Ruling) -> (&'static str, u32, Vec<record::Finding<'j>>) {
+    let mut findings: Vec<_> = judgement.verdict.findings.iter().map(finding).collect();
+    match *ruling {
+        Ruling::Forward(_) => ("forward", 0, findings),
+        Ruling::Refuse { down: true, .. } => {
+            let why = judgement.unanswered.as_deref().unwrap_or("the journal cannot write");
+            findings.push(record::Finding { rule: Rule::R26.id().into(), effect: "held".into(), why: why.into() });
+            ("hold", TRY_AGAIN.0, findings)
+        }
+        Ruling::Refuse { status, .. } => {
+            let own = judgement.verdict.decision;
+            if own == crate::rules::Decision::Forward {
+                let why = "another recipient of the same PDU was refused";
+                findings.push(record::Finding { rule: "".into(), effect: "refused".into(), why: why.into() });
+                return ("reject", status.0, findings);
+            }
+            let name = if own == crate::rules::Decision::Hold { "hold" } else { "reject" };
+            (name, judgement.verdict.status.0, findings)
+        }
+    }
+}
+
+fn finding(finding: &crate::rules::Finding) -> record::Finding<'_> {
+    let effect = match finding.effect {
+        Effect::Failed => "failed",
+        Effect::Held => "held",
+        Effect::Alert => "alert",
+        Effect::Observed => "observed",
+    };
+    record::Finding { rule: finding.rule.id().into(), effect: effect.into(), why: finding.why.as_ref().into() }
+}
+
+/// The outcome's name in the journal, and the status that goes with it.
+fn named(outcome: Outcome) -> (&'static str, u32) {
+    match outcome {
+        Outcome::Refused(status) => ("refused", status.0),
+        Outcome::Answered(status) => ("answered", status.0),
+        Outcome::Nacked(status) => ("nacked", status.0),
+        Outcome::NotForwarded => ("not-forwarded", 0),
+        Outcome::TimedOut => ("timed-out", 0),
+        Outcome::CarrierLost => ("carrier-lost", 0),
+        Outcome::ProviderLost => ("provider-lost", 0),
+        Outcome::Abandoned => ("abandoned", 0),
+    }
+}
+
+/// The `message_id` a carrier's answer gives, where it gives one.
+fn message_id(answer: &Frame) -> Option<String> {
+    let message_id = match Pdu::decode(answer).ok()? {
+        Pdu::SubmitSmResp(pdu) => pdu.message_id,
+        Pdu::SubmitMultiResp(pdu) => pdu.accepted.map(|accepted| accepted.message_id),
+        Pdu::DataSmResp(pdu) => pdu.message_id,
+        Pdu::BroadcastSmResp(pdu) => pdu.message_id,
+        _ => return None,
+    };
+    Some(printable(&message_id?).into_owned()).filter(|id| !id.is_empty())
+}
+
+fn content<'a>(reading: &'a Reading<'_>) -> Content<'a> {
+    match &reading.text {
+        Text::Readable(text) => Content::Text(text.as_ref().into()),
+        Text::Opaque(reason) => Content::Opaque(reason.to_string().into(), reading.octets.into()),
+    }
+}
+
+fn wire_address<'a>(address: &Address<'a>) -> WireAddress<'a> {
+    WireAddress { ton: address.ton.0, npi: address.npi.0, addr: printable(&address.addr) }
+}
+
+/// The octets as text; those that are none are escaped.
+fn printable<'a>(octets: &COctetString<'a>) -> Cow<'a, str> {
+    octets.as_str().map_or_else(|| Cow::Owned(octets.to_string()), Cow::Borrowed)
+}

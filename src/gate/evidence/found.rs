@@ -1,0 +1,261 @@
+//! What a search gives, in the form that is printed and sent over the socket.
+
+use jiff::Timestamp;
+use portcullis_protocol::CommandStatus;
+use serde::{Deserialize, Serialize};
+
+use super::{text, time};
+use crate::gate::record;
+use crate::store::EntryId;
+
+/// One thing found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Found {
+    /// A message with its verdict and what became of it.
+    Message(Box<FoundMessage>),
+    /// A reply, or a receipt of a message that is not among the found.
+    Delivery(FoundDelivery),
+    /// A bind began, was refused or ended.
+    Session(FoundSession),
+}
+
+impl Found {
+    /// When it happened.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::Message(message) => message.received,
+            Self::Delivery(delivery) => delivery.received,
+            Self::Session(session) => session.at,
+        }
+    }
+}
+
+/// A message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundMessage {
+    /// The record's name.
+    pub id: String,
+    /// When the gate received it.
+    pub received: Timestamp,
+    /// The provider's `system_id`.
+    pub provider: String,
+    /// The gate's number of the session, and the provider's address.
+    pub session: u64,
+    /// The provider's network address.
+    pub peer: String,
+    /// The operation's name.
+    pub operation: String,
+    /// The provider's `sequence_number`.
+    pub sequence_number: u32,
+    /// `source_addr`
+    pub source: String,
+    /// `destination_addr` as it came.
+    pub destination: String,
+    /// The canonical number.
+    pub msisdn: Option<u64>,
+    /// The registered port.
+    pub port: Option<String>,
+    /// The sender's id.
+    pub sender: Option<String>,
+    /// The message's class.
+    pub class: String,
+    /// `data_coding`
+    pub data_coding: u8,
+    /// `esm_class`
+    pub esm_class: u8,
+    /// The text in full.
+    pub text: Option<String>,
+    /// Why there is no text, and the octets in hex.
+    pub opaque: Option<String>,
+    /// `forward`, `reject` or `hold`.
+    pub verdict: String,
+    /// The rules that spoke, in order, each with what it did and why.
+    pub findings: Vec<FoundFinding>,
+    /// The status of the verdict.
+    pub status: String,
+    /// Profile and register version judged by.
+    pub profile: String,
+    /// The register's version.
+    pub register: String,
+    /// What became of it, where it was forwarded and its end is known.
+    pub outcome: Option<FoundOutcome>,
+    /// The receipts that came for it.
+    pub receipts: Vec<FoundReceipt>,
+}
+
+/// One rule's result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundFinding {
+    /// `R05`
+    pub rule: String,
+    /// `failed`, `alert`, `observed` or `held`.
+    pub effect: String,
+    /// The sentence.
+    pub why: String,
+}
+
+/// What became of a forwarded message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundOutcome {
+    /// When it went to the carrier.
+    pub forwarded: Timestamp,
+    /// When its end was known.
+    pub at: Timestamp,
+    /// `answered`, `timed-out`, `carrier-lost`, …
+    pub outcome: String,
+    /// The status answered.
+    pub status: String,
+    /// The carrier's name for it.
+    pub message_id: Option<String>,
+}
+
+/// A receipt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundReceipt {
+    /// When it came.
+    pub received: Timestamp,
+    /// The state it reports.
+    pub state: Option<String>,
+    /// The error it reports.
+    pub error: Option<String>,
+}
+
+/// A reply or a receipt by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundDelivery {
+    /// The record's name.
+    pub id: String,
+    /// When it came.
+    pub received: Timestamp,
+    /// The provider it went to.
+    pub provider: String,
+    /// The subscriber.
+    pub source: String,
+    /// The port.
+    pub destination: String,
+    /// The text.
+    pub text: Option<String>,
+    /// Why there is no text, and the octets in hex.
+    pub opaque: Option<String>,
+    /// The message a receipt is about.
+    pub receipt_of: Option<String>,
+    /// The state a receipt reports.
+    pub state: Option<String>,
+}
+
+/// A bind began, was refused or ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundSession {
+    /// The record's name.
+    pub id: String,
+    /// When.
+    pub at: Timestamp,
+    /// The `system_id`.
+    pub provider: String,
+    /// The gate's number of the session.
+    pub session: u64,
+    /// The provider's network address.
+    pub peer: String,
+    /// What happened.
+    pub event: String,
+}
+
+fn status(code: u32) -> String {
+    format!("{:#010x} {}", code, CommandStatus(code)).trim_end().to_owned()
+}
+
+impl FoundMessage {
+    pub(super) fn new(id: EntryId, record: &record::Submission<'_>) -> Self {
+        let (text, opaque) = text(&record.content);
+        let findings = record
+            .findings
+            .iter()
+            .map(|finding| FoundFinding {
+                rule: finding.rule.to_string(),
+                effect: finding.effect.to_string(),
+                why: finding.why.to_string(),
+            })
+            .collect();
+        Self {
+            id: id.to_string(),
+            received: time(record.received_ms),
+            provider: record.origin.provider.to_string(),
+            session: record.origin.session,
+            peer: record.origin.peer.to_string(),
+            operation: portcullis_protocol::CommandId(record.command_id).to_string(),
+            sequence_number: record.sequence_number,
+            source: record.source.addr.to_string(),
+            destination: record.destination.addr.to_string(),
+            msisdn: record.msisdn,
+            port: record.port.as_ref().map(|(number, _)| number.to_string()),
+            sender: record.sender.as_ref().map(ToString::to_string),
+            class: record.class.to_string(),
+            data_coding: record.flags.1,
+            esm_class: record.flags.0,
+            text,
+            opaque,
+            verdict: record.verdict.to_string(),
+            findings,
+            status: status(record.status),
+            profile: record.profile.to_string(),
+            register: record.register.to_string(),
+            outcome: None,
+            receipts: Vec::new(),
+        }
+    }
+}
+
+impl FoundOutcome {
+    pub(super) fn new(record: &record::Outcome<'_>) -> Self {
+        Self {
+            forwarded: time(record.forwarded_ms),
+            at: time(record.at_ms),
+            outcome: record.outcome.to_string(),
+            status: status(record.status),
+            message_id: record.message_id.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+impl FoundReceipt {
+    pub(super) fn new(record: &record::Delivery<'_>) -> Self {
+        let receipt = record.receipt.as_ref();
+        Self {
+            received: time(record.received_ms),
+            state: receipt.and_then(|receipt| receipt.state.as_ref()).map(ToString::to_string),
+            error: receipt.and_then(|receipt| receipt.error.as_ref()).map(ToString::to_string),
+        }
+    }
+}
+
+impl FoundDelivery {
+    pub(super) fn new(id: EntryId, record: &record::Delivery<'_>) -> Self {
+        let (text, opaque) = text(&record.content);
+        let receipt = record.receipt.as_ref();
+        Self {
+            id: id.to_string(),
+            received: time(record.received_ms),
+            provider: record.origin.provider.to_string(),
+            source: record.source.addr.to_string(),
+            destination: record.destination.addr.to_string(),
+            text,
+            opaque,
+            receipt_of: receipt.and_then(|receipt| receipt.message_id.as_ref()).map(ToString::to_string),
+            state: receipt.and_then(|receipt| receipt.state.as_ref()).map(ToString::to_string),
+        }
+    }
+}
+
+impl FoundSession {
+    pub(super) fn new(id: EntryId, record: &record::Session<'_>) -> Self {
+        Self {
+            id: id.to_string(),
+            at: time(record.at_ms),
+            provider: record.origin.provider.to_string(),
+            session: record.origin.session,
+            peer: record.origin.peer.to_string(),
+            event: record.event.to_string(),
+        }
+    }
+}

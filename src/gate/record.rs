@@ -1,0 +1,285 @@
+//! What the journal keeps: the send record and what later became of it (rulebook §5).
+//!
+//! Owns the schema and its encoding: one version octet, then postcard. Refuses to know how
+//! entries are stored. Driven by the desk (writing) and by queries (reading); the store
+//! sees the bytes and, through [`RecordSchema`], the keys they are found by.
+
+use std::borrow::Cow;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::store::journal::Day;
+use crate::store::{EntryId, Index, Schema};
+
+/// Written before every record; readers of a later schema keep reading this one.
+const VERSION: u8 = 1;
+
+/// One entry of the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+pub enum Record<'a> {
+    /// A message was judged.
+    Submission(Submission<'a>),
+    /// What became of a forwarded message.
+    Outcome(Outcome<'a>),
+    /// A receipt or a subscriber's reply from the carrier.
+    Delivery(Delivery<'a>),
+    /// A bind began, was refused or ended.
+    Session(Session<'a>),
+}
+
+/// An address as it stood on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WireAddress<'a> {
+    /// `addr_ton`
+    pub ton: u8,
+    /// `addr_npi`
+    pub npi: u8,
+    /// The address octets as text; octets outside ASCII are escaped.
+    #[serde(borrow)]
+    pub addr: Cow<'a, str>,
+}
+
+/// The send record: who, when, to whom, what, and the verdict with its grounds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submission<'a> {
+    /// UTC milliseconds.
+    pub received_ms: i64,
+    /// Where it came from.
+    #[serde(borrow)]
+    pub origin: Origin<'a>,
+    /// `command_id` of the request.
+    pub command_id: u32,
+    /// The provider's own `sequence_number`.
+    pub sequence_number: u32,
+    /// `source_addr`
+    pub source: WireAddress<'a>,
+    /// `destination_addr`
+    pub destination: WireAddress<'a>,
+    /// The canonical subscriber number, where the destination is one.
+    pub msisdn: Option<u64>,
+    /// The registered port the source belongs to, and its class.
+    pub port: Option<(Cow<'a, str>, Cow<'a, str>)>,
+    /// The sender (legal entity) id.
+    pub sender: Option<Cow<'a, str>>,
+    /// The message's class as judged (R10).
+    pub class: Cow<'a, str>,
+    /// `service_type`
+    pub service_type: Cow<'a, str>,
+    /// `esm_class`, `data_coding`, `registered_delivery`.
+    pub flags: (u8, u8, u8),
+    /// Reference, total and number, of a part of a long message.
+    pub part: Option<(u16, u8, u8)>,
+    /// The text in full, or why it could not be read and its octets.
+    pub content: Content<'a>,
+    /// `forward`, `reject` or `hold`.
+    pub verdict: Cow<'a, str>,
+    /// The status answered, 0 where forwarded.
+    pub status: u32,
+    /// Every rule that failed, alerted or was only observed.
+    pub findings: Vec<Finding<'a>>,
+    /// The profile judged by.
+    pub profile: Cow<'a, str>,
+    /// The version of the register judged by.
+    pub register: Cow<'a, str>,
+}
+
+/// The session a record belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin<'a> {
+    /// The provider's `system_id`.
+    #[serde(borrow)]
+    pub provider: Cow<'a, str>,
+    /// The gate's number of the session.
+    pub session: u64,
+    /// The provider's network address.
+    pub peer: Cow<'a, str>,
+}
+
+/// A message's text as the rules saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Content<'a> {
+    /// Decoded text.
+    #[serde(borrow)]
+    Text(Cow<'a, str>),
+    /// Not readable: the reason R16 gives, and the user data as it came.
+    Opaque(Cow<'a, str>, Cow<'a, [u8]>),
+}
+
+/// One rule's result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding<'a> {
+    /// `R05`
+    #[serde(borrow)]
+    pub rule: Cow<'a, str>,
+    /// `failed`, `alert` or `observed`.
+    pub effect: Cow<'a, str>,
+    /// The sentence an operator reads.
+    pub why: Cow<'a, str>,
+}
+
+/// What became of a forwarded message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome<'a> {
+    /// The send record this belongs to: year, month and day of its entry's name, and its number.
+    pub of: (i16, i8, i8, u64),
+    /// When the message was handed to the carrier, UTC milliseconds.
+    pub forwarded_ms: i64,
+    /// When its end was known, UTC milliseconds.
+    pub at_ms: i64,
+    /// The key of the send record's subscriber, so that both are found together.
+    #[serde(borrow)]
+    pub subscriber: Cow<'a, str>,
+    /// The send record's source, for the same reason.
+    pub port: Cow<'a, str>,
+    /// `answered`, `timed-out`, `carrier-lost` and so on.
+    pub outcome: Cow<'a, str>,
+    /// The status the carrier answered, or the gate in its place.
+    pub status: u32,
+    /// The carrier's `message_id`.
+    pub message_id: Option<Cow<'a, str>>,
+}
+
+/// A receipt or a reply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery<'a> {
+    /// UTC milliseconds.
+    pub received_ms: i64,
+    /// The session it goes to.
+    #[serde(borrow)]
+    pub origin: Origin<'a>,
+    /// `source_addr`: the subscriber.
+    pub source: WireAddress<'a>,
+    /// `destination_addr`: the port.
+    pub destination: WireAddress<'a>,
+    /// The canonical subscriber number.
+    pub msisdn: Option<u64>,
+    /// `esm_class`, `data_coding`.
+    pub flags: (u8, u8),
+    /// What a receipt says; `None` for a reply.
+    pub receipt: Option<Receipt<'a>>,
+    /// The text.
+    pub content: Content<'a>,
+}
+
+/// What a delivery receipt says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt<'a> {
+    /// The message it speaks of.
+    #[serde(borrow)]
+    pub message_id: Option<Cow<'a, str>>,
+    /// `DELIVRD`, `UNDELIV` and so on, as given.
+    pub state: Option<Cow<'a, str>>,
+    /// The error code, as given.
+    pub error: Option<Cow<'a, str>>,
+}
+
+/// A bind began, was refused or ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session<'a> {
+    /// UTC milliseconds.
+    pub at_ms: i64,
+    /// The session.
+    #[serde(borrow)]
+    pub origin: Origin<'a>,
+    /// `bound`, `refused: …`, or the ending's name.
+    pub event: Cow<'a, str>,
+}
+
+/// An entry that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// Written by a later portcullis.
+    #[error("journal record of schema version {0}: this portcullis reads version {VERSION}")]
+    Version(u8),
+    /// No octets at all.
+    #[error("empty journal record")]
+    Empty,
+    /// Not this schema.
+    #[error("journal record does not decode: {0}")]
+    Damaged(#[from] postcard::Error),
+}
+
+impl<'a> Record<'a> {
+    /// The bytes the journal keeps.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(384);
+        out.push(VERSION);
+        // Plain data into growing memory: postcard has no failing path here.
+        postcard::to_extend(self, out).expect("a record always encodes")
+    }
+
+    /// Reads what [`Record::encode`] wrote.
+    pub fn decode(payload: &'a [u8]) -> Result<Self, RecordError> {
+        let (&version, body) = payload.split_first().ok_or(RecordError::Empty)?;
+        if version != VERSION {
+            return Err(RecordError::Version(version));
+        }
+        Ok(postcard::from_bytes(body)?)
+    }
+
+    /// When this happened, UTC milliseconds.
+    pub fn at_ms(&self) -> i64 {
+        match self {
+            Self::Submission(record) => record.received_ms,
+            Self::Outcome(record) => record.at_ms,
+            Self::Delivery(record) => record.received_ms,
+            Self::Session(record) => record.at_ms,
+        }
+    }
+}
+
+impl Outcome<'_> {
+    /// An entry's name as an outcome holds it.
+    pub fn name(id: EntryId) -> (i16, i8, i8, u64) {
+        (id.day.0.year(), id.day.0.month(), id.day.0.day(), id.number)
+    }
+
+    /// The send record this belongs to; `None` where the date is none.
+    pub fn of(&self) -> Option<EntryId> {
+        let (year, month, day, number) = self.of;
+        Some(EntryId { day: Day(Date::new(year, month, day).ok()?), number })
+    }
+}
+
+/// The key a subscriber is found by: the canonical number where there is one, else the raw address.
+pub fn subscriber_key(msisdn: Option<u64>, raw: &str) -> Cow<'_, str> {
+    match msisdn {
+        Some(number) => Cow::Owned(number.to_string()),
+        None => Cow::Borrowed(raw),
+    }
+}
+
+/// Tells the store which keys find a record.
+pub struct RecordSchema;
+
+impl Schema for RecordSchema {
+    fn at_ms(&self, payload: &[u8]) -> i64 {
+        Record::decode(payload).map_or(0, |record| record.at_ms())
+    }
+
+    fn keys(&self, payload: &[u8], emit: &mut dyn FnMut(Index, &[u8])) {
+        match Record::decode(payload) {
+            Ok(Record::Submission(record)) => {
+                emit(Index::Destination, subscriber_key(record.msisdn, &record.destination.addr).as_bytes());
+                emit(Index::Source, record.source.addr.as_bytes());
+            }
+            Ok(Record::Outcome(record)) => {
+                emit(Index::Destination, record.subscriber.as_bytes());
+                emit(Index::Source, record.port.as_bytes());
+                if let Some(message_id) = &record.message_id {
+                    emit(Index::MessageId, message_id.as_bytes());
+                }
+            }
+            Ok(Record::Delivery(record)) => {
+                emit(Index::Destination, subscriber_key(record.msisdn, &record.source.addr).as_bytes());
+                emit(Index::Source, record.destination.addr.as_bytes());
+                if let Some(message_id) = record.receipt.as_ref().and_then(|receipt| receipt.message_id.as_ref()) {
+                    emit(Index::MessageId, message_id.as_bytes());
+                }
+            }
+            Ok(Record::Session(_)) | Err(_) => {}
+        }
+    }
+}
