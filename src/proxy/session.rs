@@ -1,0 +1,286 @@
+//! The driver of one session: two sockets, one relay, one task.
+//!
+//! Owns the sockets and the waiting: for octets, for the journal, for the clock. Refuses to
+//! decide anything: the relay says what to send, the desk what may pass. Driven by the
+//! listener, which spawns one [`Session::run`] for each accepted connection.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Sleep, sleep_until};
+use tokio_util::task::TaskTracker;
+
+use super::carrier::{Carrier, Dial};
+use super::wire::{Wire, farewell};
+use crate::clock;
+use crate::gate::{Desk, Settling};
+use crate::relay::{Action, Ending, Event, Leg, Relay};
+use crate::store::Progress;
+
+/// An event the relay hears of once the journal has settled a record.
+struct Deferred {
+    settling: Settling,
+    event: Event,
+}
+
+/// One provider's connection, and the carrier's once it is dialled.
+pub(crate) struct Session<'a> {
+    relay: Relay,
+    desk: Desk,
+    provider: Option<Wire>,
+    carrier: Option<Wire>,
+    dialling: Option<Dial>,
+    deferred: VecDeque<Deferred>,
+    ended: Option<Ending>,
+    now: Instant,
+    /// Where the carrier is.
+    route: &'a Carrier,
+    /// Connections that still send their last octets.
+    farewells: &'a TaskTracker,
+    pdu_limit: usize,
+}
+
+impl<'a> Session<'a> {
+    /// A session for a provider's fresh connection.
+    pub(crate) fn new(
+        provider: Wire,
+        relay: Relay,
+        desk: Desk,
+        route: &'a Carrier,
+        farewells: &'a TaskTracker,
+    ) -> Self {
+        Self {
+            relay,
+            desk,
+            pdu_limit: provider.limit(),
+            provider: Some(provider),
+            carrier: None,
+            dialling: None,
+            deferred: VecDeque::new(),
+            ended: None,
+            now: clock::monotonic(),
+            route,
+            farewells,
+        }
+    }
+
+    /// Runs until both connections are done; `drain` turning true asks for an orderly end.
+    pub(crate) async fn run(mut self, mut drain: watch::Receiver<bool>) -> Ending {
+        let mut progress = self.desk.progress();
+        let mut timer = pin!(sleep_until(self.now.into()));
+        let mut draining = false;
+        loop {
+            self.now = clock::monotonic();
+            if !draining && *drain.borrow() {
+                draining = true;
+                self.relay.handle_event(Event::Drain, self.now);
+            }
+            self.release(&mut progress);
+            self.relay.handle_timeout(self.now);
+            self.pump();
+            if let Some(ending) = self.ended {
+                self.part();
+                self.desk.ended(ending, clock::wall());
+                return ending;
+            }
+            self.wait(&mut progress, timer.as_mut(), &mut drain, draining).await;
+        }
+    }
+
+    /// Hands over what has arrived until the relay wants no more or nothing is left.
+    fn pump(&mut self) {
+        loop {
+            self.perform();
+            let moved = self.take(Leg::Provider) | self.take(Leg::Carrier);
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, leg: Leg) -> bool {
+        let wanted = self.wants_input(leg);
+        let Some(wire) = self.wire(leg) else { return false };
+        if !wanted {
+            let Some(cause) = wire.take_loss() else { return false };
+            self.relay.handle_event(Event::Closed { leg, cause }, self.now);
+            return true;
+        }
+        let event = match wire.next_frame() {
+            Ok(Some(frame)) => Event::Received { leg, frame },
+            Ok(None) => match wire.take_end() {
+                Some(cause) => Event::Closed { leg, cause },
+                None => return false,
+            },
+            Err(fault) => {
+                wire.stop_reading();
+                Event::Faulted { leg, fault }
+            }
+        };
+        self.relay.handle_event(event, self.now);
+        true
+    }
+
+    /// A slow peer stalls its own session only: nothing is read that would be sent to it.
+    fn wants_input(&self, leg: Leg) -> bool {
+        let congested = |wire: &Option<Wire>| wire.as_ref().is_some_and(Wire::is_congested);
+        self.relay.wants_input(leg)
+            && !congested(&self.provider)
+            && !congested(&self.carrier)
+            && (leg == Leg::Carrier || self.desk.has_room())
+    }
+
+    fn perform(&mut self) {
+        while let Some(action) = self.relay.poll_action() {
+            match action {
+                Action::Send { leg, frame } => {
+                    if let Some(wire) = self.wire(leg) {
+                        wire.queue(&frame);
+                    }
+                }
+                Action::Judge { ticket, leg, frame } => {
+                    let judged = self.desk.judge(ticket, leg, &frame, clock::wall());
+                    let event = Event::Judged { ticket, frame, decision: judged.decision };
+                    self.defer(judged.settling, event);
+                }
+                Action::Record { ticket, outcome } => {
+                    let settling = self.desk.record(ticket, outcome, self.relay.answer(ticket), clock::wall());
+                    self.defer(settling, Event::Recorded { ticket });
+                }
+                Action::JudgeBind { frame } => {
+                    let decision = self.desk.judge_bind(&frame, clock::wall());
+                    self.relay.handle_event(Event::BindJudged { decision }, self.now);
+                }
+                Action::Connect => self.dialling = Some(self.route.dial()),
+                Action::Close { leg } => self.close(leg),
+                Action::Ended(ending) => self.ended = Some(ending),
+            }
+        }
+    }
+
+    /// Tells the relay at once, or when the journal has caught up.
+    fn defer(&mut self, settling: Settling, event: Event) {
+        if self.deferred.is_empty() && settling.is_settled() {
+            self.relay.handle_event(event, self.now);
+        } else {
+            self.deferred.push_back(Deferred { settling, event });
+        }
+    }
+
+    /// Hands over, in order, what the journal has settled since.
+    fn release(&mut self, progress: &mut watch::Receiver<Progress>) {
+        if self.deferred.is_empty() {
+            return;
+        }
+        let progress = progress.borrow_and_update().clone();
+        while self.deferred.front().is_some_and(|next| next.settling.is_settled_by(&progress)) {
+            let Some(next) = self.deferred.pop_front() else { return };
+            self.relay.handle_event(next.event, self.now);
+        }
+    }
+
+    async fn wait(
+        &mut self,
+        progress: &mut watch::Receiver<Progress>,
+        mut timer: Pin<&mut Sleep>,
+        drain: &mut watch::Receiver<bool>,
+        draining: bool,
+    ) {
+        let deadline = self.relay.poll_timeout();
+        if let Some(deadline) = deadline
+            && timer.deadline().into_std() != deadline
+        {
+            timer.as_mut().reset(deadline.into());
+        }
+        let starved = self.relay.wants_input(Leg::Provider) && !self.desk.has_room();
+        let wanted = Wanted { provider: self.wants_input(Leg::Provider), carrier: self.wants_input(Leg::Carrier) };
+        let Self { provider, carrier, dialling, deferred, desk, .. } = self;
+        tokio::select! {
+            biased;
+            () = poll_fn(|cx| poll_wires(provider, carrier, wanted, cx)) => {}
+            connected = connected(dialling) => self.connected(connected),
+            _ = progress.changed(), if !deferred.is_empty() => {}
+            () = desk.room(), if starved => {}
+            () = timer, if deadline.is_some() => {}
+            _ = drain.changed(), if !draining => {}
+        }
+    }
+
+    fn connected(&mut self, stream: Option<TcpStream>) {
+        self.dialling = None;
+        let event = match stream {
+            Some(stream) => {
+                self.carrier = Some(Wire::new(stream, self.pdu_limit));
+                Event::CarrierConnected
+            }
+            None => Event::CarrierUnreachable,
+        };
+        self.now = clock::monotonic();
+        self.relay.handle_event(event, self.now);
+    }
+
+    fn close(&mut self, leg: Leg) {
+        let wire = match leg {
+            Leg::Provider => self.provider.take(),
+            Leg::Carrier => {
+                self.dialling = None;
+                self.carrier.take()
+            }
+        };
+        if let Some(wire) = wire {
+            self.farewells.spawn(farewell(wire));
+        }
+    }
+
+    fn part(&mut self) {
+        self.close(Leg::Provider);
+        self.close(Leg::Carrier);
+    }
+
+    fn wire(&mut self, leg: Leg) -> Option<&mut Wire> {
+        match leg {
+            Leg::Provider => self.provider.as_mut(),
+            Leg::Carrier => self.carrier.as_mut(),
+        }
+    }
+}
+
+/// Which legs may be read.
+#[derive(Clone, Copy)]
+struct Wanted {
+    provider: bool,
+    carrier: bool,
+}
+
+/// Sends what is queued on both legs, then reads both; ready once there is something to hand over.
+fn poll_wires(
+    provider: &mut Option<Wire>,
+    carrier: &mut Option<Wire>,
+    wanted: Wanted,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    let mut ready = false;
+    for wire in [&mut *provider, &mut *carrier].into_iter().flatten() {
+        ready |= wire.poll_send(cx);
+    }
+    for (wire, wanted) in [(provider, wanted.provider), (carrier, wanted.carrier)] {
+        if let Some(wire) = wire
+            && wanted
+        {
+            ready |= wire.poll_receive(cx);
+        }
+    }
+    if ready { Poll::Ready(()) } else { Poll::Pending }
+}
+
+async fn connected(dialling: &mut Option<Dial>) -> Option<TcpStream> {
+    match dialling {
+        Some(dial) => dial.await,
+        None => std::future::pending().await,
+    }
+}
