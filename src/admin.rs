@@ -1,1 +1,157 @@
-//! (placeholder: see the contract)
+//! What a running gate tells and takes over its socket.
+//!
+//! Owns the unix socket in the data directory, readable by its user alone, and the requests
+//! it answers: JSON lines, one request a line, any number of answer lines each. Refuses
+//! anything that would change a verdict but consents. Driven by `portcullis run`.
+
+pub mod api;
+pub mod client;
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+
+use crate::clock;
+use crate::gate::{Gate, Totals};
+use crate::store::Health;
+use api::{Books, Line, Request, Status};
+
+/// The longest request line: a batch of consents is far below it.
+const LONGEST_LINE: u64 = 4 * 1024 * 1024;
+
+/// Answer lines made before the reader has taken them.
+const LINES_AHEAD: usize = 256;
+
+/// The time over which rates are given.
+const RATE_WINDOW: Duration = Duration::from_secs(10);
+
+/// Where the socket of a gate with this data directory is.
+pub fn socket_path(data: &Path) -> PathBuf {
+    data.join("portcullis.sock")
+}
+
+/// The listening socket and what is needed to answer.
+pub struct Admin {
+    listener: UnixListener,
+    path: PathBuf,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    gate: Arc<Gate>,
+    started: jiff::Timestamp,
+    /// The counters of one rate window ago, and of now.
+    samples: Mutex<[Totals; 2]>,
+}
+
+impl Admin {
+    /// Takes the socket's place; one left behind by a gate that was killed is replaced. The
+    /// store's lock, taken before, makes sure that no other gate answers there.
+    pub fn bind(data: &Path, gate: Arc<Gate>) -> io::Result<Self> {
+        let path = socket_path(data);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path)?;
+        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+        let shared = Shared { gate, started: clock::wall(), samples: Mutex::default() };
+        Ok(Self { listener, path, shared: Arc::new(shared) })
+    }
+
+    /// Answers until the gate drains.
+    pub async fn serve(self, mut draining: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                accepted = self.listener.accept() => {
+                    if let Ok((stream, _)) = accepted {
+                        tokio::spawn(converse(stream, Arc::clone(&self.shared)));
+                    }
+                }
+                () = sleep(RATE_WINDOW) => self.shared.sample(),
+                _ = draining.wait_for(|draining| *draining) => break,
+            }
+        }
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::warn!(%error, "the socket could not be removed");
+        }
+    }
+}
+
+impl Shared {
+    fn sample(&self) {
+        let mut samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        samples.swap(0, 1);
+        samples[1] = self.gate.counters.totals();
+    }
+
+    fn status(&self) -> Status {
+        let [before, after] = self.samples.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let judged = |totals: &Totals| totals.forwarded + totals.rejected + totals.held;
+        let progress = self.gate.journal.progress().borrow().clone();
+        Status {
+            started: self.started,
+            now: clock::wall(),
+            sessions: self.gate.sessions.list(),
+            totals: self.gate.counters.totals(),
+            messages_per_second: judged(&after).saturating_sub(judged(&before)) / RATE_WINDOW.as_secs(),
+            profile: self.gate.profile.name.clone(),
+            register: self.gate.register.load().version().to_owned(),
+            journal: match progress.health {
+                Health::Up => "up".to_owned(),
+                Health::Down { reason } => format!("down: {reason}"),
+            },
+            durable: progress.durable,
+        }
+    }
+}
+
+async fn converse(stream: UnixStream, shared: Arc<Shared>) {
+    let (reading, mut writing) = stream.into_split();
+    let mut reading = BufReader::new(reading);
+    loop {
+        let mut line = String::new();
+        match (&mut reading).take(LONGEST_LINE).read_line(&mut line).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let mut answers = answers(line, Arc::clone(&shared));
+        while let Some(answer) = answers.recv().await {
+            let mut text = serde_json::to_string(&answer).unwrap_or_default();
+            text.push('\n');
+            if writing.write_all(text.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// The store is asked on a thread of its own: a search reads the disk.
+fn answers(line: String, shared: Arc<Shared>) -> mpsc::Receiver<Line> {
+    let (give, answers) = mpsc::channel(LINES_AHEAD);
+    tokio::task::spawn_blocking(move || {
+        let mut emit = |line| give.blocking_send(line).is_ok();
+        match serde_json::from_str(&line) {
+            Err(error) => {
+                emit(Line::Error(format!("request not understood: {error}")));
+            }
+            Ok(Request::Status) => {
+                if emit(Line::Status(Box::new(shared.status()))) {
+                    emit(Line::End);
+                }
+            }
+            Ok(request) => {
+                Books { consents: &shared.gate.consents, journal: &shared.gate.journal }.answer(&request, &mut emit)
+            }
+        }
+    });
+    answers
+}

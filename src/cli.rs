@@ -1,5 +1,112 @@
-//! The subcommands, one file each.
+//! The command line: one file a subcommand.
+//!
+//! Owns the list of subcommands and how a failure is told. Refuses to do any work itself.
+//! Driven by `main`.
 
 pub mod check;
+mod consent;
+mod demo;
+mod journal;
 pub mod judge;
+mod run;
 pub mod simulate;
+mod status;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+use crate::document::Fault;
+
+/// The gate on the wire between SMS providers and a carrier's SMSC.
+#[derive(Parser, Debug)]
+#[command(version, about, max_term_width = 120)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// A simulated carrier, the gate and sample traffic over real sockets; prints the verdicts
+    Demo(demo::DemoArgs),
+    /// The gate
+    Run(run::RunArgs),
+    /// Checks configuration and register: every fault with file, line and key
+    Check(check::CheckArgs),
+    /// What would become of a message: nothing is sent and nothing recorded
+    Judge(judge::JudgeArgs),
+    /// What subscribers agreed to and refused
+    Consent(consent::ConsentArgs),
+    /// The send records
+    Journal(journal::JournalArgs),
+    /// A simulated carrier to try the gate against
+    Simulate(simulate::SimulateArgs),
+    /// Sessions, rates and verdict counts of a running gate
+    Status(status::StatusArgs),
+}
+
+impl Cli {
+    /// What is logged unless `RUST_LOG` says otherwise: servers tell their life, tools only their troubles.
+    pub fn default_log_filter(&self) -> &'static str {
+        match self.command {
+            Command::Run(_) => "info",
+            _ => "warn",
+        }
+    }
+
+    /// Carries the command out.
+    pub fn run(&self) -> ExitCode {
+        match &self.command {
+            Command::Demo(args) => told(demo::run(args)),
+            Command::Run(args) => told(run::run(args)),
+            Command::Check(args) => check::run(args),
+            Command::Judge(args) => judge::run(args, &consent::lookup),
+            Command::Consent(args) => consent::run(args),
+            Command::Journal(args) => told(journal::run(args)),
+            Command::Simulate(args) => told(simulate::run(args.clone())),
+            Command::Status(args) => told(status::run(args)),
+        }
+    }
+}
+
+/// A failure as the user reads it.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{}", list(.0))]
+    Config(Vec<Fault>),
+    #[error(transparent)]
+    Start(#[from] crate::proxy::StartError),
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    #[error(transparent)]
+    Access(#[from] crate::admin::client::AccessError),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error("{0}")]
+    Usage(String),
+}
+
+fn list(faults: &[Fault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nerror: ")
+}
+
+fn told<E: std::fmt::Display>(outcome: Result<(), E>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn load(path: &Path) -> Result<Config, Failure> {
+    let config = Config::load(path).map_err(Failure::Config)?;
+    for warning in &config.warnings {
+        eprintln!("warning: {warning}");
+    }
+    Ok(config)
+}

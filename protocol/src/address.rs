@@ -77,7 +77,8 @@ impl<'a> Address<'a> {
 
     /// Appends the three fields.
     pub fn encode(&self, out: &mut BytesMut) {
-        out.put_slice(&[self.ton.0, self.npi.0]);
+        out.put_u8(self.ton.0);
+        out.put_u8(self.npi.0);
         self.addr.encode(out);
     }
 }

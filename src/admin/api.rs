@@ -1,0 +1,148 @@
+//! Requests and answers of the socket, and the answering of those that need only the store.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::gate::evidence::{self, Found};
+use crate::gate::{SessionStatus, Totals};
+use crate::store::consents::{Event, Held};
+use crate::store::{Applied, Consents, Journal};
+
+/// One line to the gate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Request {
+    /// How the gate is.
+    Status,
+    /// What subscribers said, to be kept.
+    Apply(Vec<Held>),
+    /// Where a subscriber stands with every sender.
+    Show(u64),
+    /// Every consent and refusal.
+    Export,
+    /// A search of the journal.
+    Find(evidence::Query),
+}
+
+/// One line from the gate; `End` or `Error` is the last of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Line {
+    /// How the gate is.
+    Status(Box<Status>),
+    /// What became of the applied rows.
+    Applied {
+        /// Now held.
+        changed: u64,
+        /// Held already.
+        unchanged: u64,
+        /// Older than what is held.
+        stale: u64,
+    },
+    /// One consent or refusal.
+    Held(Held),
+    /// One thing found in the journal.
+    Found(Found),
+    /// Nothing more.
+    End,
+    /// Nothing more, because of this.
+    Error(String),
+}
+
+/// How a gate is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Since when it runs.
+    pub started: Timestamp,
+    /// Its clock.
+    pub now: Timestamp,
+    /// Who is connected.
+    pub sessions: Vec<SessionStatus>,
+    /// What happened since the start.
+    pub totals: Totals,
+    /// Messages judged a second, over the last ten.
+    pub messages_per_second: u64,
+    /// The profile it judges by.
+    pub profile: String,
+    /// The register's version.
+    pub register: String,
+    /// Whether the journal can write.
+    pub journal: String,
+    /// Journal entries made durable since the start.
+    pub durable: u64,
+}
+
+/// The store, for answering.
+pub struct Books<'s> {
+    /// Consents and refusals.
+    pub consents: &'s Consents,
+    /// The send records.
+    pub journal: &'s Journal,
+}
+
+impl Books<'_> {
+    /// Answers line by line until the asker takes no more.
+    pub fn answer(&self, request: &Request, emit: &mut dyn FnMut(Line) -> bool) {
+        let outcome = match request {
+            Request::Status => Err("no gate is running".to_owned()),
+            Request::Apply(rows) => self.apply(rows).map(|applied| vec![applied]),
+            Request::Show(msisdn) => {
+                self.consents.show(*msisdn).map(|held| held.into_iter().map(Line::Held).collect()).map_err(said)
+            }
+            Request::Find(query) => evidence::find(self.journal, query)
+                .map(|found| found.into_iter().map(Line::Found).collect())
+                .map_err(said),
+            Request::Export => return self.export(emit),
+        };
+        match outcome {
+            Err(error) => {
+                emit(Line::Error(error));
+            }
+            Ok(lines) => {
+                lines.into_iter().chain([Line::End]).all(emit);
+            }
+        }
+    }
+
+    fn apply(&self, rows: &[Held]) -> Result<Line, String> {
+        let events: Vec<_> = rows.iter().map(event).collect();
+        let Applied { changed, unchanged, stale } = self.consents.apply(&events).map_err(said)?;
+        Ok(Line::Applied { changed, unchanged, stale })
+    }
+
+    fn export(&self, emit: &mut dyn FnMut(Line) -> bool) {
+        for held in self.consents.export() {
+            match held {
+                Ok(held) => {
+                    if !emit(Line::Held(held)) {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    emit(Line::Error(error.to_string()));
+                    return;
+                }
+            }
+        }
+        emit(Line::End);
+    }
+}
+
+/// A row as the store takes it.
+pub fn event(row: &Held) -> Event<'_> {
+    Event {
+        msisdn: row.msisdn,
+        sender: &row.sender,
+        category: &row.category,
+        status: row.status,
+        at_ms: row.at_ms,
+        method: &row.method,
+        evidence: &row.evidence,
+        expires_at_ms: row.expires_at_ms,
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the end of a map_err")]
+fn said(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

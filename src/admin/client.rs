@@ -1,0 +1,109 @@
+//! The command line's way to the store: through a running gate's socket, or straight to the files.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+
+use super::api::{Books, Line, Request};
+use super::socket_path;
+use crate::config::Config;
+use crate::gate;
+use crate::store::{Consents, Journal, StoreError};
+
+/// One process owns the store: whoever does answers.
+pub enum Access {
+    /// A gate is running.
+    Gate(BufReader<UnixStream>),
+    /// None is.
+    Store {
+        /// Consents and refusals.
+        consents: Box<Consents>,
+        /// The send records.
+        journal: Journal,
+    },
+}
+
+/// Why the store could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The conversation with the running gate broke.
+    #[error("the running gate's socket: {0}")]
+    Socket(#[from] io::Error),
+    /// The answer was an error.
+    #[error("{0}")]
+    Answer(String),
+    /// The gate speaks otherwise: another version, as a rule.
+    #[error("the running gate's answer is not understood: {0}")]
+    Speech(#[from] serde_json::Error),
+    /// Asked of a gate, and none is running.
+    #[error("no gate is running with data directory {0}")]
+    NotRunning(String),
+}
+
+impl Access {
+    /// Through the running gate, or straight to the files where none runs.
+    pub fn open(config: &Config) -> Result<Self, AccessError> {
+        match Self::gate(config) {
+            Err(AccessError::NotRunning(_)) => Ok(Self::Store {
+                consents: Box::new(gate::open_consents(&config.data)?),
+                journal: gate::open_journal(config)?,
+            }),
+            other => other,
+        }
+    }
+
+    /// Through the running gate only.
+    pub fn gate(config: &Config) -> Result<Self, AccessError> {
+        match UnixStream::connect(socket_path(&config.data)) {
+            Ok(stream) => Ok(Self::Gate(BufReader::new(stream))),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+                Err(AccessError::NotRunning(config.data.display().to_string()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Asks, and hands over each line of the answer; `false` stops.
+    pub fn ask(&mut self, request: &Request, mut take: impl FnMut(Line) -> bool) -> Result<(), AccessError> {
+        match self {
+            Self::Gate(stream) => ask_gate(stream, request, &mut take),
+            Self::Store { consents, journal } => {
+                let mut failed = None;
+                Books { consents, journal }.answer(request, &mut |line| match line {
+                    Line::Error(error) => {
+                        failed = Some(error);
+                        false
+                    }
+                    Line::End => false,
+                    line => take(line),
+                });
+                failed.map_or(Ok(()), |error| Err(AccessError::Answer(error)))
+            }
+        }
+    }
+}
+
+fn ask_gate(
+    stream: &mut BufReader<UnixStream>,
+    request: &Request,
+    take: &mut dyn FnMut(Line) -> bool,
+) -> Result<(), AccessError> {
+    let mut text = serde_json::to_string(request)?;
+    text.push('\n');
+    stream.get_mut().write_all(text.as_bytes())?;
+    let mut wanted = true;
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line)? == 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+        match serde_json::from_str(&line)? {
+            Line::End => return Ok(()),
+            Line::Error(error) => return Err(AccessError::Answer(error)),
+            // The rest is read past, so that the next question finds its own answer.
+            line => wanted = wanted && take(line),
+        }
+    }
+}

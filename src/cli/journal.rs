@@ -1,0 +1,170 @@
+//! `portcullis journal`: the send records.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, civil};
+
+use super::{Failure, load};
+use crate::admin::api::{Line, Request};
+use crate::admin::client::Access;
+use crate::config::Config;
+use crate::gate::evidence::{Found, FoundMessage, Query};
+
+/// The send records: what came, what was decided and why, and what became of it.
+#[derive(Args, Debug)]
+pub(super) struct JournalArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Finds messages, replies and session events
+    Find(FindArgs),
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  portcullis journal find --to 13800138000 --config portcullis.toml
+  portcullis journal find --message-id 4F2A --json
+  portcullis journal find --from 10690001230801 --since 2026-11-23 --until 2026-11-24 --limit 1000
+
+A time is a day (2026-11-23, from its midnight in the configured time zone), a day and a time
+(2026-11-23T10:15) or a full timestamp (2026-11-23T10:15:00+08:00).")]
+struct FindArgs {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
+    config: PathBuf,
+    /// The subscriber's number, in any usual form
+    #[arg(long, value_name = "NUMBER")]
+    to: Option<String>,
+    /// The port
+    #[arg(long, value_name = "NUMBER")]
+    from: Option<String>,
+    /// The provider's system_id
+    #[arg(long, value_name = "SYSTEM_ID")]
+    provider: Option<String>,
+    /// The carrier's name for the message
+    #[arg(long, value_name = "ID")]
+    message_id: Option<String>,
+    /// Not before this time
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Before this time
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// At most this many
+    #[arg(long, default_value_t = 1000)]
+    limit: usize,
+    /// Print JSON, one line each
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &JournalArgs) -> Result<(), Failure> {
+    match &args.command {
+        Command::Find(args) => find(args),
+    }
+}
+
+fn find(args: &FindArgs) -> Result<(), Failure> {
+    let config = load(&args.config)?;
+    let query = Query {
+        to: args.to.clone(),
+        from: args.from.clone(),
+        provider: args.provider.clone(),
+        message_id: args.message_id.clone(),
+        since_ms: moment(args.since.as_deref(), &config)?,
+        until_ms: moment(args.until.as_deref(), &config)?,
+        limit: args.limit,
+    };
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let (mut count, mut broken) = (0_usize, None);
+    Access::open(&config)?.ask(&Request::Find(query), |line| {
+        let Line::Found(found) = line else { return true };
+        count += 1;
+        broken = print(&mut out, &found, args.json, &config.time_zone).err();
+        broken.is_none()
+    })?;
+    out.flush()?;
+    if let Some(error) = broken {
+        return Err(error.into());
+    }
+    if count >= args.limit {
+        eprintln!("the first {count}: there may be more (--limit, or --since the last one's time)");
+    } else if count == 0 {
+        eprintln!("nothing found");
+    }
+    Ok(())
+}
+
+fn moment(text: Option<&str>, config: &Config) -> Result<Option<i64>, Failure> {
+    let Some(text) = text else { return Ok(None) };
+    let zoned = |time: civil::DateTime| time.to_zoned_datetime(config.time_zone.clone()).map(|zoned| zoned.timestamp());
+    let moment =
+        text.parse::<Timestamp>().or_else(|_| text.parse::<civil::DateTime>().and_then(zoned)).map_err(|_| {
+            Failure::Usage(format!("{text:?} is no time: expected 2026-11-23 or 2026-11-23T10:15:00+08:00"))
+        })?;
+    Ok(Some(moment.as_millisecond()))
+}
+
+fn print(out: &mut impl Write, found: &Found, json: bool, zone: &TimeZone) -> io::Result<()> {
+    if json {
+        serde_json::to_writer(&mut *out, found)?;
+        return writeln!(out);
+    }
+    let local = |at: Timestamp| at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.3f").to_string();
+    match found {
+        Found::Message(message) => print_message(out, message, &local),
+        Found::Delivery(delivery) => writeln!(
+            out,
+            "{}  {}  {} {} -> {}  {}",
+            local(delivery.received),
+            delivery.id,
+            delivery.state.as_ref().map_or("reply", |_| "receipt"),
+            delivery.source,
+            delivery.destination,
+            delivery.text.as_deref().or(delivery.opaque.as_deref()).unwrap_or_default()
+        ),
+        Found::Session(session) => writeln!(
+            out,
+            "{}  {}  session {} of {} from {}: {}",
+            local(session.at),
+            session.id,
+            session.session,
+            session.provider,
+            session.peer,
+            session.event
+        ),
+    }
+}
+
+fn print_message(out: &mut impl Write, message: &FoundMessage, local: &dyn Fn(Timestamp) -> String) -> io::Result<()> {
+    writeln!(
+        out,
+        "{}  {}  {} -> {}  {} {}  {} ({})",
+        local(message.received),
+        message.id,
+        message.source,
+        message.destination,
+        message.operation,
+        message.verdict,
+        message.status,
+        message.class
+    )?;
+    writeln!(out, "    {}", message.text.as_deref().or(message.opaque.as_deref()).unwrap_or_default())?;
+    for finding in &message.findings {
+        writeln!(out, "    {} {}: {}", finding.rule, finding.effect, finding.why)?;
+    }
+    if let Some(outcome) = &message.outcome {
+        let id = outcome.message_id.as_deref().unwrap_or("-");
+        writeln!(out, "    {} {} {}  message_id {id}", local(outcome.at), outcome.outcome, outcome.status)?;
+    }
+    for receipt in &message.receipts {
+        writeln!(out, "    {} receipt {}", local(receipt.received), receipt.state.as_deref().unwrap_or("-"))?;
+    }
+    Ok(())
+}
