@@ -105,3 +105,18 @@ impl std::fmt::Debug for CommandId {
         std::fmt::Display::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_request_but_two_has_its_response() {
+        for &id in CommandId::ALL.iter().filter(|id| !id.is_response()) {
+            assert_eq!(CommandId::ALL.contains(&id.response()), id.wants_response(), "{id}");
+            assert_eq!(id.response().request(), id);
+        }
+        assert_eq!(CommandId::SUBMIT_SM.response(), CommandId::SUBMIT_SM_RESP);
+        assert_eq!(CommandId(0x0100_0001).to_string(), "0x01000001");
+    }
+}

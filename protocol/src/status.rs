@@ -146,3 +146,22 @@ impl std::fmt::Debug for CommandStatus {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_shown_by_name_and_unknown_ones_by_number() {
+        assert_eq!(CommandStatus(0x58).to_string(), "ESME_RTHROTTLED");
+        assert_eq!(CommandStatus(0x0112).to_string(), "ESME_RINVBCASTCHANIND");
+        assert_eq!(CommandStatus(1375).to_string(), "0x0000055f");
+        assert_eq!(CommandStatus::ESME_RTLVNOTALLWD.to_string(), "ESME_ROPTPARNOTALLWD");
+    }
+
+    #[test]
+    fn every_code_is_listed_once() {
+        assert!(CommandStatus::ALL.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(crate::tlv::TlvTag::ALL.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+}

@@ -160,3 +160,6 @@ pub fn push(out: &mut BytesMut, tag: TlvTag, value: &[u8]) {
     out.put_u16(length);
     out.put_slice(&value[..usize::from(length)]);
 }
+
+#[cfg(test)]
+mod tests;
