@@ -77,8 +77,7 @@ impl<'a> Address<'a> {
 
     /// Appends the three fields.
     pub fn encode(&self, out: &mut BytesMut) {
-        out.put_u8(self.ton.0);
-        out.put_u8(self.npi.0);
+        out.put_slice(&[self.ton.0, self.npi.0]);
         self.addr.encode(out);
     }
 }

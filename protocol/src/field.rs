@@ -5,6 +5,8 @@
 //! (no NUL, octets missing) is a [`BodyFault`]. Driven by the parsers under `pdu`.
 
 use bytes::{BufMut, BytesMut};
+use nom::bytes::complete::take;
+use nom::number::complete::be_u32;
 use nom::{Err, IResult};
 
 use crate::error::BodyFault;
@@ -36,9 +38,13 @@ impl<'a> COctetString<'a> {
     }
 
     /// Appends the octets and their NUL.
+    #[inline]
     pub fn encode(&self, out: &mut BytesMut) {
-        let end = self.0.iter().position(|&octet| octet == 0).unwrap_or(self.0.len());
-        out.put_slice(&self.0[..end]);
+        let octets =
+            if holds_nul(self.0) { self.0.split(|&octet| octet == 0).next().unwrap_or_default() } else { self.0 };
+        if !octets.is_empty() {
+            out.put_slice(octets);
+        }
         out.put_u8(0);
     }
 }
@@ -201,7 +207,8 @@ impl InterfaceVersion {
     pub const V5_0: Self = Self(0x50);
 }
 
-/// One octet.
+/// One octet; nom's `be_u8` counts octets in a loop and takes half as long again.
+#[inline]
 pub(crate) fn octet<'a>(field: &'static str) -> impl Fn(&'a [u8]) -> Parsed<'a, u8> {
     move |input| match input.split_first() {
         Some((&value, rest)) => Ok((rest, value)),
@@ -211,10 +218,7 @@ pub(crate) fn octet<'a>(field: &'static str) -> impl Fn(&'a [u8]) -> Parsed<'a, 
 
 /// Four octets, big-endian.
 pub(crate) fn word<'a>(field: &'static str) -> impl Fn(&'a [u8]) -> Parsed<'a, u32> {
-    move |input| match input.split_first_chunk::<4>() {
-        Some((value, rest)) => Ok((rest, u32::from_be_bytes(*value))),
-        None => Err(missing(field)),
-    }
+    move |input| be_u32(input).map_err(|_: Unnamed| missing(field))
 }
 
 /// Octets up to a NUL, however many; `status` answers a string that never ends.
@@ -231,16 +235,65 @@ pub(crate) fn c_octet_string<'a>(
 /// An octet that counts, then as many octets: `sm_length` and `short_message`.
 pub(crate) fn short_message(input: &[u8]) -> Parsed<'_, &[u8]> {
     let (input, length) = octet("sm_length")(input)?;
-    match input.split_at_checked(usize::from(length)) {
-        Some((message, rest)) => Ok((rest, message)),
-        None => Err(Err::Error(BodyFault {
+    take(length)(input).map_err(|_: Unnamed| {
+        Err::Error(BodyFault {
             field: "sm_length",
             fault: "expected at most the octets left in the PDU",
             status: CommandStatus::ESME_RINVMSGLEN,
-        })),
-    }
+        })
+    })
 }
+
+/// A combinator's fault, before it has the field's name.
+type Unnamed = Err<()>;
 
 fn missing(field: &'static str) -> Err<BodyFault> {
     Err::Error(BodyFault { field, fault: "expected before the PDU's end", status: CommandStatus::ESME_RINVCMDLEN })
+}
+
+/// Whether a NUL is among `octets`, eight at a time.
+#[inline]
+fn holds_nul(octets: &[u8]) -> bool {
+    let holds = |chunk: &[u8; 8]| {
+        const LOW: u64 = 0x0101_0101_0101_0101;
+        let chunk = u64::from_ne_bytes(*chunk);
+        chunk.wrapping_sub(LOW) & !chunk & (LOW << 7) != 0
+    };
+    match octets.last_chunk() {
+        Some(last) => octets.as_chunks().0.iter().any(holds) || holds(last),
+        None => octets.contains(&0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nul_is_noticed_wherever_it_stands() {
+        for length in 0..40 {
+            let mut octets = vec![0x80; length];
+            assert!(!holds_nul(&octets), "{length}");
+            for at in 0..length {
+                octets[at] = 0;
+                assert!(holds_nul(&octets), "{length} {at}");
+                octets[at] = 1;
+            }
+        }
+    }
+
+    #[test]
+    fn a_string_is_encoded_up_to_its_first_nul() {
+        let mut out = BytesMut::new();
+        COctetString(b"abc\0def").encode(&mut out);
+        COctetString(b"").encode(&mut out);
+        assert_eq!(&out[..], b"abc\0\0");
+    }
+
+    #[test]
+    fn esm_class_tells_receipts_whatever_else_is_set() {
+        assert!([0x04, 0x44, 0x84].into_iter().all(|octet| EsmClass(octet).is_delivery_receipt()));
+        assert!(![0x00, 0x08, 0x18, 0x20, 0x40].into_iter().any(|octet| EsmClass(octet).is_delivery_receipt()));
+        assert!(EsmClass(0x60).is_intermediate_notification() && EsmClass(0x60).has_udhi());
+    }
 }

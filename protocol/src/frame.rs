@@ -50,6 +50,21 @@ fn checked_length(command_length: u32, limit: usize) -> Result<usize, FrameFault
     Ok(length)
 }
 
+/// Appends a header and the body `encode` writes, then counts `command_length`.
+pub(crate) fn append(
+    command_id: CommandId,
+    command_status: CommandStatus,
+    sequence_number: u32,
+    out: &mut BytesMut,
+    encode: impl FnOnce(&mut BytesMut),
+) {
+    let start = out.len();
+    Header { command_length: 0, command_id, command_status, sequence_number }.encode(out);
+    encode(out);
+    let command_length = u32::try_from(out.len() - start).unwrap_or(u32::MAX);
+    out[start..start + 4].copy_from_slice(&command_length.to_be_bytes());
+}
+
 impl Frame {
     /// A PDU of this header and body; `command_length` is computed.
     pub fn new(command_id: CommandId, command_status: CommandStatus, sequence_number: u32, body: &[u8]) -> Self {
@@ -68,10 +83,7 @@ impl Frame {
         encode: impl FnOnce(&mut BytesMut),
     ) -> Self {
         let mut bytes = BytesMut::with_capacity(TYPICAL);
-        Header { command_length: 0, command_id, command_status, sequence_number }.encode(&mut bytes);
-        encode(&mut bytes);
-        let command_length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        bytes[..4].copy_from_slice(&command_length.to_be_bytes());
+        append(command_id, command_status, sequence_number, &mut bytes, encode);
         Self { bytes }
     }
 

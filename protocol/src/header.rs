@@ -29,9 +29,7 @@ pub struct Header {
 impl Header {
     /// Appends the 16 octets to `out`.
     pub fn encode(&self, out: &mut BytesMut) {
-        out.put_u32(self.command_length);
-        out.put_u32(self.command_id.0);
-        out.put_u32(self.command_status.0);
-        out.put_u32(self.sequence_number);
+        let words = [self.command_length, self.command_id.0, self.command_status.0, self.sequence_number];
+        out.put_slice(words.map(u32::to_be_bytes).as_flattened());
     }
 }

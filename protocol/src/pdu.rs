@@ -26,11 +26,11 @@
 //! A string without NUL, an `sm_length` or a count beyond the PDU's end, a mandatory field
 //! that is missing: these cannot be believed and are faults.
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 
 use crate::command::CommandId;
 use crate::error::BodyFault;
-use crate::frame::Frame;
+use crate::frame::{self, Frame};
 use crate::status::CommandStatus;
 use crate::tlv::{TlvTag, Tlvs};
 
@@ -154,6 +154,11 @@ impl<'a> Pdu<'a> {
     pub fn to_frame(&self, status: CommandStatus, sequence_number: u32) -> Frame {
         Frame::build(self.command_id(), status, sequence_number, |out| self.encode(out))
     }
+
+    /// Appends the PDU as it goes onto the wire to what `out` already holds.
+    pub fn encode_frame(&self, status: CommandStatus, sequence_number: u32, out: &mut BytesMut) {
+        frame::append(self.command_id(), status, sequence_number, out, |out| self.encode(out));
+    }
 }
 
 /// The octets to judge: `short_message`, or `message_payload` where that is empty
@@ -184,12 +189,13 @@ fn message<'a>(short_message: &'a [u8], tlvs: Tlvs<'a>) -> Result<&'a [u8], Body
 fn encode_message(short_message: &[u8], tlvs: Tlvs<'_>, out: &mut BytesMut) {
     match u8::try_from(short_message.len()) {
         Ok(length) => {
-            out.extend_from_slice(&[length]);
-            out.extend_from_slice(short_message);
+            out.reserve(1 + short_message.len() + tlvs.as_bytes().len());
+            out.put_u8(length);
+            out.put_slice(short_message);
             tlvs.encode(out);
         }
         Err(_) => {
-            out.extend_from_slice(&[0]);
+            out.put_u8(0);
             crate::tlv::push(out, TlvTag::MESSAGE_PAYLOAD, short_message);
             tlvs.encode(out);
         }

@@ -5,6 +5,9 @@
 //! the pair in `multi`.
 
 use bytes::{BufMut, BytesMut};
+use nom::Parser;
+use nom::combinator::recognize;
+use nom::multi::fold;
 
 use crate::address::{Address, AddressFields, DESTINATION, address};
 use crate::error::BodyFault;
@@ -101,12 +104,9 @@ macro_rules! counted {
 
         impl<'a> $name<'a> {
             pub(super) fn parse(input: &'a [u8]) -> Parsed<'a, Self> {
-                let (entries, count) = octet($number)(input)?;
-                let mut rest = entries;
-                for _ in 0..count {
-                    (rest, _) = $entry::parse(rest)?;
-                }
-                Ok((rest, Self { count, entries: &entries[..entries.len() - rest.len()] }))
+                let (input, count) = octet($number)(input)?;
+                let each = fold(usize::from(count), $entry::parse, || (), |(), _| ());
+                recognize(each).map(|entries| Self { count, entries }).parse(input)
             }
 
             /// A list of entries encoded one after the other, at most 255.
