@@ -9,6 +9,7 @@ pub mod class;
 pub mod codes;
 pub mod facts;
 mod fold;
+mod hints;
 mod latin;
 pub mod msisdn;
 mod phone;

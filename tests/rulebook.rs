@@ -4,6 +4,7 @@
 
 mod rulebook {
     pub(crate) mod case;
+    mod properties;
 }
 
 use std::path::{Path, PathBuf};

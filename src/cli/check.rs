@@ -147,12 +147,40 @@ mod tests {
         );
     }
 
+    /// The lines of a file that say that they have a fault, and nothing else does.
     #[test]
-    fn faults_of_both_files_are_told_at_once() {
+    fn every_faulty_line_of_both_files_is_told() {
         let report = check("faulty/portcullis.toml");
         assert_eq!(report.summary, None);
-        let file = |fault: &Fault| fault.file.file_name().map(|name| name.to_string_lossy().into_owned());
-        let files: Vec<_> = report.faults.iter().filter_map(file).collect();
-        assert!(files.iter().any(|file| file == "portcullis.toml") && files.iter().any(|file| file == "register.toml"));
+        for name in ["portcullis.toml", "register.toml"] {
+            let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/config/faulty").join(name);
+            let text = std::fs::read_to_string(&file).unwrap();
+            let marked = |(_, line): &(usize, &str)| line.contains("# fault");
+            let expected: Vec<usize> = text.lines().enumerate().filter(marked).map(|(index, _)| index + 1).collect();
+            let ours = report.faults.iter().filter(|fault| fault.file == file);
+            let mut told: Vec<usize> = ours.filter_map(|fault| fault.line).collect();
+            told.dedup();
+            assert_eq!(told, expected, "{name}: {:#?}", report.faults);
+        }
+    }
+
+    #[test]
+    fn a_near_miss_is_pointed_out() {
+        let report = check("faulty/portcullis.toml");
+        let told: Vec<String> = report.faults.iter().map(Fault::to_string).collect();
+        for (key, meant) in [("dta", "data"), ("phone", "required"), ("durability", "before-response"), ("R5", "R05")] {
+            let near = |line: &&String| line.contains(&format!("{key}:")) && line.contains(&format!("{meant:?}"));
+            assert!(told.iter().any(|line| near(&line)), "{key}: {told:#?}");
+        }
+        assert!(
+            told.iter().any(|line| line.contains("sender: no sender has the id \"qinge\"; did you mean \"qinghe\"?"))
+        );
+        assert!(told.iter().any(|line| line.contains("profile.service.R09: R13:")), "{told:#?}");
+    }
+
+    #[test]
+    fn a_missing_file_is_a_fault() {
+        let report = check("nowhere/portcullis.toml");
+        assert_eq!((report.faults.len(), report.summary), (1, None));
     }
 }

@@ -1,9 +1,12 @@
 //! A submission on the table: what several rules need to know, found out once.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use jiff::Timestamp;
 
+use super::hints::Hints;
+use super::r07_opt_out::{Told, told};
 use super::signature::{Signatures, signatures};
 use super::submission::Submission;
 use super::{Class, Facts, Mode, Profile, Rule, Verdict, fold, r10_class, r16_opaque, r17_links};
@@ -27,6 +30,9 @@ pub(super) struct Case<'a> {
     text: &'a str,
     folded: Cow<'a, str>,
     signatures: Signatures<'a>,
+    hints: Hints,
+    told: OnceCell<Told>,
+    told_when_folded: OnceCell<Told>,
     findings: Vec<Finding>,
 }
 
@@ -50,10 +56,14 @@ impl<'a> Case<'a> {
             unreadable: r16_opaque::unreadable(submission),
             stray_link: None,
             text,
+            hints: Hints::default(),
             folded: fold::fold(text),
             signatures: signatures(text),
+            told: OnceCell::new(),
+            told_when_folded: OnceCell::new(),
             findings: Vec::new(),
         };
+        case.hints = Hints::of(&case.folded);
         if case.mode(Rule::R17) != Mode::Off {
             case.stray_link = r17_links::stray(&case);
         }
@@ -79,6 +89,35 @@ impl<'a> Case<'a> {
     /// Whether folding the text changed it.
     pub(super) const fn is_disguised(&self) -> bool {
         matches!(self.folded, Cow::Owned(_))
+    }
+
+    /// Which closer looks are worth while.
+    pub(super) const fn hints(&self) -> Hints {
+        self.hints
+    }
+
+    /// How the raw text tells the way to refuse.
+    pub(super) fn told(&self) -> &Told {
+        self.told.get_or_init(|| self.tell(body(self.text, self.signatures)))
+    }
+
+    /// How the text as a reader takes it does.
+    pub(super) fn told_when_folded(&self) -> &Told {
+        if self.is_disguised() {
+            self.told_when_folded.get_or_init(|| self.tell(self.folded_body()))
+        } else {
+            self.told()
+        }
+    }
+
+    /// The text as a reader takes it, without a signature at its tail.
+    pub(super) fn folded_body(&self) -> &str {
+        let signatures = if self.is_disguised() { signatures(&self.folded) } else { self.signatures };
+        body(&self.folded, signatures)
+    }
+
+    fn tell(&self, body: &str) -> Told {
+        told(body, &self.profile.opt_out, self.facts.identity.port)
     }
 
     pub(super) const fn signatures(&self) -> Signatures<'a> {
@@ -125,4 +164,9 @@ impl<'a> Case<'a> {
     pub(super) fn close(self) -> Verdict {
         Verdict::new(self.class, self.findings)
     }
+}
+
+/// A text without the signature at its tail.
+fn body<'t>(text: &'t str, signatures: Signatures<'t>) -> &'t str {
+    signatures.label.filter(|label| label.at_tail).map_or(text, |label| label.rest)
 }

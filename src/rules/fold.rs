@@ -48,14 +48,22 @@ pub(super) fn disguise(text: &str) -> Option<&'static str> {
 /// The text with Chinese numerals as digits where, with the digits and hyphens around them, they
 /// are long enough for a phone; none where there are no such numerals.
 pub(super) fn numerals(text: &str) -> Option<String> {
-    const NUMERALS: &str = "零一二三四五六七八九";
-    let digit = |c: char| match c {
-        '〇' => Some('0'),
-        '幺' => Some('1'),
-        '两' => Some('2'),
-        _ => NUMERALS.chars().zip('0'..='9').find(|&(numeral, _)| numeral == c).map(|(_, digit)| digit),
-    };
-    if text.is_ascii() {
+    const fn digit(c: char) -> Option<char> {
+        Some(match c {
+            '零' | '〇' => '0',
+            '一' | '幺' => '1',
+            '二' | '两' => '2',
+            '三' => '3',
+            '四' => '4',
+            '五' => '5',
+            '六' => '6',
+            '七' => '7',
+            '八' => '8',
+            '九' => '9',
+            _ => return None,
+        })
+    }
+    if text.is_ascii() || text.chars().filter(|&c| digit(c).is_some()).count() < 3 {
         return None;
     }
     let mut out = String::new();

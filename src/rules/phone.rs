@@ -127,9 +127,8 @@ impl Iterator for Scanner<'_> {
         let octets = self.text.as_bytes();
         while digit(octets, self.at).is_none() {
             self.at += 1;
-            if self.at >= octets.len() {
-                return None;
-            }
+            // Full-width digits start with this octet.
+            self.at += octets.get(self.at..)?.iter().position(|&octet| octet.is_ascii_digit() || octet == 0xEF)?;
         }
         let start = self.at;
         let mut digits = Digits::default();

@@ -17,10 +17,10 @@ pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
     let identity = &case.facts.identity;
     // Without a sender the source (R01, R02) or the name (R05) has failed already.
     let sender = identity.sender?;
-    let today = case.now.to_zoned_datetime(case.profile.time_zone.clone()).date();
+    let today = || case.now.to_zoned_datetime(case.profile.time_zone.clone()).date();
     let why = if !sender.active {
         "is no longer active"
-    } else if sender.filed_until.is_some_and(|last| last < today) {
+    } else if sender.filed_until.is_some_and(|last| last < today()) {
         "has a filing that has expired"
     } else if sender.signatures.is_empty() {
         "has no signature filed"

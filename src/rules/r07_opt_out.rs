@@ -82,11 +82,13 @@ impl Phrase {
     /// The keyword in a text's end that has this phrase, and where the phrase starts.
     fn find<'e>(&self, end: &'e [char]) -> Option<(&'e [char], usize)> {
         let head = end.strip_suffix(self.after.as_slice())?;
-        let room = head.len().min(self.before.len() + LONGEST_KEYWORD);
-        (self.before.len() + 1..=room).find_map(|length| {
-            let start = head.len() - length;
+        let run = head.iter().rev().take_while(|c| c.is_ascii_alphanumeric()).count();
+        // Behind a letter the keyword may start anywhere in the run, behind an ideograph only with it.
+        let shortest = if self.before.last().is_some_and(char::is_ascii_alphanumeric) { 1 } else { run.max(1) };
+        (shortest..=run.min(LONGEST_KEYWORD)).find_map(|length| {
+            let start = head.len().checked_sub(length + self.before.len())?;
             let keyword = head[start..].strip_prefix(self.before.as_slice())?;
-            keyword.iter().all(char::is_ascii_alphanumeric).then_some((keyword, start))
+            Some((keyword, start))
         })
     }
 }
@@ -151,7 +153,7 @@ fn comparable(c: char) -> Option<char> {
 pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
     case.text().filter(|_| case.is_marketing())?;
     let identity = &case.facts.identity;
-    match told(body(case), &case.profile.opt_out, identity.port) {
+    match case.told() {
         Told::Yes(_) => None,
         Told::No => Some(Flaw::reject(OPT_OUT, "the text does not end with an accepted way to refuse")),
         Told::InVain(_) if identity.port.is_some_and(|port| !port.replies) => {
@@ -161,12 +163,6 @@ pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
             Some(Flaw::reject(OPT_OUT, format!("the keyword {keyword} is not honoured on this port")))
         }
     }
-}
-
-/// The raw text without a signature at its tail.
-pub(super) fn body<'a>(case: &Case<'a>) -> &'a str {
-    let tail = case.signatures().label.filter(|label| label.at_tail);
-    tail.map_or_else(|| case.text().unwrap_or_default(), |label| label.rest)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use super::Code;
 use super::case::Case;
 use super::latin::is_word;
-use super::r07_opt_out::{self, Told};
+use super::r07_opt_out::Told;
 use super::rule::About;
 use super::scorer::normal_form;
 use super::verdict::Flaw;
@@ -21,7 +21,7 @@ pub(super) const ABOUT: About = About {
 const OBSTACLE: Code = Code::Own(6);
 
 /// Words that speak of refusing.
-const TOPICS: [&str; 19] = [
+pub(super) const TOPICS: [&str; 19] = [
     "退订",
     "拒收",
     "取消订阅",
@@ -176,12 +176,12 @@ static WORDS: LazyLock<Option<Words>> = LazyLock::new(|| {
 });
 
 pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
-    case.text().filter(|_| case.is_marketing())?;
+    case.text().filter(|_| case.is_marketing() && case.hints().refusing)?;
     // The accepted phrase itself is no topic: a phone that stands before it is no condition of it.
-    let folded = case.folded();
-    let body = match r07_opt_out::told(folded, &case.profile.opt_out, case.facts.identity.port) {
-        Told::Yes(start) => &folded[..start],
-        Told::No | Told::InVain(_) => folded,
+    let body = case.folded_body();
+    let body = match case.told_when_folded() {
+        Told::Yes(start) => body.get(..*start).unwrap_or(body),
+        Told::No | Told::InVain(_) => body,
     };
     let obstacle = obstacle(body)?;
     Some(Flaw::reject(OBSTACLE, format!("refusing is made to depend on {obstacle:?}")))

@@ -28,6 +28,10 @@ const ASKS: [&str; 4] = [
     r"(?i)to (agree|subscribe|opt[ -]?in|consent|receive)[^.;!?]{0,40}(reply|text|txt|send)( with)? \W?(y|yes|ok|agree)\b",
 ];
 
+/// Words one of which every request has.
+pub(super) const HINTS: [&str; 11] =
+    ["同意", "愿意", "订阅", "接收", "定制", "确认", " yes", "agree", " y ", " ok ", "opt"];
+
 /// What the answer agrees to: messages, and of a type.
 const TYPE: &str = r"(?i)(促销|优惠|营销|商业|广告|商品|活动|资讯|新品|特惠|推广|会员|福利|课程|产品|promotion|marketing|offer|deal|commercial|news|advert)";
 const MESSAGES: &str = r"(?i)(短信|信息|消息|资讯|推送|通知|彩信|message|text|sms|offers|news)";
@@ -83,11 +87,11 @@ static PATTERNS: LazyLock<Option<Patterns>> = LazyLock::new(|| {
 
 /// Whether the message is a consent request that this rule decides about in R09's place.
 pub(super) fn speaks_for(case: &Case<'_>) -> bool {
-    case.mode(Rule::R12) == Mode::Enforce && case.text().is_some() && is_request(case.folded())
+    case.mode(Rule::R12) == Mode::Enforce && case.text().is_some() && case.hints().asking && is_request(case.folded())
 }
 
 pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
-    case.text().filter(|_| case.is_marketing())?;
+    case.text().filter(|_| case.is_marketing() && case.hints().asking)?;
     let text = case.folded();
     if !is_request(text) {
         return None;
@@ -108,10 +112,7 @@ pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
 
 /// Whether a text asks for consent to messages.
 fn is_request(text: &str) -> bool {
-    // Cheap words that every request has, before the patterns.
-    let hinted = ["同意", "愿意", "订阅", "接收", "定制"].iter().any(|word| text.contains(word))
-        || text.is_ascii() && [" y", " Y", "agree", "AGREE", " ok", " OK"].iter().any(|word| text.contains(word));
-    hinted && PATTERNS.as_ref().is_some_and(|patterns| patterns.asks.is_match(text) && patterns.messages.is_match(text))
+    PATTERNS.as_ref().is_some_and(|patterns| patterns.asks.is_match(text) && patterns.messages.is_match(text))
 }
 
 fn missing(text: &str) -> Vec<&'static str> {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::case::Case;
 use super::fold;
 use super::phone::phones;
-use super::r07_opt_out::{self, Told};
+use super::r07_opt_out::Told;
 use super::rule::About;
 use super::signature::signatures;
 use super::verdict::Flaw;
@@ -41,9 +41,8 @@ fn disguised(case: &Case<'_>, text: &str) -> Option<Cow<'static, str>> {
     if case.signatures().label.is_none() && signatures(case.folded()).label.is_some() {
         return Some("the signature can be read only after folding".into());
     }
-    let told = |text: &str| r07_opt_out::told(text, &case.profile.opt_out, case.facts.identity.port);
-    let plainly = told(r07_opt_out::body(case)) != Told::No;
-    (!plainly && told(case.folded()) != Told::No).then_some("the opt-out phrase can be read only after folding".into())
+    let hidden = *case.told() == Told::No && *case.told_when_folded() != Told::No;
+    hidden.then_some("the opt-out phrase can be read only after folding".into())
 }
 
 /// A phone that a reader sees and the raw text does not have.

@@ -9,7 +9,8 @@ use super::verdict::Flaw;
 use super::{Class, Code};
 use crate::document::{Section, unknown_word};
 
-use contacts::{Contact, contacts};
+pub(super) use contacts::ACCOUNT_WORDS;
+use contacts::{Contact, accounts, urls};
 
 pub(super) const ABOUT: About = About {
     name: "links",
@@ -48,7 +49,9 @@ pub(super) fn stray(case: &Case<'_>) -> Option<String> {
     let settings = case.profile.links;
     let sender = case.facts.identity.sender;
     let links = sender.map_or(&[][..], |sender| &sender.links);
-    let stray = contacts(case.folded()).find(|contact| {
+    let text = case.folded();
+    let accounts = case.hints().account.then(|| accounts(text)).into_iter().flatten();
+    let stray = urls(text).map(Contact::Url).chain(accounts).find(|contact| {
         let spoken_of = match contact {
             Contact::Url(_) => settings.url,
             Contact::Qq(_) => settings.qq,
@@ -59,9 +62,12 @@ pub(super) fn stray(case: &Case<'_>) -> Option<String> {
     if let Some(contact) = stray {
         return Some(contact.to_string());
     }
+    if !settings.phone {
+        return None;
+    }
     let registered = sender.map_or(&[][..], |sender| &sender.phones);
-    let mut phones = phones(case.folded(), case.submission.source.addr.0).filter(|_| settings.phone);
-    let stray = phones.find(|phone| !registered.iter().any(|number| phone.is(number)))?;
+    let stray =
+        phones(text, case.submission.source.addr.0).find(|phone| !registered.iter().any(|number| phone.is(number)))?;
     Some(stray.number())
 }
 

@@ -47,11 +47,6 @@ impl fmt::Display for Contact<'_> {
     }
 }
 
-/// Every link and id in a folded text: links first.
-pub(super) fn contacts(text: &str) -> impl Iterator<Item = Contact<'_>> {
-    urls(text).map(Contact::Url).chain(ids(text))
-}
-
 /// Top-level domains that make a bare host a link; others need a scheme, `www.` or a path.
 const COMMON_DOMAINS: [&str; 40] = [
     "com", "cn", "net", "org", "top", "xyz", "cc", "vip", "shop", "club", "info", "me", "io", "co", "app", "link",
@@ -59,16 +54,40 @@ const COMMON_DOMAINS: [&str; 40] = [
     "website", "tech", "icu", "win", "gg", "ly", "example", "test", "gov",
 ];
 
-fn urls(text: &str) -> impl Iterator<Item = &str> {
-    let in_url = |c: char| {
-        c.is_ascii_graphic() && !matches!(c, '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}' | '[' | ']')
-    };
-    let dotted = if text.contains('.') { text } else { "" };
-    dotted.split(move |c| !in_url(c)).filter_map(|token| {
-        let token = token.trim_matches(['.', ',', ';', ':', '!', '?', ')', '(', '\'', '*']);
-        let url = without_scheme(token);
-        is_url(url, url.len() < token.len()).then_some(url)
+/// Every link in a folded text, without its scheme: found by the points within words.
+pub(super) fn urls(text: &str) -> impl Iterator<Item = &str> {
+    let octets = text.as_bytes();
+    let mut searched = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let point = searched + text.get(searched..)?.find('.')?;
+            let word = |at: usize| octets.get(at).is_some_and(u8::is_ascii_alphanumeric);
+            if point == 0 || !word(point - 1) || !word(point + 1) {
+                searched = point + 1;
+                continue;
+            }
+            let start = octets[..point].iter().rposition(|&octet| !is_of_url(octet)).map_or(0, |at| at + 1);
+            let end = octets[point..].iter().position(|&octet| !is_of_url(octet)).map_or(octets.len(), |at| point + at);
+            searched = end;
+            let token = text[start..end].trim_matches(['.', ',', ';', ':', '!', '?', ')', '(', '\'', '*']);
+            let url = without_scheme(token);
+            if is_url(url, url.len() < token.len()) {
+                return Some(url);
+            }
+        }
     })
+}
+
+const fn is_of_url(octet: u8) -> bool {
+    const NOT: &[u8] = b"\"<>\\^`{|}[]";
+    let mut index = 0;
+    while index < NOT.len() {
+        if NOT[index] == octet {
+            return false;
+        }
+        index += 1;
+    }
+    octet.is_ascii_graphic()
 }
 
 fn is_url(url: &str, schemed: bool) -> bool {
@@ -103,14 +122,15 @@ fn is_subdomain(host: &str, of: &str) -> bool {
 }
 
 /// Words that an id follows; the first [`QQ_WORDS`] of them announce a QQ number.
-const WORDS: [&str; 12] =
+pub(in crate::rules) const ACCOUNT_WORDS: [&str; 12] =
     ["qq", "企鹅号", "扣扣", "微信", "薇信", "威信", "wechat", "weixin", "vx", "wx", "v信", "加v"];
 const QQ_WORDS: usize = 3;
 
 static ANNOUNCED: LazyLock<Option<AhoCorasick>> =
-    LazyLock::new(|| AhoCorasick::builder().ascii_case_insensitive(true).build(WORDS).ok());
+    LazyLock::new(|| AhoCorasick::builder().ascii_case_insensitive(true).build(ACCOUNT_WORDS).ok());
 
-fn ids(text: &str) -> impl Iterator<Item = Contact<'_>> {
+/// Every account that a folded text names.
+pub(super) fn accounts(text: &str) -> impl Iterator<Item = Contact<'_>> {
     ANNOUNCED.iter().flat_map(move |words| words.find_iter(text)).filter_map(move |word| {
         if text[..word.start()].bytes().next_back().is_some_and(|octet| octet.is_ascii_alphanumeric()) {
             return None;
@@ -136,7 +156,7 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Vec<String> {
-        contacts(text).map(|contact| contact.to_string()).collect()
+        urls(text).map(Contact::Url).chain(accounts(text)).map(|contact| contact.to_string()).collect()
     }
 
     #[test]

@@ -1,0 +1,89 @@
+//! What judging costs: `cargo bench --bench rules`.
+//!
+//! Budget: 3 µs for a compliant message of 160 characters and for a service message.
+
+use std::path::Path;
+
+use divan::{Bencher, black_box};
+use jiff::Timestamp;
+use portcullis::register::Register;
+use portcullis::rules::{Consent, Facts, Operation, Profile, Submission, judge};
+use portcullis_protocol::address::{Address, Npi, Ton};
+use portcullis_protocol::text::Text;
+
+const COMMERCIAL: &str = "10690001230801";
+const SERVICE: &str = "1065500012399";
+
+/// 160 characters, all labels, consent.
+const COMPLIANT: &str = "[QingheFresh] Members only: 20% off your fruit and vegetables this Saturday and Sunday in all our shops near you. Call 400-000-0000. Reply TD to unsubscribe....";
+const COMPLIANT_CHINESE: &str = "【青禾鲜生】老会员专享：本周六全场水果满50减12，门店及小程序同享，另有阿克苏苹果、四川春见耙耙柑、云南蓝莓、海南千禧番茄等时令蔬果到店，数量有限先到先得，凭本条短信再享九五折优惠，活动时间即日起至本月三十日，详情请咨询各门店店长或致电客服热线，感谢您一直以来的支持，祝愉快。客服400-000-0000，拒收请回复R";
+const PASSWORD: &str = "【云帆支付】验证码 482913，5分钟内有效，请勿告诉他人。";
+const NOTICE: &str = "【云帆支付】您尾号6621的储蓄卡于11月23日10时15分在滨江路南山书店消费人民币95.50元，可用余额5,602.11元。如非本人操作，请立即致电客服冻结账户，或登录手机银行查看交易明细并修改支付密码，谨防冒充客服的诈骗电话。";
+const OFFENDING: &str = "【云帆支付】您的账单已出。另有出行好礼：新用户打车立减15元，限时抢购，点 t.example/ab 领取";
+const UNLABELLED: &str = "Big sale today! Visit our store for 50% off everything.";
+const DISGUISED: &str = "【青禾鲜生】本周特价鲜肉，咨询④⓪⓪-⓪⓪⓪-⓪⓪⓪⓪，退\u{200B}订回\u{200B}Т";
+
+fn main() {
+    divan::main();
+}
+
+fn measure(bencher: Bencher<'_, '_>, source: &str, text: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/rulebook/register.toml");
+    let register = Register::load(&file).unwrap_or_else(|faults| panic!("{}", faults[0]));
+    let profile = Profile::default();
+    let now = Timestamp::constant(1_795_400_000, 0);
+    let provider = &register.providers()[0];
+    let submission = Submission {
+        operation: Operation::SubmitSm,
+        source: Address::new(Ton::UNKNOWN, Npi::ISDN, source.as_bytes()),
+        destination: Address::new(Ton::INTERNATIONAL, Npi::ISDN, b"8613800138001"),
+        service_type: b"",
+        sm_default_msg_id: 0,
+        content: Text::Readable(text.into()),
+        part: None,
+        deliver_at: None,
+    };
+    bencher.bench_local(|| {
+        let submission = black_box(&submission);
+        let mut facts = Facts::new(register.identify(provider, submission));
+        facts.consent = Consent::Active;
+        judge(submission, &facts, &profile, now)
+    });
+}
+
+#[divan::bench]
+fn compliant_commercial_160(bencher: Bencher<'_, '_>) {
+    assert_eq!(COMPLIANT.len(), 160);
+    measure(bencher, COMMERCIAL, COMPLIANT);
+}
+
+#[divan::bench]
+fn compliant_commercial_160_chinese(bencher: Bencher<'_, '_>) {
+    assert_eq!(COMPLIANT_CHINESE.chars().count(), 160);
+    measure(bencher, COMMERCIAL, COMPLIANT_CHINESE);
+}
+
+#[divan::bench]
+fn one_time_password(bencher: Bencher<'_, '_>) {
+    measure(bencher, SERVICE, PASSWORD);
+}
+
+#[divan::bench]
+fn service_notice_115(bencher: Bencher<'_, '_>) {
+    measure(bencher, SERVICE, NOTICE);
+}
+
+#[divan::bench]
+fn offending_promotion_in_a_notice(bencher: Bencher<'_, '_>) {
+    measure(bencher, SERVICE, OFFENDING);
+}
+
+#[divan::bench]
+fn offending_unlabelled(bencher: Bencher<'_, '_>) {
+    measure(bencher, COMMERCIAL, UNLABELLED);
+}
+
+#[divan::bench]
+fn offending_disguised(bencher: Bencher<'_, '_>) {
+    measure(bencher, COMMERCIAL, DISGUISED);
+}

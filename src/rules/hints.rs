@@ -1,0 +1,60 @@
+//! One look over a text for the words that make a closer look worth while.
+//!
+//! Owns the words that the costlier checks need at least one of; their own files say what
+//! the words mean. A hint proves nothing, its absence everything.
+
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use super::{r08_obstacle, r12_consent_request, r17_links};
+
+/// Which closer looks are worth while.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Hints {
+    /// The text speaks of refusing (R08).
+    pub(super) refusing: bool,
+    /// The text may ask for consent (R12).
+    pub(super) asking: bool,
+    /// The text may name an account to get in touch with (R17).
+    pub(super) account: bool,
+}
+
+static WORDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    let words = r08_obstacle::TOPICS.iter().chain(&r12_consent_request::HINTS).chain(&r17_links::ACCOUNT_WORDS);
+    AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).ascii_case_insensitive(true).build(words).ok()
+});
+
+impl Hints {
+    /// Looks over a folded text. Where the words cannot be searched for, every closer look is worth while.
+    pub(super) fn of(text: &str) -> Self {
+        let Some(words) = WORDS.as_ref() else { return Self { refusing: true, asking: true, account: true } };
+        const ASKING: usize = r08_obstacle::TOPICS.len();
+        const ACCOUNT: usize = ASKING + r12_consent_request::HINTS.len();
+        let mut hints = Self::default();
+        for found in words.find_iter(text) {
+            match found.pattern().as_usize() {
+                ..ASKING => hints.refusing = true,
+                ASKING..ACCOUNT => hints.asking = true,
+                _ => hints.account = true,
+            }
+        }
+        hints
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_word_is_noticed() {
+        let nothing = Hints::default();
+        assert_eq!(Hints::of("【青禾鲜生】全场9折"), nothing);
+        assert_eq!(Hints::of("回T退订"), Hints { refusing: true, ..nothing });
+        assert_eq!(Hints::of("Reply TD to UNSUBSCRIBE"), Hints { refusing: true, ..nothing });
+        assert_eq!(Hints::of("同意请回复Y"), Hints { asking: true, ..nothing });
+        assert_eq!(Hints::of("加VX"), Hints { account: true, ..nothing });
+        assert_eq!(Hints::of("同意？退订？微信？"), Hints { refusing: true, asking: true, account: true });
+    }
+}
