@@ -63,7 +63,13 @@ pub(super) fn numerals(text: &str) -> Option<String> {
             _ => return None,
         })
     }
-    if text.is_ascii() || text.chars().filter(|&c| digit(c).is_some()).count() < 3 {
+    // Few texts have three numerals in a row.
+    let mut in_a_row = 0;
+    let spelt = |c: char| {
+        in_a_row = if digit(c).is_some() { in_a_row + 1 } else { 0 };
+        in_a_row == 3
+    };
+    if text.is_ascii() || !text.chars().filter(|&c| c != '-').any(spelt) {
         return None;
     }
     let mut out = String::new();

@@ -22,7 +22,10 @@ pub(super) struct Hints {
 
 static WORDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
     let words = r08_obstacle::TOPICS.iter().chain(&r12_consent_request::HINTS).chain(&r17_links::ACCOUNT_WORDS);
-    AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).ascii_case_insensitive(true).build(words).ok()
+    let mut builder = AhoCorasick::builder();
+    // Ideographs share their first octets, so that skipping to one of those costs more than it saves.
+    builder.match_kind(MatchKind::LeftmostLongest).ascii_case_insensitive(true).prefilter(false);
+    builder.build(words).ok()
 });
 
 impl Hints {

@@ -81,16 +81,21 @@ impl Phrase {
 
     /// The keyword in a text's end that has this phrase, and where the phrase starts.
     fn find<'e>(&self, end: &'e [char]) -> Option<(&'e [char], usize)> {
-        let head = end.strip_suffix(self.after.as_slice())?;
+        let head = without_end(end, &self.after)?;
         let run = head.iter().rev().take_while(|c| c.is_ascii_alphanumeric()).count();
         // Behind a letter the keyword may start anywhere in the run, behind an ideograph only with it.
         let shortest = if self.before.last().is_some_and(char::is_ascii_alphanumeric) { 1 } else { run.max(1) };
         (shortest..=run.min(LONGEST_KEYWORD)).find_map(|length| {
-            let start = head.len().checked_sub(length + self.before.len())?;
-            let keyword = head[start..].strip_prefix(self.before.as_slice())?;
-            Some((keyword, start))
+            let (rest, keyword) = head.split_at(head.len() - length);
+            without_end(rest, &self.before).map(|rest| (keyword, rest.len()))
         })
     }
+}
+
+/// What stands before an ending. Compares from the last character, where most phrases differ already.
+fn without_end<'c>(text: &'c [char], ending: &[char]) -> Option<&'c [char]> {
+    let rest = text.len().checked_sub(ending.len())?;
+    text.iter().rev().zip(ending.iter().rev()).all(|(left, right)| left == right).then(|| &text[..rest])
 }
 
 /// How a text tells the way to refuse.

@@ -20,6 +20,9 @@ pub(super) const ABOUT: About = About {
 
 const OBSTACLE: Code = Code::Own(6);
 
+/// How far from its topic an obstacle may stand, in octets: keeps the longest of texts cheap.
+const REACH: usize = 360;
+
 /// Words that speak of refusing.
 pub(super) const TOPICS: [&str; 19] = [
     "退订",
@@ -195,7 +198,9 @@ fn obstacle(text: &str) -> Option<String> {
     }
     let text = normal_form(text);
     words.topics.find_iter(&text).find_map(|topic| {
-        let scope = scope(&text, topic.start(), topic.end());
+        let near = text.floor_char_boundary(topic.start().saturating_sub(REACH));
+        let far = text.ceil_char_boundary(text.len().min(topic.end() + REACH));
+        let scope = scope(&text[near..far], topic.start() - near, topic.end() - near);
         if words.others.is_match(scope) {
             return None;
         }

@@ -19,6 +19,9 @@ pub(super) const ABOUT: About = About {
 
 const OBFUSCATED: Code = Code::Own(0xB);
 
+/// How many phones of a text are compared with each other.
+const MOST_PHONES: usize = 64;
+
 pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
     let text = case.text()?;
     let why = disguised(case, text)?;
@@ -52,8 +55,9 @@ fn hidden_phone(text: &str, folded: &str, port: &[u8]) -> Option<String> {
     if std::ptr::eq(text, readable) {
         return None;
     }
-    let plain: Vec<String> = phones(text, port).map(|phone| phone.number()).collect();
+    let found = |text| phones(text, port).take(MOST_PHONES).map(|phone| phone.number());
+    let plain: Vec<String> = found(text).collect();
     // A plain phone behind an enclosed number folds into longer digits: still plain.
     let hidden = |number: &String| !plain.iter().any(|plain| number.contains(plain.as_str()));
-    phones(readable, port).map(|phone| phone.number()).find(hidden)
+    found(readable).find(hidden)
 }

@@ -101,6 +101,7 @@ impl Scorer {
         let automaton = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .ascii_case_insensitive(true)
+            .prefilter(false)
             .build(terms.iter().map(|term| normal::form(&term.text)));
         let automaton = automaton.map_err(|error| top_fault(&complaints, &error));
         let (faults, _) = complaints.into_parts();

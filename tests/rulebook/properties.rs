@@ -136,6 +136,28 @@ prop_compose! {
 }
 
 impl World {
+    /// An agreed message without a text, from the first provider.
+    fn plain(source: &str) -> Self {
+        Self {
+            provider: 0,
+            source: source.to_owned(),
+            ton: 0,
+            destination: "8613800138001".to_owned(),
+            text: String::new(),
+            opaque: false,
+            canned: 0,
+            part: None,
+            consent: Consent::Active,
+            refusal: None,
+            asked_before: false,
+            now: 1_800_000_000,
+            profile: "cn-2020-draft",
+            profile_modes: Vec::new(),
+            provider_modes: Vec::new(),
+            provider_mode: Mode::Enforce,
+        }
+    }
+
     fn provider(&self) -> Provider {
         let mut provider = REGISTER.providers()[self.provider].clone();
         provider.mode = self.provider_mode;
@@ -272,4 +294,39 @@ proptest! {
         let request = verdict.rules().any(|rule| rule == Rule::R12) && !strict.asked_before && strict.refusal.is_none();
         prop_assert!(verdict.decision != Decision::Forward || request, "{:?}", verdict);
     }
+}
+
+/// The longest text there is, made of what costs most to look at: judged all the same, on every kind of port.
+#[test]
+fn no_text_takes_the_gate_out() {
+    let pieces = PIECES.iter().copied().chain([
+        "-",
+        "#-",
+        "退",
+        "1 ",
+        "1-",
+        "a.a",
+        ".",
+        "(",
+        "一",
+        "四零-",
+        "回",
+        "【",
+        "您购买的秒",
+        "to unsubscribe, and ",
+        "\u{200B}",
+    ]);
+    for piece in pieces {
+        let text = piece.repeat(65_535 / piece.len());
+        for source in ["10690001230801", "1065500012399", "FRUIT"] {
+            let world = World { text: text.clone(), ..World::plain(source) };
+            is_judged(&world);
+        }
+    }
+}
+
+fn is_judged(world: &World) {
+    let verdict = world.verdict();
+    assert_eq!(verdict.decision == Decision::Forward, verdict.permit().is_some());
+    assert!(verdict.decision == Decision::Forward || !verdict.findings.is_empty());
 }

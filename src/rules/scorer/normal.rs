@@ -35,8 +35,13 @@ pub(super) fn form(text: &str) -> String {
             '\u{3000}' | '\t' | '\u{A0}' => ' ',
             c => c,
         };
-        if is_ornament(kept) && next_kept(&chars).is_some_and(|next| is_within_word(last, next)) {
-            continue;
+        if is_ornament(kept) && (is_ideograph(last) || last == '#') {
+            let mut beyond = chars.clone();
+            while beyond.next_if(|&c| is_ornament(c)).is_some() {}
+            if beyond.peek().is_some_and(|&next| is_within_word(last, next)) {
+                chars = beyond;
+                continue;
+            }
         }
         if kept == ' ' && last == ' ' {
             continue;
@@ -45,10 +50,6 @@ pub(super) fn form(text: &str) -> String {
         last = kept;
     }
     out
-}
-
-fn next_kept(chars: &std::iter::Peekable<std::str::Chars<'_>>) -> Option<char> {
-    chars.clone().find(|&c| !is_ornament(c))
 }
 
 const fn is_ornament(c: char) -> bool {
