@@ -89,8 +89,8 @@ impl Books<'_> {
             Request::Show(msisdn) => {
                 self.consents.show(*msisdn).map(|held| held.into_iter().map(Line::Held).collect()).map_err(said)
             }
-            Request::Find(query) => evidence::find(self.journal, query)
-                .map(|found| found.into_iter().map(Line::Found).collect())
+            Request::Find(query) => evidence::find(self.journal, query, &mut |found| emit(Line::Found(found)))
+                .map(|()| Vec::new())
                 .map_err(said),
             Request::Export => return self.export(emit),
         };

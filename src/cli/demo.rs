@@ -154,12 +154,17 @@ async fn send_all(proxy: &Proxy, gate: std::net::SocketAddr, traffic: &Traffic) 
 
 /// The class and the rules as the journal has them for the message just answered.
 fn recorded(proxy: &Proxy, to: u64, text: &str) -> Result<(String, String), Failure> {
-    let query = Query { to: Some(to.to_string()), limit: usize::MAX, ..Query::default() };
-    let found = evidence::find(&proxy.gate.journal, &query).map_err(|error| Failure::Usage(error.to_string()))?;
-    let message = found.into_iter().rev().find_map(|found| match found {
-        Found::Message(message) if message.text.as_deref() == Some(text) => Some(message),
-        _ => None,
-    });
+    let query = Query { to: Some(to.to_string()), ..Query::default() };
+    let mut message = None;
+    evidence::find(&proxy.gate.journal, &query, &mut |found| {
+        if let Found::Message(found) = found
+            && found.text.as_deref() == Some(text)
+        {
+            message = Some(found);
+        }
+        true
+    })
+    .map_err(|error| Failure::Usage(error.to_string()))?;
     let message =
         message.ok_or_else(|| Failure::Usage(format!("an answered message to {to} is not in the journal")))?;
     let rules: Vec<_> = message.findings.iter().map(|finding| finding.rule.as_str()).collect();

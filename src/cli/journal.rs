@@ -56,9 +56,12 @@ struct FindArgs {
     /// Before this time
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// At most this many
-    #[arg(long, default_value_t = 1000)]
-    limit: usize,
+    /// At most this many, oldest first; all, unless given
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Binds and endings of sessions too
+    #[arg(long)]
+    sessions: bool,
     /// Print JSON, one line each
     #[arg(long)]
     json: bool,
@@ -79,7 +82,8 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
         message_id: args.message_id.clone(),
         since_ms: moment(args.since.as_deref(), &config)?,
         until_ms: moment(args.until.as_deref(), &config)?,
-        limit: args.limit,
+        sessions: args.sessions,
+        limit: args.limit.unwrap_or(usize::MAX),
     };
     let mut out = io::BufWriter::new(io::stdout().lock());
     let (mut count, mut broken) = (0_usize, None);
@@ -93,8 +97,8 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
     if let Some(error) = broken {
         return Err(error.into());
     }
-    if count >= args.limit {
-        eprintln!("the first {count}: there may be more (--limit, or --since the last one's time)");
+    if args.limit.is_some_and(|limit| count >= limit) {
+        eprintln!("the first {count}: there may be more");
     } else if count == 0 {
         eprintln!("nothing found");
     }

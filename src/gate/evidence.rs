@@ -3,7 +3,7 @@
 //! Owns the joining of a send record with its outcome and receipts. Refuses to change
 //! anything. Driven by `portcullis journal find`, through the socket or on the store itself.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ mod found;
 pub use found::{Found, FoundDelivery, FoundMessage, FoundOutcome, FoundReceipt, FoundSession};
 
 /// What to look for; every condition given must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Query {
     /// The subscriber's number, in any usual form.
     pub to: Option<String>,
@@ -31,8 +31,28 @@ pub struct Query {
     pub since_ms: Option<i64>,
     /// Before this moment, UTC milliseconds.
     pub until_ms: Option<i64>,
-    /// At most this many messages, oldest first.
+    /// Session events too.
+    pub sessions: bool,
+    /// At most this many, oldest first.
     pub limit: usize,
+}
+
+/// Messages kept for what comes later of them: more than are ever under way, few for memory.
+const HELD: usize = 10_000;
+
+impl Default for Query {
+    fn default() -> Self {
+        Self {
+            to: None,
+            from: None,
+            provider: None,
+            message_id: None,
+            since_ms: None,
+            until_ms: None,
+            sessions: false,
+            limit: usize::MAX,
+        }
+    }
 }
 
 /// Why a search failed.
@@ -46,18 +66,24 @@ pub enum EvidenceError {
     Record(EntryId, RecordError),
 }
 
-/// Everything that matches, in the order it happened, each message with what became of it.
-pub fn find(journal: &Journal, query: &Query) -> Result<Vec<Found>, EvidenceError> {
+/// Hands over everything that matches, in the order it happened, each message with what became
+/// of it; `emit` answering false stops the search.
+pub fn find(journal: &Journal, query: &Query, emit: &mut dyn FnMut(Found) -> bool) -> Result<(), EvidenceError> {
     match &query.message_id {
-        Some(message_id) => by_message_id(journal, query, message_id),
-        None => gather(journal, &keyed(query), query, None),
+        Some(message_id) => by_message_id(journal, query, message_id, emit),
+        None => gather(journal, &keyed(query), query, None, emit),
     }
 }
 
 /// The carrier's id leads to outcomes and receipts, these to their subscriber, the subscriber to the message.
-fn by_message_id(journal: &Journal, query: &Query, message_id: &str) -> Result<Vec<Found>, EvidenceError> {
+fn by_message_id(
+    journal: &Journal,
+    query: &Query,
+    message_id: &str,
+    emit: &mut dyn FnMut(Found) -> bool,
+) -> Result<(), EvidenceError> {
     let key = Some((Index::MessageId, message_id.as_bytes().to_vec()));
-    let (mut wanted, mut subscribers) = (HashSet::new(), HashSet::new());
+    let (mut wanted, mut subscribers) = (HashSet::new(), BTreeSet::new());
     for entry in journal.find(Entries { key, ..Entries::default() })? {
         let (id, payload) = entry?;
         match Record::decode(&payload).map_err(|error| EvidenceError::Record(id, error))? {
@@ -72,14 +98,11 @@ fn by_message_id(journal: &Journal, query: &Query, message_id: &str) -> Result<V
             Record::Submission(_) | Record::Session(_) => {}
         }
     }
-    let mut all = Vec::new();
     for subscriber in subscribers {
         let key = Some((Index::Destination, subscriber.into_bytes()));
-        all.extend(gather(journal, &Entries { key, ..Entries::default() }, query, Some(&wanted))?);
+        gather(journal, &Entries { key, ..Entries::default() }, query, Some(&wanted), emit)?;
     }
-    all.sort_by_key(Found::at);
-    all.truncate(query.limit);
-    Ok(all)
+    Ok(())
 }
 
 /// The narrowest index for the conditions.
@@ -103,55 +126,106 @@ fn gather(
     entries: &Entries,
     query: &Query,
     wanted: Option<&HashSet<EntryId>>,
-) -> Result<Vec<Found>, EvidenceError> {
-    let mut found = Vec::new();
-    let mut messages: HashMap<EntryId, usize> = HashMap::new();
-    let mut by_message_id: HashMap<String, usize> = HashMap::new();
+    emit: &mut dyn FnMut(Found) -> bool,
+) -> Result<(), EvidenceError> {
+    let mut joining = Joining::default();
+    let mut taken = 0_usize;
     for entry in journal.find(entries.clone())? {
         let (id, payload) = entry?;
         let record = Record::decode(&payload).map_err(|error| EvidenceError::Record(id, error))?;
-        let is_wanted = wanted.is_none_or(|wanted| wanted.contains(&id));
-        let in_time = query.until_ms.is_none_or(|until| record.at_ms() < until);
-        match record {
-            Record::Submission(record) => {
-                let matches = is_wanted && in_time && matches(query, &record.origin.provider, &record.source);
-                if matches && found.len() < query.limit {
-                    messages.insert(id, found.len());
-                    found.push(Found::Message(Box::new(FoundMessage::new(id, &record))));
-                }
-            }
-            Record::Outcome(outcome) => {
-                let Some(&at) = outcome.of().and_then(|of| messages.get(&of)) else { continue };
-                if let Some(message_id) = &outcome.message_id {
-                    by_message_id.insert(message_id.clone().into_owned(), at);
-                }
-                if let Found::Message(message) = &mut found[at] {
-                    message.outcome = Some(FoundOutcome::new(&outcome));
-                }
-            }
-            Record::Delivery(delivery) => {
-                let receipted = delivery.receipt.as_ref().and_then(|receipt| receipt.message_id.as_deref());
-                if let Some(&at) = receipted.and_then(|message_id| by_message_id.get(message_id)) {
-                    if let Found::Message(message) = &mut found[at] {
-                        message.receipts.push(FoundReceipt::new(&delivery));
-                    }
-                    continue;
-                }
-                let matches = is_wanted && in_time && matches(query, &delivery.origin.provider, &delivery.destination);
-                if matches && found.len() < query.limit {
-                    found.push(Found::Delivery(FoundDelivery::new(id, &delivery)));
-                }
-            }
-            Record::Session(session) => {
-                let anything = query.to.is_none() && query.from.is_none() && wanted.is_none();
-                let of_provider = query.provider.as_ref().is_none_or(|provider| *provider == session.origin.provider);
-                if anything && of_provider && in_time && found.len() < query.limit {
-                    found.push(Found::Session(FoundSession::new(id, &session)));
-                }
+        if joining.join(&record) {
+            continue;
+        }
+        let is_wanted = wanted.is_none_or(|wanted| wanted.contains(&id)) && taken < query.limit;
+        if !is_wanted || query.until_ms.is_some_and(|until| record.at_ms() >= until) {
+            continue;
+        }
+        if let Some(found) = matching(query, id, &record) {
+            taken += 1;
+            if !joining.hold(id, found).is_none_or(&mut *emit) {
+                return Ok(());
             }
         }
     }
-    Ok(found)
+    joining.held.into_iter().all(emit);
+    Ok(())
+}
+
+fn matching(query: &Query, id: EntryId, record: &Record<'_>) -> Option<Found> {
+    match record {
+        Record::Submission(record) => matches(query, &record.origin.provider, &record.source)
+            .then(|| Found::Message(Box::new(FoundMessage::new(id, record)))),
+        Record::Delivery(record) => matches(query, &record.origin.provider, &record.destination)
+            .then(|| Found::Delivery(FoundDelivery::new(id, record))),
+        Record::Session(record) => {
+            let of_provider = query.provider.as_ref().is_none_or(|provider| *provider == record.origin.provider);
+            (query.sessions && of_provider).then(|| Found::Session(FoundSession::new(id, record)))
+        }
+        Record::Outcome(_) => None,
+    }
+}
+
+/// Messages found that may still learn of their outcome and receipts; the oldest go when there are many.
+#[derive(Default)]
+struct Joining {
+    held: VecDeque<Found>,
+    /// How many have gone: the place of the first held.
+    gone: usize,
+    places: HashMap<EntryId, usize>,
+    by_message_id: HashMap<String, usize>,
+}
+
+impl Joining {
+    /// Adds a message; gives the one that has to go for it.
+    fn hold(&mut self, id: EntryId, found: Found) -> Option<Found> {
+        if matches!(found, Found::Message(_)) {
+            self.places.insert(id, self.gone + self.held.len());
+        }
+        self.held.push_back(found);
+        if self.held.len() <= HELD {
+            return None;
+        }
+        let gone = self.held.pop_front()?;
+        self.gone += 1;
+        if let Found::Message(message) = &gone {
+            let id = message.id.parse().ok();
+            id.map(|id: EntryId| self.places.remove(&id));
+            let message_id = message.outcome.as_ref().and_then(|outcome| outcome.message_id.as_ref());
+            message_id.map(|message_id| self.by_message_id.remove(message_id));
+        }
+        Some(gone)
+    }
+
+    /// Tells a held message what became of it; false for a record that speaks of none.
+    fn join(&mut self, record: &Record<'_>) -> bool {
+        match record {
+            Record::Outcome(outcome) => {
+                let Some(&place) = outcome.of().and_then(|of| self.places.get(&of)) else { return true };
+                if let Some(message_id) = &outcome.message_id {
+                    self.by_message_id.insert(message_id.clone().into_owned(), place);
+                }
+                if let Some(message) = self.message(place) {
+                    message.outcome = Some(FoundOutcome::new(outcome));
+                }
+                true
+            }
+            Record::Delivery(delivery) => {
+                let receipted = delivery.receipt.as_ref().and_then(|receipt| receipt.message_id.as_deref());
+                let place = receipted.and_then(|message_id| self.by_message_id.get(message_id)).copied();
+                let Some(message) = place.and_then(|place| self.message(place)) else { return false };
+                message.receipts.push(FoundReceipt::new(delivery));
+                true
+            }
+            Record::Submission(_) | Record::Session(_) => false,
+        }
+    }
+
+    fn message(&mut self, place: usize) -> Option<&mut FoundMessage> {
+        match self.held.get_mut(place.checked_sub(self.gone)?) {
+            Some(Found::Message(message)) => Some(message),
+            _ => None,
+        }
+    }
 }
 
 fn matches(query: &Query, provider: &str, port: &WireAddress<'_>) -> bool {

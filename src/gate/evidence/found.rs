@@ -20,17 +20,6 @@ pub enum Found {
     Session(FoundSession),
 }
 
-impl Found {
-    /// When it happened.
-    pub fn at(&self) -> Timestamp {
-        match self {
-            Self::Message(message) => message.received,
-            Self::Delivery(delivery) => delivery.received,
-            Self::Session(session) => session.at,
-        }
-    }
-}
-
 /// A message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FoundMessage {
