@@ -50,7 +50,7 @@ fn microseconds(histogram: &Histogram<u64>, percentile: f64) -> f64 {
 /// The heading of the table.
 pub(crate) fn heading() {
     println!(
-        "{:<6} {:<6} {:<22} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9}",
+        "{:<6} {:<6} {:<22} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9}",
         "shape",
         "text",
         "path",
@@ -63,6 +63,7 @@ pub(crate) fn heading() {
         "load s/M",
         "x direct",
         "x forw.",
+        "x file",
         "+p50 us"
     );
 }
@@ -74,7 +75,7 @@ pub(crate) fn rows(shape: &str, text: &str, medians: &[(Path, Sample)]) {
         let ratio = |other: Option<&Sample>| other.map_or("-".to_owned(), |o| format!("{:.2}", sample.rate / o.rate));
         let added = find(Path::Direct).map_or("-".to_owned(), |o| format!("{:.0}", sample.latency[0] - o.latency[0]));
         println!(
-            "{:<6} {:<6} {:<22} {:>9.0} {:>9.0} {:>9.0} {:>9.0} {:>8.2} {:>8.2} {:>8.2} {:>8} {:>8} {:>9}",
+            "{:<6} {:<6} {:<22} {:>9.0} {:>9.0} {:>9.0} {:>9.0} {:>8.2} {:>8.2} {:>8.2} {:>8} {:>8} {:>8} {:>9}",
             shape,
             text,
             path.name(),
@@ -87,6 +88,7 @@ pub(crate) fn rows(shape: &str, text: &str, medians: &[(Path, Sample)]) {
             sample.cpu[2],
             ratio(find(Path::Direct)),
             ratio(find(Path::Forwarder)),
+            ratio(find(Path::FilingForwarder)),
             added
         );
     }
