@@ -225,3 +225,47 @@ fn version_of(text: &str) -> String {
     hasher.write(text.as_bytes());
     format!("{:016x}", hasher.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn register(text: &str) -> Register {
+        Register::parse(Path::new("r.toml"), text).unwrap_or_else(|faults| panic!("{}", faults[0]))
+    }
+
+    const SENDER: &str = "[[sender]]\nid = \"s\"\nname = \"S\"\ncredential = \"C\"\nsignatures = [\"S1\"]\n";
+
+    #[test]
+    fn the_longest_entry_has_the_number() {
+        let port = |number: &str, more: &str| {
+            format!("[[port]]\nnumber = \"{number}\"\nclass = \"service\"\nsender = \"s\"\n{more}\n")
+        };
+        let ports = [port("1069", ""), port("106901", "match = \"exact\""), port("10690", "")].concat();
+        let register = register(&format!("[[provider]]\nsystem_id = \"p\"\nports = [\"1069\"]\n{SENDER}{ports}"));
+        let found = |number: &str| register.port(number.as_bytes()).map(|port| port.number.as_str());
+        assert_eq!(found("1069"), Some("1069"));
+        assert_eq!(found("10695"), Some("1069"));
+        assert_eq!(found("106901"), Some("106901"));
+        assert_eq!(found("1069012"), Some("10690"), "an exact entry has no extensions");
+        assert_eq!(found("106"), None);
+        assert_eq!(found(""), None);
+        assert_eq!(found(&"1069".repeat(500)), Some("1069"));
+    }
+
+    #[test]
+    fn a_version_names_the_content() {
+        let text = "[[provider]]\nsystem_id = \"p\"\nports = [\"1069\"]\n";
+        assert_eq!(register(text).version(), register(text).version());
+        assert_ne!(register(text).version(), register(&format!("{text}# changed\n")).version());
+    }
+
+    #[test]
+    fn what_works_but_is_hardly_meant_is_a_warning() {
+        let register = register(&format!(
+            "[[provider]]\nsystem_id = \"p\"\nports = [\"1069\"]\nmode = \"off\"\n{SENDER}[[port]]\nnumber = \"1065\"\nclass = \"public\"\nsender = \"s\"\n"
+        ));
+        let keys: Vec<&str> = register.warnings().iter().map(|warning| warning.key.as_str()).collect();
+        assert_eq!(keys, ["provider[0].mode", "port[0].number", "port[0].sender"]);
+    }
+}

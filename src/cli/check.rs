@@ -40,8 +40,7 @@ pub fn run(args: &CheckArgs) -> ExitCode {
             ExitCode::SUCCESS
         }
         None => {
-            let count = report.faults.len();
-            eprintln!("{count} {}", if count == 1 { "fault" } else { "faults" });
+            eprintln!("{}", counted(report.faults.len(), "fault"));
             ExitCode::FAILURE
         }
     }
@@ -116,17 +115,21 @@ fn summarize(config: &Config, register: &Register) -> String {
         .map(|class| format!("{} {class}", count(class)))
         .collect();
     format!(
-        "{}: no faults\n  profile {} ({})\n  register {} version {}: {} providers, {} senders, {} ports ({})",
+        "{}: no faults\n  profile {} ({})\n  register {} version {}: {}, {}, {} ({})",
         config.file.display(),
         config.profile.name,
         config.profile.law,
         config.register.display(),
         register.version(),
-        register.providers().len(),
-        register.senders().len(),
-        register.ports().len(),
+        counted(register.providers().len(), "provider"),
+        counted(register.senders().len(), "sender"),
+        counted(register.ports().len(), "port"),
         classes.join(", "),
     )
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -208,3 +208,48 @@ fn unsupported(section: &Section<'_, '_>, keys: &[&str]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SMALLEST;
+    use crate::rules::{r06_phone, r18_quiet_hours};
+
+    fn parse(text: &str) -> Config {
+        Config::parse(Path::new("/etc/portcullis/portcullis.toml"), text)
+            .unwrap_or_else(|faults| panic!("{}", faults[0]))
+    }
+
+    #[test]
+    fn the_smallest_configuration_has_the_promised_defaults() {
+        let config = parse(SMALLEST);
+        assert_eq!(config.register, Path::new("/etc/portcullis/register.toml"));
+        assert_eq!(config.data, Path::new("/etc/portcullis/data"));
+        assert_eq!(config.journal.durability, Durability::BeforeResponse);
+        assert_eq!(config.session.pdu_limit, 64 * 1024);
+        assert_eq!(config.profile.name, "cn-2020-draft");
+        assert_eq!(config.profile.retention.record_months, 5);
+        assert_eq!(config.profile.quiet_hours, None);
+    }
+
+    #[test]
+    fn a_profile_is_its_base_and_what_is_set_beside_it() {
+        let config = parse(&format!(
+            "{SMALLEST}\n[profile]\nbase = \"cn-2026-74\"\nquiet_hours = \"08:00-21:00\"\nphone = \"forbidden\"\n"
+        ));
+        assert_eq!(config.profile.retention.record_months, 6);
+        assert_eq!(config.profile.phone, r06_phone::Label::Forbidden);
+        let hours: Option<r18_quiet_hours::Window> = config.profile.quiet_hours;
+        assert!(hours.is_some_and(|hours| hours.contains(jiff::civil::Time::constant(8, 0, 0, 0))));
+    }
+
+    #[test]
+    fn every_mistake_in_a_profile_file_is_told_with_that_file() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("own.toml"), "R01 = \"enforce\"\n\nR02 = \"enforced\"\n").unwrap();
+        let text = format!("{SMALLEST}\n[profile]\nbase = \"own.toml\"\n");
+        let faults = Config::parse(&folder.path().join("portcullis.toml"), &text).unwrap_err();
+        assert_eq!(faults.len(), 1);
+        assert_eq!((faults[0].file.file_name(), faults[0].line), (Some("own.toml".as_ref()), Some(3)));
+    }
+}

@@ -65,6 +65,10 @@ fn add_provider(register: &mut Register, section: &Section<'_, '_>) {
         read_modes(&table, &mut rules, None);
         table.finish();
     }
+    let mode = section.word("mode", &Mode::WORDS).unwrap_or(Mode::Enforce);
+    if mode == Mode::Off {
+        section.warn("mode", "no rule is applied to this provider at all; \"observe\" would at least record");
+    }
     let whole = |key, most| section.integer(key, 1..=most).and_then(|number| usize::try_from(number).ok());
     let provider = Provider {
         password: password.map(Secret::new),
@@ -72,7 +76,7 @@ fn add_provider(register: &mut Register, section: &Section<'_, '_>) {
         max_binds: whole("max_binds", 10_000).unwrap_or(MAX_BINDS),
         window: whole("window", 100_000),
         ports: prefixes(section),
-        mode: section.word("mode", &Mode::WORDS).unwrap_or(Mode::Enforce),
+        mode,
         rules,
         codes: section.word("codes", &Codes::WORDS).unwrap_or_default(),
         text: text_settings(section),
