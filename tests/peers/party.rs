@@ -161,7 +161,13 @@ impl Gate {
         fs::write(folder.path().join("register.toml"), register).expect("register");
         let csv = folder.path().join("consents.csv");
         fs::write(&csv, consents).expect("consents");
-        let imported = portcullis().args(["consent", "import"]).arg(&csv).arg("--config").arg(&config).status();
+        let imported = portcullis()
+            .args(["consent", "import"])
+            .arg(&csv)
+            .arg("--config")
+            .arg(&config)
+            .stdout(Stdio::null())
+            .status();
         assert!(imported.expect("portcullis").success(), "consent import failed");
         let log = fs::File::create(folder.path().join("gate.log")).expect("a log");
         let child = portcullis().arg("run").arg("--config").arg(&config).stdout(Stdio::null()).stderr(log).spawn();
@@ -178,6 +184,9 @@ impl Gate {
 
 impl Drop for Gate {
     fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("the gate logged:\n{}", self.log());
+        }
         let _gone = self.child.kill();
         let _gone = self.child.wait();
     }
