@@ -1,6 +1,7 @@
 //! From a judged PDU to its records.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use jiff::Timestamp;
 use portcullis_protocol::address::Address;
@@ -18,6 +19,14 @@ use crate::relay::Outcome;
 use crate::rules::{Effect, Msisdn, Rule};
 use crate::store::Ticket;
 use crate::store::journal::AppendError;
+
+/// What the scratch buffer may keep allocated.
+const KEPT: usize = 64 * 1024;
+
+thread_local! {
+    /// Where records are encoded before the journal copies them.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// The records written, or why none could be.
 pub(super) type Written = Result<Vec<Sent>, AppendError>;
@@ -163,7 +172,16 @@ impl Desk {
     }
 
     fn append(&self, record: &Record<'_>) -> Result<Ticket, AppendError> {
-        self.gate.journal.append(record.encode())
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut payload = std::mem::take(scratch);
+            payload.clear();
+            payload = record.encode(payload);
+            let appended = self.gate.journal.append(&payload);
+            if payload.capacity() <= KEPT {
+                *scratch = payload;
+            }
+            appended
+        })
     }
 
     fn origin(&self) -> Origin<'_> {

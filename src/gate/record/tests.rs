@@ -1,0 +1,108 @@
+use super::*;
+
+fn address(addr: &str) -> WireAddress<'_> {
+    WireAddress { ton: 1, npi: 1, addr: addr.into() }
+}
+
+fn origin() -> Origin<'static> {
+    Origin { provider: "agg".into(), session: 7, peer: "127.0.0.1:4000".into() }
+}
+
+fn submission() -> Record<'static> {
+    Record::Submission(Submission {
+        received_ms: 1_795_000_000_123,
+        source: address("10690001230801"),
+        destination: address("8613900001111"),
+        msisdn: Some(8_613_900_001_111),
+        origin: origin(),
+        command_id: 4,
+        sequence_number: 9,
+        port: Some(("10690001230801".into(), "commercial".into())),
+        sender: Some("shop".into()),
+        class: "commercial".into(),
+        service_type: "".into(),
+        flags: (0, 8, 1),
+        part: None,
+        content: Content::Opaque("binary data".into(), vec![0, 255].into()),
+        verdict: "reject".into(),
+        status: 0x483,
+        findings: vec![Finding { rule: "R05".into(), effect: "failed".into(), why: "no name".into() }],
+        profile: "cn-2020-draft".into(),
+        register: "abc".into(),
+    })
+}
+
+fn outcome() -> Record<'static> {
+    Record::Outcome(Outcome {
+        at_ms: 1_795_000_000_456,
+        subscriber: "8613900001111".into(),
+        port: "10690001230801".into(),
+        message_id: Some("4f2a".into()),
+        of: (2026, 11, 24, 5),
+        forwarded_ms: 1_795_000_000_124,
+        outcome: "answered".into(),
+        status: 0,
+    })
+}
+
+fn delivery() -> Record<'static> {
+    Record::Delivery(Delivery {
+        received_ms: -5,
+        source: address("not-a-number"),
+        destination: address("10690001230801"),
+        msisdn: None,
+        receipt: Some(Receipt { message_id: Some("4f2a".into()), state: Some("DELIVRD".into()), error: None }),
+        origin: origin(),
+        flags: (4, 0),
+        content: Content::Text("id:4f2a".into()),
+    })
+}
+
+fn session() -> Record<'static> {
+    Record::Session(Session { at_ms: 42, origin: origin(), event: "bind accepted".into() })
+}
+
+fn keys(record: &Record<'_>) -> Vec<(Index, String)> {
+    let mut keys = Vec::new();
+    let mut emit = |index, key: &[u8]| keys.push((index, String::from_utf8(key.to_vec()).unwrap()));
+    RecordSchema.keys(&record.encode(Vec::new()), &mut emit);
+    keys
+}
+
+#[test]
+fn a_record_comes_back_as_it_was() {
+    for record in [submission(), outcome(), delivery(), session()] {
+        assert_eq!(Record::decode(&record.encode(Vec::new())).unwrap(), record);
+    }
+}
+
+#[test]
+fn the_head_alone_tells_the_time_of_every_kind() {
+    for record in [submission(), outcome(), delivery(), session()] {
+        assert_eq!(RecordSchema.at_ms(&record.encode(Vec::new())), record.at_ms());
+    }
+}
+
+#[test]
+fn a_message_and_its_outcome_are_found_by_the_same_number_and_port() {
+    let number = (Index::Destination, "8613900001111".to_owned());
+    let port = (Index::Source, "10690001230801".to_owned());
+    assert_eq!(keys(&submission()), [number.clone(), port.clone()]);
+    assert_eq!(keys(&outcome()), [number, port, (Index::MessageId, "4f2a".to_owned())]);
+}
+
+#[test]
+fn a_receipt_is_found_by_its_subscriber_its_port_and_its_message() {
+    let expected =
+        [(Index::Destination, "not-a-number"), (Index::Source, "10690001230801"), (Index::MessageId, "4f2a")];
+    assert_eq!(keys(&delivery()), expected.map(|(index, key)| (index, key.to_owned())));
+}
+
+#[test]
+fn octets_that_are_no_record_are_an_error_and_have_no_keys() {
+    assert!(matches!(Record::decode(&[]), Err(RecordError::Empty)));
+    assert!(matches!(Record::decode(&[9, 1, 2]), Err(RecordError::Version(9))));
+    assert!(matches!(Record::decode(&[VERSION, 200]), Err(RecordError::Damaged(_))));
+    RecordSchema.keys(&[VERSION, 200], &mut |_, _| panic!("a key out of nothing"));
+    assert_eq!(RecordSchema.at_ms(&[VERSION]), 0);
+}
