@@ -142,7 +142,6 @@ pub fn event(row: &Held) -> Event<'_> {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the end of a map_err")]
 fn said(error: impl std::fmt::Display) -> String {
     error.to_string()
 }

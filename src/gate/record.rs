@@ -253,6 +253,7 @@ pub fn subscriber_key(msisdn: Option<u64>, raw: &str) -> Cow<'_, str> {
 /// The record's first fields, which are all that finding it needs: postcard writes fields in
 /// order without frames, so the head of a record decodes by itself.
 #[derive(Deserialize)]
+#[expect(dead_code, reason = "the times are stepped over on the way to the keys")]
 enum Head<'a> {
     Submission(#[serde(borrow)] MessageHead<'a>),
     Outcome(OutcomeHead<'a>),
@@ -261,6 +262,7 @@ enum Head<'a> {
 }
 
 #[derive(Deserialize)]
+#[expect(dead_code, reason = "the time is stepped over")]
 struct MessageHead<'a> {
     at_ms: i64,
     #[serde(borrow)]
@@ -270,6 +272,7 @@ struct MessageHead<'a> {
 }
 
 #[derive(Deserialize)]
+#[expect(dead_code, reason = "the time is stepped over")]
 struct OutcomeHead<'a> {
     at_ms: i64,
     #[serde(borrow)]
