@@ -137,7 +137,7 @@ fn relay_config(config: &Config) -> RelayConfig {
             .connect_timeout
             .saturating_mul(u32::try_from(config.carrier.addresses.len()).unwrap_or(u32::MAX))
             .saturating_add(Duration::from_secs(1)),
-        response_timeout: config.carrier.response_timeout,
+        response_timeout: config.carrier.response_timeout.min(config.session.response_timeout),
         enquire_link_interval: config.session.enquire_link_interval.min(config.carrier.enquire_link),
         inactivity_timeout: config.session.inactivity_timeout,
         drain_timeout: config.drain_timeout,
