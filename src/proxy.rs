@@ -128,7 +128,6 @@ impl Proxy {
 }
 
 fn relay_config(config: &Config) -> RelayConfig {
-    let defaults = RelayConfig::default();
     RelayConfig {
         session_init_timeout: config.session.session_init_timeout,
         // Every address may take its own time-out.
@@ -142,8 +141,8 @@ fn relay_config(config: &Config) -> RelayConfig {
         inactivity_timeout: config.session.inactivity_timeout,
         drain_timeout: config.drain_timeout,
         provider_window: config.session.window,
-        carrier_window: config.carrier.window.max(defaults.carrier_window),
-        ..defaults
+        carrier_window: config.carrier.window,
+        ..RelayConfig::default()
     }
 }
 

@@ -146,7 +146,7 @@ impl Carrier {
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(30),
             enquire_link: Duration::from_secs(30),
-            window: 100,
+            window: 1000,
             system_id: None,
             password: None,
         }
