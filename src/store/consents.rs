@@ -5,13 +5,30 @@
 //! arrival, crash or collision turn a no into a yes. Driven by the gate and by imports.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::StoreError;
-use super::engine::{Engine, EngineError, Engines, Sled};
+use super::engine::{Engines, Sled};
 use super::lock::Lock;
+use super::{Health, StoreError};
+use crate::clock;
+
+mod address;
+mod bucket;
+mod commit;
+mod evidence;
+mod intake;
+mod item;
+mod ledger;
+mod names;
+
+use intake::Chunk;
+use ledger::Ledger;
+
+/// How long after a failure the consents are opened anew.
+const RETRY: Duration = Duration::from_millis(200);
 
 /// How the consents are kept.
 #[derive(Clone, Debug)]
@@ -24,7 +41,7 @@ pub struct ConsentsOptions {
 
 impl Default for ConsentsOptions {
     fn default() -> Self {
-        Self { cache_bytes: 256 << 20, engines: Arc::new(Sled) }
+        Self { cache_bytes: 192 << 20, engines: Arc::new(Sled) }
     }
 }
 
@@ -113,12 +130,22 @@ pub struct Applied {
 }
 
 /// The consents; share it behind an `Arc`.
+///
+/// What fails because the system refused is tried again by later calls, without a restart. A store
+/// that is damaged or gone is never replaced by an empty one: that would forget every refusal.
 #[derive(Debug)]
 pub struct Consents {
-    engine: Arc<dyn Engine>,
     path: PathBuf,
-    write: Mutex<()>,
+    cache: u64,
+    engines: Arc<dyn Engines>,
+    ledger: RwLock<Slot>,
     _lock: Lock,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Open(Arc<Ledger>),
+    Closed { reason: String, retry_at: Instant },
 }
 
 impl Consents {
@@ -126,131 +153,134 @@ impl Consents {
     pub fn open(dir: &Path, options: &ConsentsOptions) -> Result<Self, StoreError> {
         let lock = Lock::take(dir)?;
         let path = dir.join("db");
-        let engine = options
-            .engines
-            .open(&path, options.cache_bytes, true)
-            .map_err(|e| StoreError::Engine { path: path.clone(), what: e.to_string() })?;
-        Ok(Self { engine, path, write: Mutex::new(()), _lock: lock })
+        let engines = Arc::clone(&options.engines);
+        let ledger = open_ledger(&*engines, &path, options.cache_bytes, true)?;
+        let ledger = RwLock::new(Slot::Open(Arc::new(ledger)));
+        Ok(Self { path, cache: options.cache_bytes, engines, ledger, _lock: lock })
     }
 
     /// Where a subscriber stands with a sender.
     pub fn standing(&self, sender: &str, msisdn: u64) -> Result<Standing, StoreError> {
-        let held = self.show(msisdn)?;
-        let held = || held.iter().filter(|held| held.sender == sender);
-        let refusal = held().filter(|held| held.status == Status::Refusal).map(|held| held.at_ms).max();
-        let mut standing = Standing::default();
-        for consent in held().filter(|held| held.status == Status::Consent) {
-            let refused = refusal.is_some_and(|at| at >= consent.at_ms);
-            standing.categories.push(Category {
-                name: consent.category.as_str().into(),
-                status: if refused { Status::Refusal } else { Status::Consent },
-                at_ms: consent.at_ms,
-                expires_at_ms: consent.expires_at_ms,
-            });
-        }
-        let lifted = standing.categories.iter().any(|category| category.status == Status::Consent);
-        standing.refused_at_ms = refusal.filter(|_| !lifted);
-        Ok(standing)
+        self.with(|ledger| ledger.standing(sender, msisdn))
     }
 
     /// Takes in events; all of them are durable when this returns.
     pub fn apply(&self, events: &[Event<'_>]) -> Result<Applied, StoreError> {
-        let _one = self.write.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut applied = Applied::default();
-        for event in events {
-            self.take_in(event, &mut applied)?;
-        }
-        self.engine.sync().map_err(|e| self.failed(&e))?;
-        Ok(applied)
+        self.with(|ledger| {
+            let (mut chunk, mut applied) = (Chunk::default(), Applied::default());
+            events.iter().try_for_each(|event| ledger.gather(event, &mut chunk))?;
+            ledger.take_in(&mut chunk, &mut applied)?;
+            ledger.sync()?;
+            Ok(applied)
+        })
     }
 
     /// Starts an import: events in any number, durable when it is finished.
     pub fn import(&self) -> Import<'_> {
-        Import { consents: self, applied: Applied::default() }
+        Import { consents: self, chunk: Chunk::default(), applied: Applied::default() }
     }
 
     /// All that is held of a subscriber.
     pub fn show(&self, msisdn: u64) -> Result<Vec<Held>, StoreError> {
-        match self.engine.get(&msisdn.to_be_bytes()).map_err(|e| self.failed(&e))? {
-            Some(row) => self.read(&row),
-            None => Ok(Vec::new()),
-        }
+        self.with(|ledger| ledger.show(msisdn))
     }
 
-    /// All that is held.
+    /// All that is held, in no order; what changes meanwhile is shown before or after the change.
     pub fn export(&self) -> impl Iterator<Item = Result<Held, StoreError>> {
-        let mut all = Vec::new();
-        let scanned = self.engine.scan(&[], &[0xFF; 9], &mut |_, row| {
-            match self.read(row) {
-                Ok(held) => all.extend(held.into_iter().map(Ok)),
-                Err(e) => all.push(Err(e)),
-            }
-            true
+        let before = self.with(|ledger| Ok(ledger.count()));
+        let (count, failed) = before.map_or_else(|e| (0, Some(Err(e))), |count| (count, None));
+        let held = (0..count).flat_map(move |bucket| match self.with(|ledger| ledger.export(bucket, count)) {
+            Ok(held) => held.into_iter().map(Ok).collect(),
+            Err(e) => vec![Err(e)],
         });
-        all.extend(scanned.err().map(|e| Err(self.failed(&e))));
-        all.into_iter()
+        failed.into_iter().chain(held)
     }
 
-    fn take_in(&self, event: &Event<'_>, applied: &mut Applied) -> Result<(), StoreError> {
-        let mut held = self.show(event.msisdn)?;
-        let new = Held {
-            msisdn: event.msisdn,
-            sender: event.sender.to_owned(),
-            category: event.category.to_owned(),
-            status: event.status,
-            at_ms: event.at_ms,
-            method: event.method.to_owned(),
-            evidence: event.evidence.to_owned(),
-            expires_at_ms: event.expires_at_ms.filter(|_| event.status == Status::Consent),
-        };
-        let same = |old: &&mut Held| {
-            old.sender == new.sender
-                && old.status == new.status
-                && (new.status == Status::Refusal || old.category == new.category)
-        };
-        let sooner = |at: Option<i64>| at.unwrap_or(i64::MAX);
-        match held.iter_mut().find(same) {
-            None => held.push(new),
-            Some(old) if old.at_ms > new.at_ms => {
-                applied.stale += 1;
-                return Ok(());
-            }
-            Some(old) if old.at_ms == new.at_ms && sooner(old.expires_at_ms) <= sooner(new.expires_at_ms) => {
-                applied.unchanged += 1;
-                return Ok(());
-            }
-            Some(old) => *old = new,
+    /// Whether consents can be read and written.
+    pub fn health(&self) -> Health {
+        match &*self.ledger.read().unwrap_or_else(PoisonError::into_inner) {
+            Slot::Open(_) => Health::Up,
+            Slot::Closed { reason, .. } => Health::Down { reason: reason.as_str().into() },
         }
-        applied.changed += 1;
-        let row = postcard::to_stdvec(&held).map_err(|e| StoreError::damaged(&self.path, e.to_string()))?;
-        self.engine.put(&event.msisdn.to_be_bytes(), &row).map_err(|e| self.failed(&e))
     }
 
-    fn read(&self, row: &[u8]) -> Result<Vec<Held>, StoreError> {
-        postcard::from_bytes(row).map_err(|e| StoreError::damaged(&self.path, e.to_string()))
+    /// Runs `act` on the open ledger. After a failure of the system nothing in memory can be trusted
+    /// to match the disk: the ledger is closed, and opened anew by a later call.
+    fn with<T>(&self, act: impl FnOnce(&Ledger) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let ledger = self.ledger()?;
+        let done = act(&ledger);
+        if let Err(e @ (StoreError::Engine { .. } | StoreError::Io { .. } | StoreError::Damaged { .. })) = &done {
+            self.close(&ledger, e);
+        }
+        done
     }
 
-    fn failed(&self, e: &EngineError) -> StoreError {
-        StoreError::Engine { path: self.path.clone(), what: e.to_string() }
+    fn ledger(&self) -> Result<Arc<Ledger>, StoreError> {
+        if let Slot::Open(ledger) = &*self.ledger.read().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(Arc::clone(ledger));
+        }
+        let mut slot = self.ledger.write().unwrap_or_else(PoisonError::into_inner);
+        let (reason, retry_at) = match &*slot {
+            Slot::Open(ledger) => return Ok(Arc::clone(ledger)),
+            Slot::Closed { reason, retry_at } => (reason.clone(), *retry_at),
+        };
+        if clock::monotonic() < retry_at {
+            return Err(StoreError::Engine { path: self.path.clone(), what: reason });
+        }
+        match open_ledger(&*self.engines, &self.path, self.cache, false) {
+            Ok(ledger) => {
+                tracing::warn!(path = %self.path.display(), "the consents are open again");
+                let ledger = Arc::new(ledger);
+                *slot = Slot::Open(Arc::clone(&ledger));
+                Ok(ledger)
+            }
+            Err(e) => {
+                *slot = Slot::Closed { reason: e.to_string(), retry_at: clock::monotonic() + RETRY };
+                Err(e)
+            }
+        }
     }
+
+    fn close(&self, failed: &Arc<Ledger>, error: &StoreError) {
+        let mut slot = self.ledger.write().unwrap_or_else(PoisonError::into_inner);
+        if matches!(&*slot, Slot::Open(ledger) if Arc::ptr_eq(ledger, failed)) {
+            tracing::error!(error = %error, "the consents failed and are opened anew");
+            *slot = Slot::Closed { reason: error.to_string(), retry_at: clock::monotonic() + RETRY };
+        }
+    }
+}
+
+fn open_ledger(engines: &dyn Engines, path: &Path, cache: u64, create: bool) -> Result<Ledger, StoreError> {
+    let engine = engines.open(path, cache, create).map_err(|e| StoreError::engine(path, &e))?;
+    Ledger::open(engine, path.to_owned())
 }
 
 /// An import under way. Dropped unfinished, what it took in so far stays or goes; running it again is harmless.
 #[derive(Debug)]
 pub struct Import<'c> {
     consents: &'c Consents,
+    chunk: Chunk,
     applied: Applied,
 }
 
 impl Import<'_> {
-    /// Takes in one event.
+    /// Takes in one event. One that is refused for itself ([`StoreError::Limit`]) leaves the rest as it was.
     pub fn push(&mut self, event: &Event<'_>) -> Result<(), StoreError> {
-        self.consents.take_in(event, &mut self.applied)
+        self.consents.with(|ledger| {
+            ledger.gather(event, &mut self.chunk)?;
+            if self.chunk.is_full() {
+                ledger.take_in(&mut self.chunk, &mut self.applied)?;
+            }
+            Ok(())
+        })
     }
 
     /// Makes all of it durable.
-    pub fn finish(self) -> Result<Applied, StoreError> {
-        self.consents.engine.sync().map_err(|e| self.consents.failed(&e))?;
-        Ok(self.applied)
+    pub fn finish(mut self) -> Result<Applied, StoreError> {
+        self.consents.with(|ledger| {
+            ledger.take_in(&mut self.chunk, &mut self.applied)?;
+            ledger.sync()?;
+            Ok(self.applied)
+        })
     }
 }

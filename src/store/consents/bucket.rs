@@ -1,0 +1,190 @@
+//! A bucket: everything held of some eighty subscribers, read and written as one.
+//!
+//! Owns its rows, `C` bucket(4) part(1). Nearly every bucket has one part. A long one has more, each
+//! whole in itself, and nothing moves between them but by being in both for a moment: so a crash
+//! between two rows loses nothing. Driven by the ledger.
+
+use super::item::{self, Item, Outcome};
+use crate::store::engine::{Engine, EngineError, Fault, VALUE_BYTES};
+
+const BUCKET: u8 = b'C';
+
+/// Most parts of a bucket.
+const PARTS: usize = 200;
+
+/// More than any item takes.
+const ITEM_OCTETS: usize = 64;
+
+/// A row to be put.
+pub(super) type NewRow = (Vec<u8>, Vec<u8>);
+
+fn key(bucket: u32, part: u8) -> [u8; 6] {
+    let [a, b, c, d] = bucket.to_be_bytes();
+    [BUCKET, a, b, c, d, part]
+}
+
+#[derive(Debug, Default)]
+struct Part {
+    /// In order of their names.
+    items: Vec<Item>,
+    /// At least the octets of its row.
+    octets: usize,
+    changed: bool,
+}
+
+/// A bucket in memory.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    parts: Vec<Part>,
+    /// Its parts on disk.
+    on_disk: usize,
+}
+
+/// Shows each part of a bucket as it lies on disk.
+fn read_parts(
+    bucket: u32,
+    engine: &dyn Engine,
+    see: &mut dyn FnMut(usize, &mut dyn Iterator<Item = Result<Item, EngineError>>) -> Result<(), EngineError>,
+) -> Result<usize, EngineError> {
+    let damaged = |part| EngineError { fault: Fault::Broken, what: format!("bucket {bucket} part {part}") };
+    let (mut part, mut parts) = (0, 1);
+    while part < parts {
+        let Some(row) = engine.get(&key(bucket, part))? else {
+            // The first part says how many there are; without it there is no bucket.
+            return if part == 0 { Ok(0) } else { Err(damaged(part)) };
+        };
+        let (count, mut left) = row.split_first().map(|(count, items)| (*count, items)).ok_or_else(|| damaged(part))?;
+        if part == 0 {
+            parts = count;
+        }
+        let mut before = None;
+        let mut items = std::iter::from_fn(|| {
+            (!left.is_empty()).then(|| {
+                let item = item::take(&mut left, before).ok_or_else(|| damaged(part))?;
+                before = Some(item.msisdn);
+                Ok(item)
+            })
+        });
+        see(row.len(), &mut items)?;
+        part += 1;
+    }
+    Ok(parts.into())
+}
+
+/// Shows everything held of a subscriber.
+pub(super) fn read_of(
+    bucket: u32,
+    msisdn: u64,
+    engine: &dyn Engine,
+    see: &mut dyn FnMut(Item),
+) -> Result<(), EngineError> {
+    read_parts(bucket, engine, &mut |_, items| {
+        for item in items {
+            let item = item?;
+            if item.msisdn > msisdn {
+                break;
+            }
+            if item.msisdn == msisdn {
+                see(item);
+            }
+        }
+        Ok(())
+    })
+    .map(drop)
+}
+
+impl Bucket {
+    /// Reads a bucket whole.
+    pub(super) fn load(bucket: u32, engine: &dyn Engine) -> Result<Self, EngineError> {
+        let mut parts = Vec::with_capacity(1);
+        let on_disk = read_parts(bucket, engine, &mut |octets, items| {
+            let mut all = Vec::with_capacity(octets / 16);
+            for item in items {
+                all.push(item?);
+            }
+            parts.push(Part { items: all, octets, changed: false });
+            Ok(())
+        })?;
+        Ok(Self { parts, on_disk })
+    }
+
+    /// Everything in it.
+    pub(super) fn into_items(self) -> impl Iterator<Item = Item> {
+        self.parts.into_iter().flat_map(|part| part.items)
+    }
+
+    /// A new bucket of these items, in order of their names.
+    pub(super) fn of(items: Vec<Item>) -> Self {
+        let octets = encode(&items).len();
+        Self { parts: vec![Part { items, octets, changed: true }], on_disk: 0 }
+    }
+
+    /// Takes in an event; `evidence` is asked for only if it is held. `None` where the bucket is full.
+    pub(super) fn merge(&mut self, new: Item, mut evidence: impl FnMut() -> u64) -> Option<Outcome> {
+        let place = self.parts.iter().position(|part| item::has(&part.items, &new));
+        let roomy = || self.parts.iter().position(|part| part.octets + ITEM_OCTETS < VALUE_BYTES);
+        let at = match place.or_else(roomy) {
+            Some(at) => at,
+            None if self.parts.len() < PARTS => {
+                self.parts.push(Part::default());
+                self.parts.len() - 1
+            }
+            None => return None,
+        };
+        let part = &mut self.parts[at];
+        let outcome = item::merge(&mut part.items, new, &mut evidence);
+        if matches!(outcome, Outcome::Added | Outcome::Replaced) {
+            part.changed = true;
+            part.octets += ITEM_OCTETS;
+        }
+        Some(outcome)
+    }
+
+    /// Takes out the items that belong elsewhere.
+    pub(super) fn take(&mut self, mut elsewhere: impl FnMut(&Item) -> bool) -> Vec<Item> {
+        let mut taken = Vec::new();
+        for part in &mut self.parts {
+            let before = taken.len();
+            taken.extend(part.items.extract_if(.., |item| elsewhere(item)));
+            part.changed |= taken.len() > before;
+        }
+        taken
+    }
+
+    /// The rows that changed, in the order in which they have to be put.
+    pub(super) fn rows(mut self, bucket: u32) -> Vec<NewRow> {
+        let mut at = 0;
+        while at < self.parts.len() {
+            let part = &mut self.parts[at];
+            if part.changed && part.items.len() > 1 && encode(&part.items).len() >= VALUE_BYTES {
+                let half = part.items.split_off(part.items.len() / 2);
+                self.parts.push(Part { items: half, octets: 0, changed: true });
+            } else {
+                at += 1;
+            }
+        }
+        let count = self.parts.len();
+        let row = |at: usize, part: &Part| {
+            let head = if at == 0 { u8::try_from(count).unwrap_or(u8::MAX) } else { 0 };
+            let mut value = vec![head];
+            value.extend(encode(&part.items));
+            (key(bucket, u8::try_from(at).unwrap_or(u8::MAX)).to_vec(), value)
+        };
+        let grown = count > self.on_disk;
+        let parts = || self.parts.iter().enumerate();
+        let new = parts().skip(self.on_disk.max(1)).map(|(at, part)| row(at, part));
+        let first = parts().take(1).filter(|(_, part)| part.changed || grown).map(|(at, part)| row(at, part));
+        let old = parts().take(self.on_disk).skip(1).filter(|(_, part)| part.changed).map(|(at, part)| row(at, part));
+        new.chain(first).chain(old).collect()
+    }
+}
+
+fn encode(items: &[Item]) -> Vec<u8> {
+    let mut octets = Vec::with_capacity(items.len() * 24);
+    let mut before = None;
+    for item in items {
+        item::push(&mut octets, item, before);
+        before = Some(item.msisdn);
+    }
+    octets
+}

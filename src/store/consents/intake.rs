@@ -1,0 +1,247 @@
+//! Taking events into the ledger.
+//!
+//! Owns the order of rows that keeps every crash harmless: names and evidence before the buckets
+//! that use them, a new bucket before the count that opens it, the count before its parent shrinks.
+//! Works a window of buckets at a time, so that a large import never keeps a refusal waiting. Driven
+//! by [`super::Consents`].
+
+use std::collections::HashMap;
+use std::sync::{MutexGuard, PoisonError};
+
+use super::address::{address, parent};
+use super::bucket::Bucket;
+use super::evidence::TEXT_OCTETS;
+use super::item::{Item, Outcome};
+use super::ledger::{Desk, Ledger};
+use super::names::{Kind, NAME_OCTETS};
+use super::{Applied, Event, Status};
+use crate::store::StoreError;
+
+/// Items of a bucket, on average, before the next one is split.
+const LOAD: u64 = 40;
+
+/// Buckets changed before others get their turn.
+const WINDOW: usize = 64;
+
+/// Events looked at to tell how many of an import are new.
+const SAMPLED: usize = 256;
+
+/// Most octets of evidence that a chunk gathers.
+const CHUNK_EVIDENCE: usize = 16 << 20;
+
+/// Most events that a chunk gathers.
+const CHUNK_EVENTS: usize = 1 << 20;
+
+/// An event whose names have numbers.
+#[derive(Debug)]
+struct Numbered {
+    hash: u64,
+    /// Its evidence is a place in the chunk's texts.
+    item: Item,
+}
+
+/// Events gathered to be taken in together.
+#[derive(Debug, Default)]
+pub(super) struct Chunk {
+    events: Vec<Numbered>,
+    texts: Vec<Box<str>>,
+    places: HashMap<Box<str>, u64>,
+    octets: usize,
+}
+
+impl Chunk {
+    pub(super) fn is_full(&self) -> bool {
+        self.events.len() >= CHUNK_EVENTS || self.octets >= CHUNK_EVIDENCE
+    }
+
+    fn place(&mut self, text: &str) -> u64 {
+        if let Some(place) = self.places.get(text) {
+            return *place;
+        }
+        let place = self.texts.len() as u64;
+        self.texts.push(text.into());
+        self.places.insert(text.into(), place);
+        self.octets += 2 * (text.len() + 32);
+        place
+    }
+}
+
+impl Event<'_> {
+    fn check(&self) -> Result<(), StoreError> {
+        let names = [self.sender, self.category, self.method].iter().all(|name| name.len() <= NAME_OCTETS);
+        match (names, self.evidence.len() <= TEXT_OCTETS) {
+            (true, true) => Ok(()),
+            (false, _) => Err(StoreError::Limit { what: "sender, category or method too long", limit: NAME_OCTETS }),
+            (_, false) => Err(StoreError::Limit { what: "evidence too long", limit: TEXT_OCTETS }),
+        }
+    }
+}
+
+impl Ledger {
+    /// Gathers an event; one that is refused leaves the chunk as it was.
+    pub(super) fn gather(&self, event: &Event<'_>, chunk: &mut Chunk) -> Result<(), StoreError> {
+        event.check()?;
+        let sender = self.name(Kind::Sender, event.sender)?;
+        let category = self.name(Kind::Category, event.category)?;
+        let method = self.name(Kind::Method, event.method)?;
+        let refusal = event.status == Status::Refusal;
+        let item = Item {
+            msisdn: event.msisdn,
+            sender,
+            refusal,
+            category,
+            at_ms: event.at_ms,
+            expires_at_ms: event.expires_at_ms.filter(|_| !refusal),
+            method,
+            evidence: chunk.place(event.evidence),
+        };
+        chunk.events.push(Numbered { hash: self.hash.hash(event.msisdn), item });
+        Ok(())
+    }
+
+    /// The number of a name; a new one is on disk before it has one.
+    fn name(&self, kind: Kind, name: &str) -> Result<u32, StoreError> {
+        let known = self.names.read().unwrap_or_else(PoisonError::into_inner).number(kind, name);
+        if let Some(number) = known {
+            return Ok(number);
+        }
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(number) = names.number(kind, name) {
+            return Ok(number);
+        }
+        names.check_room(kind)?;
+        let number = names.add(kind, name, &*self.engine).map_err(|e| self.failed(&e))?;
+        self.engine.sync().map_err(|e| self.failed(&e))?;
+        Ok(number)
+    }
+
+    /// Takes in a chunk and empties it; durable after the next [`Ledger::sync`].
+    pub(super) fn take_in(&self, chunk: &mut Chunk, applied: &mut Applied) -> Result<(), StoreError> {
+        let Chunk { mut events, texts, .. } = std::mem::take(chunk);
+        let mut numbers = vec![None; texts.len()];
+        self.grow_for(&events)?;
+        let count = self.count();
+        events.sort_by_key(|event| (address(event.hash, count), event.item.msisdn));
+        let mut left = events.as_slice();
+        while !left.is_empty() {
+            let mut window = Window { desk: self.desk(), texts: &texts, numbers: &mut numbers, applied };
+            left = self.take_window(left, &mut window)?;
+            self.split_until(window.desk.items / LOAD, &mut window.desk)?;
+        }
+        Ok(())
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in the events of the next buckets; gives the rest.
+    fn take_window<'e>(&self, events: &'e [Numbered], window: &mut Window<'_>) -> Result<&'e [Numbered], StoreError> {
+        let count = self.count();
+        let (mut left, mut rows, mut evidence) = (events, Vec::new(), Vec::new());
+        let mut items = 0;
+        for _ in 0..WINDOW {
+            let Some(first) = left.first() else { break };
+            let address_of = |event: &Numbered| address(event.hash, count);
+            let here = address_of(first);
+            let (run, rest) = left.split_at(left.iter().take_while(|event| address_of(event) == here).count());
+            left = rest;
+            let number = self.row_number(here)?;
+            let mut bucket = Bucket::load(number, &*self.engine).map_err(|e| self.failed(&e))?;
+            bucket.take(|item| address(self.hash.hash(item.msisdn), count) != here);
+            for event in run {
+                let outcome = bucket.merge(event.item, || window.evidence(event.item.evidence, &mut evidence));
+                let full = StoreError::Limit { what: "too many consents of one subscriber", limit: usize::MAX };
+                items += u64::from(window.count(outcome.ok_or(full)?));
+            }
+            rows.extend(bucket.rows(number));
+        }
+        window.desk.evidence.put(&mut evidence);
+        let evidence = evidence.iter().map(|(key, value)| (&key[..], value));
+        for (key, value) in evidence.chain(rows.iter().map(|(key, value)| (&key[..], value))) {
+            self.engine.put(key, value).map_err(|e| self.failed(&e))?;
+        }
+        if items > 0 {
+            window.desk.items += items;
+            self.put_count(count, window.desk.items).map_err(|e| self.failed(&e))?;
+        }
+        Ok(left)
+    }
+
+    /// Splits ahead of a chunk that will bring many new items: splitting them later costs more.
+    fn grow_for(&self, events: &[Numbered]) -> Result<(), StoreError> {
+        if events.len() < 4 * SAMPLED {
+            return Ok(());
+        }
+        let (mut new, mut seen) = (0, 0);
+        for event in events.iter().step_by(events.len() / SAMPLED) {
+            new += u64::from(self.items_of(event.item.msisdn)?.is_empty());
+            seen += 1;
+        }
+        let expected = events.len() as u64 * new / seen;
+        let mut desk = self.desk();
+        self.split_until((desk.items + expected) / LOAD, &mut desk)
+    }
+
+    /// Splits buckets in turn until there are `wanted`.
+    fn split_until(&self, wanted: u64, desk: &mut Desk) -> Result<(), StoreError> {
+        let mut count = self.count();
+        while count < wanted.min(u32::MAX.into()) {
+            let (new, from) = (self.row_number(count)?, self.row_number(parent(count))?);
+            let mut bucket = Bucket::load(from, &*self.engine).map_err(|e| self.failed(&e))?;
+            let moved = bucket.take(|item| address(self.hash.hash(item.msisdn), count + 1) != u64::from(from));
+            count += 1;
+            if moved.is_empty() {
+                continue;
+            }
+            let mut moved: Vec<_> =
+                moved.into_iter().filter(|item| address(self.hash.hash(item.msisdn), count) + 1 == count).collect();
+            moved.sort_by_key(Item::name);
+            self.put_rows(Bucket::of(moved).rows(new))?;
+            self.put_count(count, desk.items).map_err(|e| self.failed(&e))?;
+            self.publish_count(count);
+            self.put_rows(bucket.rows(from))?;
+        }
+        if count != self.count() {
+            self.put_count(count, desk.items).map_err(|e| self.failed(&e))?;
+            self.publish_count(count);
+        }
+        Ok(())
+    }
+
+    fn put_rows(&self, rows: Vec<(Vec<u8>, Vec<u8>)>) -> Result<(), StoreError> {
+        rows.iter().try_for_each(|(key, value)| self.engine.put(key, value)).map_err(|e| self.failed(&e))
+    }
+}
+
+/// What a window of buckets is taken in with.
+struct Window<'a> {
+    desk: MutexGuard<'a, Desk>,
+    texts: &'a [Box<str>],
+    /// The numbers that the chunk's texts have got so far.
+    numbers: &'a mut [Option<u64>],
+    applied: &'a mut Applied,
+}
+
+impl Window<'_> {
+    fn evidence(&mut self, place: u64, rows: &mut Vec<([u8; 9], Vec<u8>)>) -> u64 {
+        let at = usize::try_from(place).unwrap_or(usize::MAX);
+        let text = self.texts.get(at).map_or("", |text| text);
+        let known = self.numbers.get(at).copied().flatten();
+        let number = known.unwrap_or_else(|| self.desk.evidence.number(text, rows));
+        if let Some(slot) = self.numbers.get_mut(at) {
+            *slot = Some(number);
+        }
+        number
+    }
+
+    /// Counts an outcome; whether there is one item more.
+    fn count(&mut self, outcome: Outcome) -> bool {
+        match outcome {
+            Outcome::Added | Outcome::Replaced => self.applied.changed += 1,
+            Outcome::Unchanged => self.applied.unchanged += 1,
+            Outcome::Stale => self.applied.stale += 1,
+        }
+        outcome == Outcome::Added
+    }
+}

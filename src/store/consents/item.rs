@@ -1,0 +1,249 @@
+//! What is held of one subscriber, sender and category, and how it lies in a bucket.
+//!
+//! Owns the rule which of two events stands, and the encoding, which keeps the whole number: no
+//! collision can show one subscriber another's consent. Driven by the ledger.
+
+use crate::store::varint;
+
+/// The last consent to a category, or the last refusal of a sender.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Item {
+    pub(super) msisdn: u64,
+    pub(super) sender: u32,
+    pub(super) refusal: bool,
+    /// Of a refusal: the category it was said under, which limits nothing.
+    pub(super) category: u32,
+    pub(super) at_ms: i64,
+    pub(super) expires_at_ms: Option<i64>,
+    pub(super) method: u32,
+    pub(super) evidence: u64,
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Outcome {
+    /// Held now, and nothing of its kind was before.
+    Added,
+    /// Held now, in place of an earlier one.
+    Replaced,
+    /// Held already.
+    Unchanged,
+    /// A later one is held.
+    Stale,
+}
+
+impl Item {
+    /// Items of the same name replace each other: all refusals of a sender, all consents to a category.
+    pub(super) fn name(&self) -> (u64, u32, bool, u32) {
+        (self.msisdn, self.sender, self.refusal, if self.refusal { 0 } else { self.category })
+    }
+
+    /// Whether an event of the same name replaces this one: the later stands, and of two at the same
+    /// moment the one that ends sooner.
+    fn yields_to(&self, other: &Self) -> Outcome {
+        let ends = |item: &Self| item.expires_at_ms.unwrap_or(i64::MAX);
+        if other.at_ms > self.at_ms || (other.at_ms == self.at_ms && ends(other) < ends(self)) {
+            Outcome::Replaced
+        } else if other.at_ms == self.at_ms && ends(other) == ends(self) {
+            Outcome::Unchanged
+        } else {
+            Outcome::Stale
+        }
+    }
+}
+
+/// Whether items in order of their names have one of that name.
+pub(super) fn has(items: &[Item], of: &Item) -> bool {
+    items.binary_search_by_key(&of.name(), Item::name).is_ok()
+}
+
+/// Takes an event into items in order of their names; `evidence` is asked for only if it is held.
+pub(super) fn merge(items: &mut Vec<Item>, new: Item, evidence: impl FnOnce() -> u64) -> Outcome {
+    match items.binary_search_by_key(&new.name(), Item::name) {
+        Err(at) => {
+            items.insert(at, Item { evidence: evidence(), ..new });
+            Outcome::Added
+        }
+        Ok(at) => {
+            let outcome = items[at].yields_to(&new);
+            if outcome == Outcome::Replaced {
+                items[at] = Item { evidence: evidence(), ..new };
+            }
+            outcome
+        }
+    }
+}
+
+const REFUSAL: u8 = 1;
+const SAME_NUMBER: u8 = 1 << 1;
+const SECONDS: u8 = 1 << 2;
+const ENDS_IN_DAYS: u8 = 1 << 3;
+const ENDS_IN_SECONDS: u8 = 2 << 3;
+const ENDS_AT: u8 = 3 << 3;
+const ENDS: u8 = 3 << 3;
+
+/// 2020-01-01T00:00:00Z: moments in whole seconds of the 136 years from here take four octets.
+const EPOCH_MS: i64 = 1_577_836_800_000;
+
+const DAY_MS: i64 = 86_400_000;
+
+fn short_moment(at_ms: i64) -> Option<u32> {
+    let after = at_ms.checked_sub(EPOCH_MS).filter(|after| after % 1_000 == 0)?;
+    u32::try_from(after / 1_000).ok()
+}
+
+/// How an end is written, relative to the beginning where that is short.
+fn ending(item: &Item) -> (u8, Option<u64>) {
+    let Some(end) = item.expires_at_ms else { return (0, None) };
+    let after = end.checked_sub(item.at_ms).and_then(|after| u64::try_from(after).ok());
+    match after {
+        Some(after) if after % DAY_MS.cast_unsigned() == 0 => (ENDS_IN_DAYS, Some(after / DAY_MS.cast_unsigned())),
+        Some(after) if after % 1_000 == 0 => (ENDS_IN_SECONDS, Some(after / 1_000)),
+        _ => (ENDS_AT, Some(end.cast_unsigned())),
+    }
+}
+
+/// Appends an item; `before` is the number of the item before it.
+pub(super) fn push(out: &mut Vec<u8>, item: &Item, before: Option<u64>) {
+    let short = short_moment(item.at_ms);
+    let (ends, end) = ending(item);
+    let same = before == Some(item.msisdn);
+    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+    out.push(flag(item.refusal, REFUSAL) | flag(same, SAME_NUMBER) | flag(short.is_some(), SECONDS) | ends);
+    if !same {
+        varint::push(out, item.msisdn.wrapping_sub(before.unwrap_or(0)));
+    }
+    varint::push(out, item.sender.into());
+    varint::push(out, item.category.into());
+    match short {
+        Some(seconds) => out.extend(seconds.to_le_bytes()),
+        None => out.extend(item.at_ms.to_le_bytes()),
+    }
+    varint::push(out, item.method.into());
+    varint::push(out, item.evidence);
+    end.into_iter().for_each(|end| varint::push(out, end));
+}
+
+/// Takes an item off the front; `None` where there is no whole one.
+pub(super) fn take(octets: &mut &[u8], before: Option<u64>) -> Option<Item> {
+    let (flags, rest) = octets.split_first()?;
+    *octets = rest;
+    let msisdn = match flags & SAME_NUMBER {
+        0 => before.unwrap_or(0).wrapping_add(varint::take(octets)?),
+        _ => before?,
+    };
+    let sender = varint::take(octets)?.try_into().ok()?;
+    let category = varint::take(octets)?.try_into().ok()?;
+    let at_ms = match flags & SECONDS {
+        0 => i64::from_le_bytes(take_octets(octets)?),
+        _ => EPOCH_MS + i64::from(u32::from_le_bytes(take_octets(octets)?)) * 1_000,
+    };
+    let method = varint::take(octets)?.try_into().ok()?;
+    let evidence = varint::take(octets)?;
+    let after = |unit: i64, count: u64| at_ms.checked_add(i64::try_from(count).ok()?.checked_mul(unit)?);
+    let expires_at_ms = match flags & ENDS {
+        0 => None,
+        ENDS_IN_DAYS => Some(after(DAY_MS, varint::take(octets)?)?),
+        ENDS_IN_SECONDS => Some(after(1_000, varint::take(octets)?)?),
+        _ => Some(varint::take(octets)?.cast_signed()),
+    };
+    Some(Item { msisdn, sender, refusal: flags & REFUSAL != 0, category, at_ms, expires_at_ms, method, evidence })
+}
+
+fn take_octets<const N: usize>(octets: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, rest) = octets.split_first_chunk()?;
+    *octets = rest;
+    Some(*taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn moments() -> impl Strategy<Value = i64> {
+        prop_oneof![
+            any::<i64>(),
+            any::<u32>().prop_map(|s| EPOCH_MS + i64::from(s) * 1_000),
+            (-5..5_i64).prop_map(|d| EPOCH_MS + d * DAY_MS)
+        ]
+    }
+
+    prop_compose! {
+        fn items()(
+            msisdn in prop_oneof![any::<u64>(), 8_613_000_000_000..8_613_000_000_004_u64],
+            sender in any::<u32>(), refusal: bool, category in any::<u32>(), at_ms in moments(),
+            expires_at_ms in prop::option::of(moments()), method in any::<u32>(), evidence in any::<u64>(),
+        ) -> Item {
+            Item { msisdn, sender, refusal, category, at_ms, expires_at_ms, method, evidence }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn items_read_back(mut items in prop::collection::vec(items(), 1..20)) {
+            items.sort_by_key(Item::name);
+            let mut octets = Vec::new();
+            let mut before = None;
+            for item in &items {
+                push(&mut octets, item, before);
+                before = Some(item.msisdn);
+            }
+            let (mut left, mut before) = (octets.as_slice(), None);
+            for item in &items {
+                let read = take(&mut left, before);
+                prop_assert_eq!(read.as_ref(), Some(item));
+                before = Some(item.msisdn);
+            }
+            prop_assert!(left.is_empty());
+        }
+
+        #[test]
+        fn any_octets_are_read_or_refused(octets: Vec<u8>) {
+            let (mut left, mut before) = (octets.as_slice(), None);
+            while let Some(item) = take(&mut left, before) {
+                before = Some(item.msisdn);
+            }
+        }
+
+        #[test]
+        fn merging_again_changes_nothing(events in prop::collection::vec(items(), 1..12)) {
+            let few = |mut item: Item| {
+                (item.sender, item.category, item.at_ms) = (item.sender % 2, item.category % 2, item.at_ms % 3);
+                item
+            };
+            let events: Vec<_> = events.into_iter().map(few).collect();
+            let (mut forth, mut back) = (Vec::new(), Vec::new());
+            for event in &events {
+                merge(&mut forth, *event, || 0);
+            }
+            for event in events.iter().rev() {
+                merge(&mut back, *event, || 0);
+            }
+            let standing = |items: &[Item]| items.iter().map(|i| (i.name(), i.at_ms, i.expires_at_ms)).collect::<Vec<_>>();
+            prop_assert_eq!(standing(&forth), standing(&back));
+            for event in events {
+                let outcome = merge(&mut forth, event, || 0);
+                prop_assert!(matches!(outcome, Outcome::Unchanged | Outcome::Stale));
+            }
+        }
+    }
+
+    #[test]
+    fn a_usual_consent_is_short() {
+        let item = Item {
+            msisdn: 8_613_800_138_000,
+            sender: 300,
+            refusal: false,
+            category: 2,
+            at_ms: EPOCH_MS + 200_000_000_000,
+            expires_at_ms: Some(EPOCH_MS + 200_000_000_000 + 365 * DAY_MS),
+            method: 1,
+            evidence: 70_000,
+        };
+        let mut octets = Vec::new();
+        push(&mut octets, &item, Some(item.msisdn - 1_000_000_000));
+        assert_eq!(octets.len(), 19);
+    }
+}
