@@ -3,6 +3,7 @@
 //! Owns starting, measuring and ending them. The sink and the forwarders are this very
 //! binary in another role; the gate is `portcullis run`.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -187,7 +188,7 @@ impl Gate {
         Ok(Self { process, address, folder: folder.to_owned() })
     }
 
-    /// Ends the gate, then counts the journal's records of messages the carrier took.
+    /// Ends the gate, then counts the messages in the journal that the carrier gave an id.
     pub(crate) fn end_and_count(self) -> io::Result<u64> {
         self.process.end()?;
         let mut find = portcullis()
@@ -196,11 +197,16 @@ impl Gate {
             .stdout(Stdio::piped())
             .spawn()?;
         let stdout = find.stdout.take().ok_or_else(|| io::Error::other("no pipe to the journal"))?;
-        let mut records = 0;
-        for line in BufReader::new(stdout).split(b'\n') {
-            records += u64::from(!line?.is_empty());
+        let mut ids = HashSet::new();
+        for line in BufReader::new(stdout).lines() {
+            let record: serde_json::Value = serde_json::from_str(&line?).map_err(io::Error::other)?;
+            if record["verdict"] == "forward"
+                && let Some(id) = record["outcome"]["message_id"].as_str()
+            {
+                ids.insert(id.to_owned());
+            }
         }
-        if find.wait()?.success() { Ok(records) } else { Err(io::Error::other("journal find failed")) }
+        if find.wait()?.success() { Ok(ids.len() as u64) } else { Err(io::Error::other("journal find failed")) }
     }
 }
 
