@@ -279,7 +279,7 @@ fn lost(path: Path, what: &str) -> io::Error {
 /// Opens idle binds through the gate and prints what each costs it.
 fn idle(arguments: &Arguments, binds: u32) -> io::Result<()> {
     let sink = Helper::start("sink", &["--role", "sink"])?;
-    let gate = Gate::start(&arguments.folder.join("gate"), sink.address, "before-response", 1)?;
+    let mut gate = Gate::start(&arguments.folder.join("gate"), sink.address, "before-response", 1)?;
     let before = gate.process.meter().resident()?;
     let held = load::hold(gate.address, binds)?;
     std::thread::sleep(Duration::from_secs(1));

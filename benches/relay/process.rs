@@ -3,7 +3,7 @@
 //! Owns starting, measuring and ending them. The sink and the forwarders are this very
 //! binary in another role; the gate is `portcullis run`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::message;
 
@@ -20,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(20);
 /// Clock ticks a second in /proc (USER_HZ): 100 on every Linux.
 const TICKS: f64 = 100.0;
+/// Messages looked for one by one, at most.
+const LOOKUPS: usize = 1_000;
 
 /// What a process uses, by its id.
 #[derive(Clone, Copy)]
@@ -70,7 +74,7 @@ impl Process {
     }
 
     /// Asks it to end (SIGTERM) and waits.
-    pub(crate) fn end(mut self) -> io::Result<()> {
+    pub(crate) fn end(&mut self) -> io::Result<()> {
         terminate(&self.child)?;
         let mut waited = Duration::ZERO;
         while waited < PATIENCE {
@@ -189,25 +193,43 @@ impl Gate {
     }
 
     /// Ends the gate, then counts the messages in the journal that the carrier gave an id.
-    pub(crate) fn end_and_count(self) -> io::Result<u64> {
+    pub(crate) fn end_and_count(mut self) -> io::Result<u64> {
         self.process.end()?;
-        let mut find = portcullis()
-            .args(["journal", "find", "--json", "--config"])
-            .arg(self.folder.join("portcullis.toml"))
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let stdout = find.stdout.take().ok_or_else(|| io::Error::other("no pipe to the journal"))?;
-        let mut ids = HashSet::new();
-        for line in BufReader::new(stdout).lines() {
-            let record: serde_json::Value = serde_json::from_str(&line?).map_err(io::Error::other)?;
-            if record["verdict"] == "forward"
-                && let Some(id) = record["outcome"]["message_id"].as_str()
-            {
-                ids.insert(id.to_owned());
-            }
+        let (mut ids, mut open) = (HashSet::new(), HashMap::new());
+        self.find(&[], |record| match carriers_id(record) {
+            Some(id) => drop(ids.insert(id.to_owned())),
+            // A search of everything shows an outcome only near its message: asked for by number below.
+            None if open.len() < LOOKUPS => drop(open.insert(text(record, "id"), text(record, "destination"))),
+            None => {}
+        })?;
+        for (entry, destination) in open {
+            self.find(&["--to", &destination], |record| {
+                if let Some(id) = carriers_id(record).filter(|_| record["id"] == entry) {
+                    ids.insert(id.to_owned());
+                }
+            })?;
         }
-        if find.wait()?.success() { Ok(ids.len() as u64) } else { Err(io::Error::other("journal find failed")) }
+        Ok(ids.len() as u64)
     }
+
+    fn find(&self, arguments: &[&str], mut found: impl FnMut(&Value)) -> io::Result<()> {
+        let mut command = portcullis();
+        command.args(["journal", "find", "--json"]).args(arguments).arg("--config");
+        let mut find = command.arg(self.folder.join("portcullis.toml")).stdout(Stdio::piped()).spawn()?;
+        let stdout = find.stdout.take().ok_or_else(|| io::Error::other("no pipe to the journal"))?;
+        for line in BufReader::new(stdout).lines() {
+            found(&serde_json::from_str(&line?).map_err(io::Error::other)?);
+        }
+        if find.wait()?.success() { Ok(()) } else { Err(io::Error::other("journal find failed")) }
+    }
+}
+
+fn carriers_id(record: &Value) -> Option<&str> {
+    record["outcome"]["message_id"].as_str().filter(|_| record["verdict"] == "forward")
+}
+
+fn text(record: &Value, field: &str) -> String {
+    record[field].as_str().unwrap_or_default().to_owned()
 }
 
 /// An address nobody listens on at the moment.
