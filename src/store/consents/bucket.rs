@@ -40,11 +40,14 @@ pub(super) struct Bucket {
     on_disk: usize,
 }
 
+/// The items of one part as they are read.
+type Items<'i> = dyn Iterator<Item = Result<Item, EngineError>> + 'i;
+
 /// Shows each part of a bucket as it lies on disk.
 fn read_parts(
     bucket: u32,
     engine: &dyn Engine,
-    see: &mut dyn FnMut(usize, &mut dyn Iterator<Item = Result<Item, EngineError>>) -> Result<(), EngineError>,
+    see: &mut dyn FnMut(usize, &mut Items<'_>) -> Result<(), EngineError>,
 ) -> Result<usize, EngineError> {
     let damaged = |part| EngineError { fault: Fault::Broken, what: format!("bucket {bucket} part {part}") };
     let (mut part, mut parts) = (0, 1);
