@@ -191,6 +191,11 @@ impl<'a> Session<'a> {
         drain: &mut watch::Receiver<bool>,
         draining: bool,
     ) {
+        // What was deferred since the last look may wait for a record that is durable already:
+        // no change of progress would tell.
+        if self.deferred.front().is_some_and(|next| next.settling.is_settled_by(&progress.borrow())) {
+            return;
+        }
         let deadline = self.relay.poll_timeout();
         if let Some(deadline) = deadline
             && timer.deadline().into_std() != deadline
