@@ -151,7 +151,8 @@ pub struct FoundSession {
 }
 
 fn status(code: u32) -> String {
-    format!("{:#010x} {}", code, CommandStatus(code)).trim_end().to_owned()
+    let (number, name) = (format!("{code:#010x}"), CommandStatus(code).to_string());
+    if name.starts_with("ESME_") { format!("{number} {name}") } else { number }
 }
 
 impl FoundMessage {
