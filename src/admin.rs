@@ -25,7 +25,7 @@ use crate::store::Health;
 use api::{Books, Line, Request, Status};
 
 /// The longest request line: a batch of consents is far below it.
-const LONGEST_LINE: u64 = 4 * 1024 * 1024;
+const LONGEST_LINE: u64 = 32 * 1024 * 1024;
 
 /// Answer lines made before the reader has taken them.
 const LINES_AHEAD: usize = 256;
