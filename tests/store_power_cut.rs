@@ -42,7 +42,9 @@ impl Schema for Numbered {
 fn payload(number: u64) -> Vec<u8> {
     let mut payload = number.to_be_bytes().to_vec();
     // Of differing lengths, and not to be compressed away.
-    payload.extend((0..number % 200).map(|at| (number.wrapping_mul(0x9E37_79B9).wrapping_add(at * at) >> 3) as u8 | 1));
+    payload.extend(
+        (0..number % 200).map(|at| (number.wrapping_mul(0x9E37_79B9).wrapping_add(at * at) >> 3).to_le_bytes()[0] | 1),
+    );
     payload
 }
 
@@ -82,7 +84,7 @@ fn event(number: u64) -> Event<'static> {
         msisdn: 8_613_900_000_000 + number,
         sender: "shop",
         category: "promotion",
-        status: if number % 5 == 0 { Status::Refusal } else { Status::Consent },
+        status: if number.is_multiple_of(5) { Status::Refusal } else { Status::Consent },
         at_ms: NOON,
         method: "web",
         evidence: "form",
@@ -193,7 +195,7 @@ fn check_consents(live: &Path, first: u64, upto: u64) {
     for number in first..upto {
         let standing = consents.standing("shop", 8_613_900_000_000 + number).unwrap();
         let refused = standing.refused_at_ms.is_some();
-        assert_eq!(refused, number % 5 == 0, "{number} of {first}..{upto}: {standing:?}");
+        assert_eq!(refused, number.is_multiple_of(5), "{number} of {first}..{upto}: {standing:?}");
         assert!(refused || standing.categories.iter().any(|category| category.status == Status::Consent), "{number}");
     }
 }
