@@ -37,8 +37,12 @@ pub struct Query {
     pub limit: usize,
 }
 
-/// Messages kept for what comes later of them: more than are ever under way, few for memory.
+/// Messages kept for receipts that may come, once their outcome is known.
 const HELD: usize = 10_000;
+
+/// Messages kept at most while the oldest one's outcome has not come: what the busiest gate
+/// takes in while a carrier is at its slowest.
+const HELD_UNTOLD: usize = 500_000;
 
 impl Default for Query {
     fn default() -> Self {
@@ -175,6 +179,14 @@ struct Joining {
     by_message_id: HashMap<String, usize>,
 }
 
+/// Whether no outcome is to come any more.
+fn is_told(found: &Found) -> bool {
+    match found {
+        Found::Message(message) => message.outcome.is_some() || message.verdict != "forward",
+        Found::Delivery(_) | Found::Session(_) => true,
+    }
+}
+
 impl Joining {
     /// Adds a message; gives the one that has to go for it.
     fn hold(&mut self, id: EntryId, found: Found) -> Option<Found> {
@@ -182,7 +194,8 @@ impl Joining {
             self.places.insert(id, self.gone + self.held.len());
         }
         self.held.push_back(found);
-        if self.held.len() <= HELD {
+        let enough = if self.held.front().is_some_and(is_told) { HELD } else { HELD_UNTOLD };
+        if self.held.len() <= enough {
             return None;
         }
         let gone = self.held.pop_front()?;
