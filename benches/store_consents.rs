@@ -34,14 +34,14 @@ fn main() {
     let name = dir.path().join("consents");
     let store = open(&name);
     import(&store, consents, "import");
-    sizes(&name, consents, "imported");
+    sizes(&name, &store, "imported");
     look_up(&store, consents, "warm");
     bare_file(&dir.path().join("bare"), updates);
     update(&store, consents, updates, GROUP, RATE, "updates at a rate");
-    sizes(&name, consents, "updated");
+    sizes(&name, &store, "updated");
     update(&store, consents, updates.min(5_000), 1, f64::INFINITY, "updates one by one");
     update(&store, consents, updates, GROUP, f64::INFINITY, "updates by 64");
-    sizes(&name, consents, "once more");
+    sizes(&name, &store, "once more");
     look_up(&store, consents, "updated");
     import(&store, consents.min(1_000_000), "import again");
     drop(store);
@@ -49,7 +49,7 @@ fn main() {
     let store = open(&name);
     println!("opening                {:.0} ms, resident {} MB", ms(start.elapsed()), resident() >> 10);
     look_up(&store, consents, "reopened");
-    sizes(&name, consents, "reopened");
+    sizes(&name, &store, "reopened");
 }
 
 fn open(dir: &Path) -> Consents {
@@ -136,10 +136,15 @@ fn bare_file(path: &Path, updates: u64) {
     println!("bare file, by 64       {:.0}/s durable", updates as f64 / start.elapsed().as_secs_f64());
 }
 
-fn sizes(dir: &Path, consents: u64, what: &str) {
+fn sizes(dir: &Path, store: &Consents, what: &str) {
     let octets = std::fs::metadata(dir.join("db/db")).unwrap().len();
-    let each = octets as f64 / consents as f64;
-    println!("on disk, {what:13} {each:.1} octets a consent, {} MB; resident {} MB", octets >> 20, resident() >> 10);
+    let held = store.held().unwrap();
+    let each = octets as f64 / held as f64;
+    println!(
+        "on disk, {what:13} {each:.1} octets each of {held} held, {} MB; resident {} MB",
+        octets >> 20,
+        resident() >> 10
+    );
 }
 
 fn ms(time: Duration) -> f64 {

@@ -196,6 +196,11 @@ impl Consents {
         failed.into_iter().chain(held)
     }
 
+    /// About how many consents and refusals are held.
+    pub fn held(&self) -> Result<u64, StoreError> {
+        self.with(|ledger| Ok(ledger.held_count()))
+    }
+
     /// Whether consents can be read and written.
     pub fn health(&self) -> Health {
         match &*self.ledger.read().unwrap_or_else(PoisonError::into_inner) {

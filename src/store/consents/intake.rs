@@ -18,7 +18,7 @@ use super::{Applied, Event, Status};
 use crate::store::StoreError;
 
 /// Items of a bucket, on average, before the next one is split.
-const LOAD: u64 = 40;
+const LOAD: u64 = 96;
 
 /// Buckets changed before others get their turn.
 const WINDOW: usize = 64;
@@ -138,34 +138,44 @@ impl Ledger {
     /// Takes in the events of the next buckets; gives the rest.
     fn take_window<'e>(&self, events: &'e [Numbered], window: &mut Window<'_>) -> Result<&'e [Numbered], StoreError> {
         let count = self.count();
-        let (mut left, mut rows, mut evidence) = (events, Vec::new(), Vec::new());
+        let mut evidence = Vec::new();
         let mut items = 0;
-        for _ in 0..WINDOW {
-            let Some(first) = left.first() else { break };
-            let address_of = |event: &Numbered| address(event.hash, count);
-            let here = address_of(first);
-            let (run, rest) = left.split_at(left.iter().take_while(|event| address_of(event) == here).count());
-            left = rest;
-            let number = self.row_number(here)?;
-            let mut bucket = Bucket::load(number, &*self.engine).map_err(|e| self.failed(&e))?;
-            bucket.take(|item| address(self.hash.hash(item.msisdn), count) != here);
-            for event in run {
-                let outcome = bucket.merge(event.item, || window.evidence(event.item.evidence, &mut evidence));
-                let full = StoreError::Limit { what: "too many consents of one subscriber", limit: usize::MAX };
-                items += u64::from(window.count(outcome.ok_or(full)?));
-            }
-            rows.extend(bucket.rows(number));
+        // Since the events were put in order, a split can have made two buckets of one, whose events
+        // now take turns.
+        let mut buckets: Vec<(u64, Bucket)> = Vec::with_capacity(WINDOW);
+        let mut taken = 0;
+        for event in events {
+            let here = address(event.hash, count);
+            let at = match buckets.iter().rposition(|(bucket, _)| *bucket == here) {
+                Some(at) => at,
+                None if buckets.len() == WINDOW => break,
+                None => {
+                    buckets.push((here, self.load(here, count)?));
+                    buckets.len() - 1
+                }
+            };
+            let outcome = buckets[at].1.merge(event.item, || window.evidence(event.item.evidence, &mut evidence));
+            let full = StoreError::Limit { what: "too many consents of one subscriber", limit: usize::MAX };
+            items += u64::from(window.count(outcome.ok_or(full)?));
+            taken += 1;
         }
         window.desk.evidence.put(&mut evidence);
-        let evidence = evidence.iter().map(|(key, value)| (&key[..], value));
-        for (key, value) in evidence.chain(rows.iter().map(|(key, value)| (&key[..], value))) {
-            self.engine.put(key, value).map_err(|e| self.failed(&e))?;
+        evidence.iter().try_for_each(|(key, value)| self.engine.put(key, value)).map_err(|e| self.failed(&e))?;
+        for (here, bucket) in buckets {
+            self.put_rows(bucket.rows(self.row_number(here)?))?;
         }
         if items > 0 {
             window.desk.items += items;
             self.put_count(count, window.desk.items).map_err(|e| self.failed(&e))?;
         }
-        Ok(left)
+        Ok(&events[taken..])
+    }
+
+    /// Reads a bucket, without what a split that was cut short left in it.
+    fn load(&self, here: u64, count: u64) -> Result<Bucket, StoreError> {
+        let mut bucket = Bucket::load(self.row_number(here)?, &*self.engine).map_err(|e| self.failed(&e))?;
+        bucket.take(|item| address(self.hash.hash(item.msisdn), count) != here);
+        Ok(bucket)
     }
 
     /// Splits ahead of a chunk that will bring many new items: splitting them later costs more.

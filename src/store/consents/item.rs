@@ -81,11 +81,27 @@ const ENDS_IN_DAYS: u8 = 1 << 3;
 const ENDS_IN_SECONDS: u8 = 2 << 3;
 const ENDS_AT: u8 = 3 << 3;
 const ENDS: u8 = 3 << 3;
+const SMALL_NAMES: u8 = 1 << 5;
 
 /// 2020-01-01T00:00:00Z: moments in whole seconds of the 136 years from here take four octets.
 const EPOCH_MS: i64 = 1_577_836_800_000;
 
 const DAY_MS: i64 = 86_400_000;
+
+/// Numbers of either sign as numbers without one, small ones small.
+fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)).cast_unsigned()
+}
+
+fn unzigzag(number: u64) -> i64 {
+    (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
+}
+
+/// Category and method in one octet: most registers have few of either.
+fn small_names(item: &Item) -> Option<u8> {
+    let (category, method) = (u8::try_from(item.category).ok()?, u8::try_from(item.method).ok()?);
+    (category < 16 && method < 16).then_some(category << 4 | method)
+}
 
 fn short_moment(at_ms: i64) -> Option<u32> {
     let after = at_ms.checked_sub(EPOCH_MS).filter(|after| after % 1_000 == 0)?;
@@ -109,17 +125,24 @@ pub(super) fn push(out: &mut Vec<u8>, item: &Item, before: Option<u64>) {
     let (ends, end) = ending(item);
     let same = before == Some(item.msisdn);
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-    out.push(flag(item.refusal, REFUSAL) | flag(same, SAME_NUMBER) | flag(short.is_some(), SECONDS) | ends);
+    let names = small_names(item);
+    let small = flag(names.is_some(), SMALL_NAMES);
+    out.push(flag(item.refusal, REFUSAL) | flag(same, SAME_NUMBER) | flag(short.is_some(), SECONDS) | ends | small);
     if !same {
         varint::push(out, item.msisdn.wrapping_sub(before.unwrap_or(0)));
     }
     varint::push(out, item.sender.into());
-    varint::push(out, item.category.into());
+    match names {
+        Some(names) => out.push(names),
+        None => {
+            varint::push(out, item.category.into());
+            varint::push(out, item.method.into());
+        }
+    }
     match short {
         Some(seconds) => out.extend(seconds.to_le_bytes()),
-        None => out.extend(item.at_ms.to_le_bytes()),
+        None => varint::push(out, zigzag(item.at_ms.wrapping_sub(EPOCH_MS))),
     }
-    varint::push(out, item.method.into());
     varint::push(out, item.evidence);
     end.into_iter().for_each(|end| varint::push(out, end));
 }
@@ -133,12 +156,17 @@ pub(super) fn take(octets: &mut &[u8], before: Option<u64>) -> Option<Item> {
         _ => before?,
     };
     let sender = varint::take(octets)?.try_into().ok()?;
-    let category = varint::take(octets)?.try_into().ok()?;
+    let (category, method) = match flags & SMALL_NAMES {
+        0 => (varint::take(octets)?.try_into().ok()?, varint::take(octets)?.try_into().ok()?),
+        _ => {
+            let [names] = take_octets(octets)?;
+            (u32::from(names >> 4), u32::from(names & 0xF))
+        }
+    };
     let at_ms = match flags & SECONDS {
-        0 => i64::from_le_bytes(take_octets(octets)?),
+        0 => EPOCH_MS.wrapping_add(unzigzag(varint::take(octets)?)),
         _ => EPOCH_MS + i64::from(u32::from_le_bytes(take_octets(octets)?)) * 1_000,
     };
-    let method = varint::take(octets)?.try_into().ok()?;
     let evidence = varint::take(octets)?;
     let after = |unit: i64, count: u64| at_ms.checked_add(i64::try_from(count).ok()?.checked_mul(unit)?);
     let expires_at_ms = match flags & ENDS {
@@ -173,8 +201,8 @@ mod tests {
     prop_compose! {
         fn items()(
             msisdn in prop_oneof![any::<u64>(), 8_613_000_000_000..8_613_000_000_004_u64],
-            sender in any::<u32>(), refusal: bool, category in any::<u32>(), at_ms in moments(),
-            expires_at_ms in prop::option::of(moments()), method in any::<u32>(), evidence in any::<u64>(),
+            sender in any::<u32>(), refusal: bool, category in prop_oneof![any::<u32>(), 0..20_u32], at_ms in moments(),
+            expires_at_ms in prop::option::of(moments()), method in prop_oneof![any::<u32>(), 0..20_u32], evidence in any::<u64>(),
         ) -> Item {
             Item { msisdn, sender, refusal, category, at_ms, expires_at_ms, method, evidence }
         }
@@ -244,6 +272,6 @@ mod tests {
         };
         let mut octets = Vec::new();
         push(&mut octets, &item, Some(item.msisdn - 1_000_000_000));
-        assert_eq!(octets.len(), 19);
+        assert_eq!(octets.len(), 18);
     }
 }

@@ -72,6 +72,11 @@ impl Ledger {
         self.count.load(Ordering::SeqCst)
     }
 
+    /// About how many items are held.
+    pub(super) fn held_count(&self) -> u64 {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner).items
+    }
+
     pub(super) fn put_count(&self, count: u64, items: u64) -> Result<(), EngineError> {
         self.engine.put(COUNT_KEY, &[count.to_be_bytes(), items.to_be_bytes()].concat())
     }
