@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use portcullis_protocol::address::Address;
 use portcullis_protocol::pdu::Destination;
-use portcullis_protocol::{BodyFault, CommandStatus, Frame};
+use portcullis_protocol::{BodyFault, CommandId, CommandStatus, Frame};
 use tokio::sync::{mpsc, watch};
 
 use super::mailbox::{self, Mail, Mailbox};
@@ -19,7 +19,7 @@ use super::{Gate, facts};
 use crate::config::Durability;
 use crate::register::{Provider, Register};
 use crate::relay::{self, Ending, Leg, Outcome, Ticket};
-use crate::rules::{self, Facts, Submission};
+use crate::rules::{self, Facts, Permit, Submission};
 use crate::store::{EntryId, Health, Progress};
 
 mod bind;
@@ -143,6 +143,9 @@ impl Desk {
         let gate = Arc::clone(&self.gate);
         let register = gate.register.load();
         match leg {
+            Leg::Provider if matches!(frame.command_id(), CommandId::QUERY_SM | CommandId::CANCEL_SM) => {
+                Some(self.pass_question(ticket, now))
+            }
             Leg::Provider => Some(self.judge_message(&register, ticket, frame, now)),
             Leg::Carrier => Some(self.pass_delivery(&register, ticket, frame, now)),
         }
@@ -241,6 +244,13 @@ impl Desk {
         let written = self.write_turned_away(frame, fault, now);
         let ruling = Ruling::Refuse { status: fault.status, down: false };
         self.conclude(ticket, ruling, written, now)
+    }
+
+    /// What only names a message goes on as it came.
+    fn pass_question(&mut self, ticket: Ticket, now: Timestamp) -> Judged {
+        self.open.insert(ticket, Open::delivery(Vec::new(), now));
+        let permit = Permit::unjudged("carries no text");
+        Judged { decision: relay::Decision::Forward(permit), settling: Settling::NOW, frame: None }
     }
 
     /// Records how a judged request ended; its answer waits for what this returns.

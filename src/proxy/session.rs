@@ -158,7 +158,7 @@ impl<'a> Session<'a> {
                 },
                 Action::Record { ticket, outcome } => {
                     let settling = self.desk.record(ticket, outcome, self.relay.answer(ticket), clock::wall());
-                    self.defer(settling, Event::Recorded { ticket });
+                    self.defer(settling, Event::Recorded { ticket, answer: None });
                 }
                 Action::JudgeBind { frame } => {
                     let decision = self.desk.judge_bind(&frame, clock::wall());

@@ -204,6 +204,7 @@ fn finding(finding: &crate::rules::Finding) -> record::Finding<'_> {
 fn named(outcome: Outcome) -> (&'static str, u32) {
     match outcome {
         Outcome::Refused(status) => ("refused", status.0),
+        Outcome::Acknowledged => ("acknowledged", 0),
         Outcome::Answered(status) => ("answered", status.0),
         Outcome::Nacked(status) => ("nacked", status.0),
         Outcome::NotForwarded => ("not-forwarded", 0),
