@@ -9,6 +9,7 @@ mod desk;
 pub mod evidence;
 pub mod facts;
 mod mailbox;
+mod parts;
 mod reading;
 mod receipt;
 pub mod record;

@@ -44,6 +44,12 @@ impl Leg {
 pub struct Ticket(pub(super) u64);
 
 impl Ticket {
+    /// Any ticket, for tests of what is done with them.
+    #[cfg(test)]
+    pub(crate) const fn of(number: u64) -> Self {
+        Self(number)
+    }
+
     /// A number for logs, unique within the session.
     pub const fn number(self) -> u64 {
         self.0
