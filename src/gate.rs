@@ -8,6 +8,7 @@ pub mod counters;
 mod desk;
 pub mod evidence;
 pub mod facts;
+mod limits;
 mod reading;
 mod receipt;
 pub mod record;
@@ -20,13 +21,15 @@ use arc_swap::ArcSwap;
 
 pub use counters::{Counters, Totals};
 pub use desk::{Desk, Judged, Settling};
-pub use sessions::{SessionStatus, Sessions};
+pub use limits::LONGEST_DELAY;
+pub use sessions::{Full, Place, SessionLimits, SessionStatus, Sessions};
 
 use crate::config::{Config, Durability};
 use crate::register::{Register, Secret};
 use crate::rules::Profile;
 use crate::store::consents::ConsentsOptions;
 use crate::store::{Consents, Journal, JournalOptions, StoreError};
+use limits::{Allowances, Attempts};
 use record::RecordSchema;
 
 /// Everything the sessions share.
@@ -42,7 +45,9 @@ pub struct Gate {
     /// What happened since the start.
     pub counters: Counters,
     /// Who is connected.
-    pub sessions: Sessions,
+    pub sessions: Arc<Sessions>,
+    attempts: Attempts,
+    allowances: Allowances,
     durability: Durability,
     carrier_account: CarrierAccount,
 }
@@ -62,7 +67,13 @@ impl Gate {
             consents: Arc::new(open_consents(&config.data)?),
             journal: open_journal(config)?,
             counters: Counters::default(),
-            sessions: Sessions::new(config.session.max_sessions),
+            sessions: Sessions::new(SessionLimits {
+                sessions: config.session.max_sessions,
+                per_address: config.session.max_sessions_per_address,
+                binds: config.session.max_binds,
+            }),
+            attempts: Attempts::default(),
+            allowances: Allowances::default(),
             durability: config.journal.durability,
             carrier_account: CarrierAccount {
                 system_id: config.carrier.system_id.clone(),

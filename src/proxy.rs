@@ -4,15 +4,19 @@
 //! passes: the relay and the desk do. Driven by `portcullis run`, `portcullis demo` and tests.
 
 mod carrier;
+mod door;
+mod proxy_header;
 mod reload;
 mod session;
+mod tls;
 mod wire;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustls::ClientConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -20,15 +24,17 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Listen};
 use crate::document::Fault;
-use crate::gate::{Desk, Gate};
+use crate::gate::{Desk, Gate, LONGEST_DELAY};
 use crate::register::Register;
 use crate::relay::{Relay, RelayConfig};
 use crate::store::StoreError;
+use crate::tls::{CarrierTls, ListenTls, TlsFault};
 use carrier::Carrier;
+use door::{Door, Guest, TurnedAway};
 use session::Session;
-use wire::Wire;
+use tls::Reloading;
 
 /// The pause after `accept` failed, for want of file descriptors as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -55,6 +61,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Certificate files cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsFault),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {error}")]
     Listen {
@@ -65,12 +74,11 @@ pub enum StartError {
     },
 }
 
-/// What every session of a listener is made from.
+/// What every session is made from.
 struct Shared {
     gate: Arc<Gate>,
     route: Carrier,
     relay: RelayConfig,
-    pdu_limit: usize,
     tasks: TaskTracker,
     drain: watch::Receiver<bool>,
 }
@@ -85,20 +93,27 @@ impl Proxy {
             let listener = TcpListener::bind(address).await.map_err(|error| StartError::Listen { address, error })?;
             listeners.push(listener);
         }
-        let gate = Arc::new(Gate::open(config, register)?);
         let (drain, draining) = watch::channel(false);
         let tasks = TaskTracker::new();
+        let carrier_tls = config.carrier.tls.as_ref().map(carrier_tls).transpose()?;
+        let doors = config.listen.iter().map(|listen| door(config, listen)).collect::<Result<Vec<_>, _>>()?;
+        for tls in doors.iter().filter_map(|door| door.tls.as_ref()) {
+            tasks.spawn(Arc::clone(tls).watch(draining.clone()));
+        }
+        if let Some(tls) = &carrier_tls {
+            tasks.spawn(Arc::clone(tls).watch(draining.clone()));
+        }
+        let gate = Arc::new(Gate::open(config, register)?);
         let shared = Arc::new(Shared {
             gate: Arc::clone(&gate),
-            route: Carrier::new(&config.carrier.addresses, config.carrier.connect_timeout),
+            route: Carrier::new(&config.carrier, carrier_tls),
             relay: relay_config(config),
-            pdu_limit: config.session.pdu_limit,
             tasks: tasks.clone(),
             drain: draining.clone(),
         });
         let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-        for listener in listeners {
-            tasks.spawn(accept(listener, Arc::clone(&shared)));
+        for (listener, door) in listeners.into_iter().zip(doors) {
+            tasks.spawn(accept(listener, Arc::new(door), Arc::clone(&shared)));
         }
         tasks.spawn(reload::watch(Arc::clone(&gate), config.register.clone(), draining));
         Ok(Self { gate, addresses, drain, tasks, drain_timeout: config.drain_timeout })
@@ -127,6 +142,26 @@ impl Proxy {
     }
 }
 
+fn door(config: &Config, listen: &Listen) -> Result<Door, TlsFault> {
+    let load = |files: &ListenTls| {
+        let what = format!("[[listen]] {}", listen.address);
+        let loaded = files.clone();
+        Reloading::new(what, files.files(), move || loaded.load())
+    };
+    Ok(Door {
+        trusted: listen.trusted.clone(),
+        tls: listen.tls.as_ref().map(load).transpose()?,
+        handshake_timeout: config.session.handshake_timeout,
+        session_init_timeout: config.session.session_init_timeout,
+        pdu_limit: config.session.pdu_limit,
+    })
+}
+
+fn carrier_tls(files: &CarrierTls) -> Result<Arc<Reloading<ClientConfig>>, TlsFault> {
+    let loaded = files.clone();
+    Reloading::new("[carrier]".to_owned(), files.files(), move || loaded.load())
+}
+
 fn relay_config(config: &Config) -> RelayConfig {
     RelayConfig {
         session_init_timeout: config.session.session_init_timeout,
@@ -135,6 +170,8 @@ fn relay_config(config: &Config) -> RelayConfig {
             .carrier
             .connect_timeout
             .saturating_mul(u32::try_from(config.carrier.addresses.len()).unwrap_or(u32::MAX))
+            // So may the bind before it is judged.
+            .saturating_add(LONGEST_DELAY)
             .saturating_add(Duration::from_secs(1)),
         response_timeout: config.carrier.response_timeout.min(config.session.response_timeout),
         enquire_link_interval: config.session.enquire_link_interval.min(config.carrier.enquire_link),
@@ -146,7 +183,7 @@ fn relay_config(config: &Config) -> RelayConfig {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, door: Arc<Door>, shared: Arc<Shared>) {
     let mut drain = shared.drain.clone();
     loop {
         let accepted = tokio::select! {
@@ -154,7 +191,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             _ = drain.wait_for(|draining| *draining) => return,
         };
         match accepted {
-            Ok((stream, peer)) => admit(stream, peer, &shared),
+            Ok((stream, peer)) => admit(stream, peer, &door, &shared),
             Err(error) => {
                 tracing::error!(%error, "a connection could not be accepted");
                 sleep(ACCEPT_PAUSE).await;
@@ -163,22 +200,48 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-fn admit(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) {
-    let Some(session) = shared.gate.sessions.enter(peer, clock::wall()) else {
-        tracing::warn!(%peer, "connection turned away: max_sessions reached");
-        return;
+fn admit(stream: TcpStream, peer: SocketAddr, door: &Arc<Door>, shared: &Arc<Shared>) {
+    let place = match shared.gate.sessions.enter(peer, clock::wall()) {
+        Ok(place) => place,
+        Err(full) => return turn_away(peer, &TurnedAway::Full(full)),
     };
     // Answers are small and awaited: Nagle would only delay them.
     stream.set_nodelay(true).ok();
-    let span = tracing::info_span!("session", session, %peer);
-    let shared = Arc::clone(shared);
+    let (door, shared) = (Arc::clone(door), Arc::clone(shared));
     let tasks = shared.tasks.clone();
-    let serve = async move {
-        let desk = Desk::new(Arc::clone(&shared.gate), session, peer);
-        let relay = Relay::new(shared.relay.clone(), clock::monotonic());
-        let wire = Wire::new(stream, shared.pdu_limit);
-        let ending = Session::new(wire, relay, desk, &shared.route, &shared.tasks).run(shared.drain.clone()).await;
+    tasks.spawn(async move {
+        let arrived = clock::monotonic();
+        let mut drain = shared.drain.clone();
+        // Boxed, so that a session does not carry the memory of a handshake around.
+        let received = tokio::select! {
+            received = Box::pin(door.receive(stream, place)) => received,
+            _ = drain.wait_for(|draining| *draining) => return,
+        };
+        match received {
+            Ok(guest) => serve(guest, arrived, &shared).await,
+            Err(reason) => turn_away(peer, &reason),
+        }
+    });
+}
+
+fn turn_away(peer: SocketAddr, reason: &TurnedAway) {
+    if reason.is_noise() {
+        tracing::debug!(%peer, "connection closed: {reason}");
+    } else {
+        tracing::warn!(%peer, "connection turned away: {reason}");
+    }
+}
+
+async fn serve(guest: Guest, arrived: Instant, shared: &Shared) {
+    let Guest { wire, place, secured } = guest;
+    let span = tracing::info_span!("session", session = place.session(), peer = %place.peer());
+    let desk = Desk::new(Arc::clone(&shared.gate), place, secured);
+    let relay = Relay::new(shared.relay.clone(), arrived);
+    let session = Session::new(wire, relay, desk, &shared.route, &shared.tasks);
+    async {
+        let ending = session.run(shared.drain.clone()).await;
         tracing::info!(%ending, "session ended");
-    };
-    tasks.spawn(serve.instrument(span));
+    }
+    .instrument(span)
+    .await;
 }

@@ -19,6 +19,7 @@ pub struct Counters {
     deliveries: AtomicU64,
     outcomes: AtomicU64,
     unrecorded: AtomicU64,
+    throttled: AtomicU64,
     failed: [AtomicU64; RULES],
     alerted: [AtomicU64; RULES],
     observed: [AtomicU64; RULES],
@@ -44,6 +45,9 @@ pub struct Totals {
     pub outcomes: u64,
     /// Messages turned away because no record could be kept.
     pub unrecorded: u64,
+    /// Messages turned away because their provider sent faster than it may.
+    #[serde(default)]
+    pub throttled: u64,
     /// Each rule with what it did.
     pub rules: Vec<RuleTotals>,
 }
@@ -98,6 +102,10 @@ impl Counters {
         add(&self.unrecorded);
     }
 
+    pub(super) fn throttled(&self) {
+        add(&self.throttled);
+    }
+
     /// The counters now.
     pub fn totals(&self) -> Totals {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -118,6 +126,7 @@ impl Counters {
             deliveries: read(&self.deliveries),
             outcomes: read(&self.outcomes),
             unrecorded: read(&self.unrecorded),
+            throttled: read(&self.throttled),
             rules,
         }
     }

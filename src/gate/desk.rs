@@ -4,8 +4,7 @@
 //! says which record something must wait for, and the driver waits. Driven by the session.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use portcullis_protocol::address::Address;
@@ -13,15 +12,18 @@ use portcullis_protocol::pdu::Destination;
 use portcullis_protocol::{BodyFault, CommandStatus, Frame};
 use tokio::sync::watch;
 
+use super::limits::Allowance;
 use super::reading::{DISTRIBUTION_LIST, Reading, Recipients, STRUCK_OFF};
-use super::{Gate, facts};
+use super::{Gate, Place, facts};
 use crate::config::Durability;
 use crate::register::{Provider, Register};
 use crate::relay::{self, Ending, Leg, Outcome, Ticket};
 use crate::rules::{self, Facts, Permit, Submission};
 use crate::store::{EntryId, Health, Progress};
+use crate::tls::Secured;
 
 mod bind;
+mod rate;
 mod ruling;
 mod write;
 
@@ -34,11 +36,16 @@ const TRY_AGAIN: CommandStatus = CommandStatus::ESME_RX_T_APPN;
 /// A place at the gate for one session.
 pub struct Desk {
     gate: Arc<Gate>,
-    session: u64,
-    peer: SocketAddr,
+    place: Place,
     peer_text: String,
+    /// What the TLS handshake said, where there was one.
+    secured: Option<Secured>,
     /// The provider's `system_id`, once its bind was accepted.
     provider: Option<String>,
+    /// What it may still send, shared by all of its binds.
+    allowance: Option<Arc<Mutex<Allowance>>>,
+    /// Where its binds go, where that is not as configured for all.
+    carrier_addresses: Vec<String>,
     open: HashMap<Ticket, Open>,
     progress: watch::Receiver<Progress>,
 }
@@ -104,11 +111,19 @@ impl Settling {
 }
 
 impl Desk {
-    /// A place for the session of this number.
-    pub fn new(gate: Arc<Gate>, session: u64, peer: SocketAddr) -> Self {
-        let progress = gate.journal.progress();
-        let peer_text = peer.to_string();
-        Self { gate, session, peer, peer_text, provider: None, open: HashMap::new(), progress }
+    /// A desk for the session that has this place.
+    pub fn new(gate: Arc<Gate>, place: Place, secured: Option<Secured>) -> Self {
+        Self {
+            progress: gate.journal.progress(),
+            peer_text: place.peer().to_string(),
+            gate,
+            place,
+            secured,
+            provider: None,
+            allowance: None,
+            carrier_addresses: Vec::new(),
+            open: HashMap::new(),
+        }
     }
 
     /// Follows the journal.
@@ -150,6 +165,9 @@ impl Desk {
             Ok(reading) => reading,
             Err(fault) => return self.turn_away(ticket, frame, &fault, now),
         };
+        if self.exceeds_rate(provider, &reading, now) {
+            return self.throttle();
+        }
         let mut judgements = Vec::with_capacity(1);
         match reading.recipients {
             Recipients::One(to) => judgements.push(self.weigh(register, provider, &reading, to, now)),
@@ -271,11 +289,5 @@ impl Desk {
         if self.provider.is_some() {
             self.write_session(&ending.to_string(), now);
         }
-    }
-}
-
-impl Drop for Desk {
-    fn drop(&mut self) {
-        self.gate.sessions.leave(self.session);
     }
 }

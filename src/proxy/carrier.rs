@@ -3,14 +3,20 @@
 //! Owns what is known of each address: whether it refused lately and when to try it again.
 //! Refuses to speak SMPP. Driven by the session, which dials one connection for each bind.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
-use crate::clock;
+use super::tls::Reloading;
+use super::wire::Stream;
+use crate::{clock, config};
 
 /// The wait after the first failure; it doubles with each further one.
 const FIRST_BACK_OFF: Duration = Duration::from_millis(500);
@@ -19,13 +25,22 @@ const FIRST_BACK_OFF: Duration = Duration::from_millis(500);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
 
 /// A connection being made; `None` when no address answered.
-pub(crate) type Dial = Pin<Box<dyn Future<Output = Option<TcpStream>> + Send>>;
+pub(crate) type Dial = Pin<Box<dyn Future<Output = Option<Box<dyn Stream>>> + Send>>;
 
 /// The carrier's addresses and how each fared lately.
 #[derive(Clone)]
 pub(crate) struct Carrier {
     addresses: Arc<[Address]>,
     connect_timeout: Duration,
+    tls: Option<Tls>,
+}
+
+/// What is spoken over the connection.
+#[derive(Clone)]
+struct Tls {
+    config: Arc<Reloading<ClientConfig>>,
+    /// The name to verify; none for the host dialled.
+    server_name: Option<ServerName<'static>>,
 }
 
 struct Address {
@@ -40,11 +55,13 @@ struct Failures {
 }
 
 impl Carrier {
-    /// `addresses` as `host:port`, tried in order.
-    pub(crate) fn new(addresses: &[String], connect_timeout: Duration) -> Self {
+    /// As configured; `tls` where the configuration has it.
+    pub(crate) fn new(config: &config::Carrier, tls: Option<Arc<Reloading<ClientConfig>>>) -> Self {
         let addresses =
-            addresses.iter().map(|host| Address { host: host.clone(), failures: Mutex::default() }).collect();
-        Self { addresses, connect_timeout }
+            config.addresses.iter().map(|host| Address { host: host.clone(), failures: Mutex::default() }).collect();
+        let server_name = config.tls.as_ref().and_then(|tls| tls.server_name.clone());
+        let tls = tls.map(|config| Tls { config, server_name });
+        Self { addresses, connect_timeout: config.connect_timeout, tls }
     }
 
     /// Starts dialling: addresses that are not backing off first, in order; the others after
@@ -64,12 +81,10 @@ impl Carrier {
         })
     }
 
-    async fn try_address(&self, address: &Address) -> Option<TcpStream> {
-        let failure = match timeout(self.connect_timeout, TcpStream::connect(&address.host)).await {
+    async fn try_address(&self, address: &Address) -> Option<Box<dyn Stream>> {
+        let failure = match timeout(self.connect_timeout, self.connect(&address.host)).await {
             Ok(Ok(stream)) => {
                 address.succeeded();
-                // Answers are small and awaited: Nagle would only delay them.
-                stream.set_nodelay(true).ok();
                 return Some(stream);
             }
             Ok(Err(error)) => error.to_string(),
@@ -79,6 +94,26 @@ impl Carrier {
         address.failed(clock::monotonic());
         None
     }
+
+    async fn connect(&self, host: &str) -> io::Result<Box<dyn Stream>> {
+        let stream = TcpStream::connect(host).await?;
+        // Answers are small and awaited: Nagle would only delay them.
+        stream.set_nodelay(true).ok();
+        let Some(tls) = &self.tls else { return Ok(Box::new(stream)) };
+        let name = match &tls.server_name {
+            Some(name) => name.clone(),
+            None => name_of(host)?,
+        };
+        let stream = TlsConnector::from(tls.config.current()).connect(name, stream).await?;
+        Ok(Box::new(stream))
+    }
+}
+
+/// The name that the certificate at `host:port` must have.
+fn name_of(host: &str) -> io::Result<ServerName<'static>> {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
+    ServerName::try_from(name.to_owned())
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} is no name a certificate can have")))
 }
 
 impl Address {

@@ -8,15 +8,15 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
+use portcullis_protocol::{CommandId, Frame};
 use tokio::sync::watch;
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Sleep, sleep, sleep_until};
 use tokio_util::task::TaskTracker;
 
 use super::carrier::{Carrier, Dial};
-use super::wire::{Wire, farewell};
+use super::wire::{Stream, Wire, farewell};
 use crate::clock;
 use crate::gate::{Desk, Settling};
 use crate::relay::{Action, Ending, Event, Leg, Relay};
@@ -28,6 +28,12 @@ struct Deferred {
     event: Event,
 }
 
+/// A bind that waits before it is judged, its address having tried wrong ones before.
+struct Delayed {
+    until: Pin<Box<Sleep>>,
+    frame: Frame,
+}
+
 /// One provider's connection, and the carrier's once it is dialled.
 pub(crate) struct Session<'a> {
     relay: Relay,
@@ -35,6 +41,7 @@ pub(crate) struct Session<'a> {
     provider: Option<Wire>,
     carrier: Option<Wire>,
     dialling: Option<Dial>,
+    delayed: Option<Delayed>,
     deferred: VecDeque<Deferred>,
     ended: Option<Ending>,
     now: Instant,
@@ -61,6 +68,7 @@ impl<'a> Session<'a> {
             provider: Some(provider),
             carrier: None,
             dialling: None,
+            delayed: None,
             deferred: VecDeque::new(),
             ended: None,
             now: clock::monotonic(),
@@ -139,6 +147,9 @@ impl<'a> Session<'a> {
         while let Some(action) = self.relay.poll_action() {
             match action {
                 Action::Send { leg, frame } => {
+                    if leg == Leg::Provider && is_bind_resp(frame.command_id()) {
+                        self.desk.bind_answered(frame.command_status(), self.now);
+                    }
                     if let Some(wire) = self.wire(leg) {
                         wire.queue(&frame);
                     }
@@ -152,15 +163,20 @@ impl<'a> Session<'a> {
                     let settling = self.desk.record(ticket, outcome, self.relay.answer(ticket), clock::wall());
                     self.defer(settling, Event::Recorded { ticket });
                 }
-                Action::JudgeBind { frame } => {
-                    let decision = self.desk.judge_bind(&frame, clock::wall());
-                    self.relay.handle_event(Event::BindJudged { decision }, self.now);
-                }
+                Action::JudgeBind { frame } => match self.desk.bind_delay(self.now) {
+                    Duration::ZERO => self.judge_bind(&frame),
+                    delay => self.delayed = Some(Delayed { until: Box::pin(sleep(delay)), frame }),
+                },
                 Action::Connect => self.dialling = Some(self.route.dial()),
                 Action::Close { leg } => self.close(leg),
                 Action::Ended(ending) => self.ended = Some(ending),
             }
         }
+    }
+
+    fn judge_bind(&mut self, frame: &Frame) {
+        let decision = self.desk.judge_bind(frame, clock::wall());
+        self.relay.handle_event(Event::BindJudged { decision }, self.now);
     }
 
     /// Tells the relay at once, or when the journal has caught up.
@@ -204,11 +220,15 @@ impl<'a> Session<'a> {
         }
         let starved = self.relay.wants_input(Leg::Provider) && !self.desk.has_room();
         let wanted = Wanted { provider: self.wants_input(Leg::Provider), carrier: self.wants_input(Leg::Carrier) };
-        let Self { provider, carrier, dialling, deferred, desk, .. } = self;
+        let Self { provider, carrier, dialling, delayed, deferred, desk, .. } = self;
         tokio::select! {
             biased;
             () = poll_fn(|cx| poll_wires(provider, carrier, wanted, cx)) => {}
             connected = connected(dialling) => self.connected(connected),
+            frame = waited(delayed) => {
+                self.now = clock::monotonic();
+                self.judge_bind(&frame);
+            }
             _ = progress.changed(), if !deferred.is_empty() => {}
             () = desk.room(), if starved => {}
             () = timer, if deadline.is_some() => {}
@@ -216,7 +236,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn connected(&mut self, stream: Option<TcpStream>) {
+    fn connected(&mut self, stream: Option<Box<dyn Stream>>) {
         self.dialling = None;
         let event = match stream {
             Some(stream) => {
@@ -283,9 +303,25 @@ fn poll_wires(
     if ready { Poll::Ready(()) } else { Poll::Pending }
 }
 
-async fn connected(dialling: &mut Option<Dial>) -> Option<TcpStream> {
+async fn connected(dialling: &mut Option<Dial>) -> Option<Box<dyn Stream>> {
     match dialling {
         Some(dial) => dial.await,
         None => std::future::pending().await,
     }
+}
+
+/// The bind that has waited for long enough.
+async fn waited(delayed: &mut Option<Delayed>) -> Frame {
+    let Some(waiting) = delayed else { return std::future::pending().await };
+    waiting.until.as_mut().await;
+    let frame = waiting.frame.clone();
+    *delayed = None;
+    frame
+}
+
+fn is_bind_resp(command: CommandId) -> bool {
+    matches!(
+        command,
+        CommandId::BIND_TRANSMITTER_RESP | CommandId::BIND_RECEIVER_RESP | CommandId::BIND_TRANSCEIVER_RESP
+    )
 }

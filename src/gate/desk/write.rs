@@ -187,7 +187,7 @@ impl Desk {
     fn origin(&self) -> Origin<'_> {
         Origin {
             provider: self.provider.as_deref().unwrap_or_default().into(),
-            session: self.session,
+            session: self.place.session(),
             peer: self.peer_text.as_str().into(),
         }
     }
