@@ -9,6 +9,8 @@ mod desk;
 pub mod evidence;
 pub mod facts;
 mod limits;
+mod mailbox;
+mod parts;
 mod reading;
 mod receipt;
 pub mod record;
@@ -22,6 +24,7 @@ use arc_swap::ArcSwap;
 pub use counters::{Counters, Totals};
 pub use desk::{Desk, Judged, Settling};
 pub use limits::LONGEST_DELAY;
+pub use mailbox::Mail;
 pub use sessions::{Full, Place, SessionLimits, SessionStatus, Sessions};
 
 use crate::config::{Config, Durability};

@@ -4,22 +4,22 @@
 //! decide anything: the relay says what to send, the desk what may pass. Driven by the
 //! listener, which spawns one [`Session::run`] for each accepted connection.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use portcullis_protocol::{CommandId, Frame};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Sleep, sleep, sleep_until};
 use tokio_util::task::TaskTracker;
 
 use super::carrier::{Carrier, Dial};
 use super::wire::{Stream, Wire, farewell};
 use crate::clock;
-use crate::gate::{Desk, Settling};
-use crate::relay::{Action, Ending, Event, Leg, Relay};
+use crate::gate::{Desk, Judged, Mail, Settling};
+use crate::relay::{Action, Ending, Event, Leg, Relay, Ticket};
 use crate::store::Progress;
 
 /// An event the relay hears of once the journal has settled a record.
@@ -42,6 +42,9 @@ pub(crate) struct Session<'a> {
     carrier: Option<Wire>,
     dialling: Option<Dial>,
     delayed: Option<Delayed>,
+    mail: mpsc::Receiver<Mail>,
+    /// Requests whose judging takes time.
+    waiting: HashMap<Ticket, Frame>,
     deferred: VecDeque<Deferred>,
     ended: Option<Ending>,
     now: Instant,
@@ -57,7 +60,7 @@ impl<'a> Session<'a> {
     pub(crate) fn new(
         provider: Wire,
         relay: Relay,
-        desk: Desk,
+        (desk, mail): (Desk, mpsc::Receiver<Mail>),
         route: &'a Carrier,
         farewells: &'a TaskTracker,
     ) -> Self {
@@ -69,6 +72,8 @@ impl<'a> Session<'a> {
             carrier: None,
             dialling: None,
             delayed: None,
+            mail,
+            waiting: HashMap::new(),
             deferred: VecDeque::new(),
             ended: None,
             now: clock::monotonic(),
@@ -87,6 +92,9 @@ impl<'a> Session<'a> {
             if !draining && *drain.borrow() {
                 draining = true;
                 self.relay.handle_event(Event::Drain, self.now);
+            }
+            while let Ok(mail) = self.mail.try_recv() {
+                self.read(mail);
             }
             self.release(&mut progress);
             self.relay.handle_timeout(self.now);
@@ -154,14 +162,13 @@ impl<'a> Session<'a> {
                         wire.queue(&frame);
                     }
                 }
-                Action::Judge { ticket, leg, frame } => {
-                    let judged = self.desk.judge(ticket, leg, &frame, clock::wall());
-                    let event = Event::Judged { ticket, frame, decision: judged.decision };
-                    self.defer(judged.settling, event);
-                }
+                Action::Judge { ticket, leg, frame } => match self.desk.judge(ticket, leg, &frame, clock::wall()) {
+                    Some(judged) => self.judged(ticket, frame, judged),
+                    None => drop(self.waiting.insert(ticket, frame)),
+                },
                 Action::Record { ticket, outcome } => {
                     let settling = self.desk.record(ticket, outcome, self.relay.answer(ticket), clock::wall());
-                    self.defer(settling, Event::Recorded { ticket });
+                    self.defer(settling, Event::Recorded { ticket, answer: None });
                 }
                 Action::JudgeBind { frame } => match self.desk.bind_delay(self.now) {
                     Duration::ZERO => self.judge_bind(&frame),
@@ -177,6 +184,21 @@ impl<'a> Session<'a> {
     fn judge_bind(&mut self, frame: &Frame) {
         let decision = self.desk.judge_bind(frame, clock::wall());
         self.relay.handle_event(Event::BindJudged { decision }, self.now);
+    }
+
+    fn read(&mut self, mail: Mail) {
+        match mail {
+            Mail::Judged { ticket, judged } => {
+                if let Some(frame) = self.waiting.remove(&ticket) {
+                    self.judged(ticket, frame, judged);
+                }
+            }
+        }
+    }
+
+    fn judged(&mut self, ticket: Ticket, frame: Frame, judged: Judged) {
+        let frame = judged.frame.unwrap_or(frame);
+        self.defer(judged.settling, Event::Judged { ticket, frame, decision: judged.decision });
     }
 
     /// Tells the relay at once, or when the journal has caught up.
@@ -220,7 +242,7 @@ impl<'a> Session<'a> {
         }
         let starved = self.relay.wants_input(Leg::Provider) && !self.desk.has_room();
         let wanted = Wanted { provider: self.wants_input(Leg::Provider), carrier: self.wants_input(Leg::Carrier) };
-        let Self { provider, carrier, dialling, delayed, deferred, desk, .. } = self;
+        let Self { provider, carrier, dialling, delayed, deferred, desk, mail, .. } = self;
         tokio::select! {
             biased;
             () = poll_fn(|cx| poll_wires(provider, carrier, wanted, cx)) => {}
@@ -229,6 +251,7 @@ impl<'a> Session<'a> {
                 self.now = clock::monotonic();
                 self.judge_bind(&frame);
             }
+            Some(mail) = mail.recv() => self.read(mail),
             _ = progress.changed(), if !deferred.is_empty() => {}
             () = desk.room(), if starved => {}
             () = timer, if deadline.is_some() => {}
