@@ -27,7 +27,7 @@ use crate::clock;
 use crate::config::{Config, Listen};
 use crate::document::Fault;
 use crate::gate::{Desk, Gate, LONGEST_DELAY};
-use crate::register::Register;
+use crate::register::{Register, WindowOverflow};
 use crate::relay::{Relay, RelayConfig};
 use crate::store::StoreError;
 use crate::tls::{CarrierTls, ListenTls, TlsFault};
@@ -178,6 +178,7 @@ fn relay_config(config: &Config) -> RelayConfig {
         inactivity_timeout: config.session.inactivity_timeout,
         drain_timeout: config.drain_timeout,
         provider_window: config.session.window,
+        reject_over_window: config.session.window_overflow == WindowOverflow::Reject,
         carrier_window: config.carrier.window,
         ..RelayConfig::default()
     }

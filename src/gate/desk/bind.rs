@@ -8,7 +8,7 @@ use portcullis_protocol::pdu::Bind;
 use portcullis_protocol::{CommandStatus, Frame, Pdu};
 
 use super::Desk;
-use crate::register::Provider;
+use crate::register::{Provider, WindowOverflow};
 use crate::relay::{BindGrant, Credentials};
 
 /// A refusal, with what is told to the log and the journal.
@@ -93,7 +93,11 @@ impl Desk {
             .map_err(|full| Refused::new(CommandStatus::ESME_RBINDFAIL, full))?;
         self.allowance = Some(self.gate.allowances.of(system_id));
         self.carrier_addresses.clone_from(&provider.carrier_addresses);
-        Ok(BindGrant { credentials: self.credentials(provider, bind), window: provider.window })
+        Ok(BindGrant {
+            credentials: self.credentials(provider, bind),
+            window: provider.window,
+            reject_over_window: provider.window_overflow.map(|overflow| overflow == WindowOverflow::Reject),
+        })
     }
 
     /// Before the password, so that nobody learns from elsewhere whether it was right.
