@@ -3,9 +3,13 @@
 
 #[path = "links/certificates.rs"]
 mod certificates;
+#[path = "links/door.rs"]
+mod door;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/gate.rs"]
 mod gate;
+#[path = "links/limits.rs"]
+mod limits;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/provider.rs"]
 mod provider;

@@ -8,6 +8,9 @@ use portcullis_protocol::CommandId;
 use crate::gate::{Folder, Gate};
 use crate::provider::{OK, Provider, submit};
 
+/// The gate's own log in full.
+pub(crate) const VERBOSE: &str = "info,portcullis=debug";
+
 /// A port for everybody, of a class that asks for nothing.
 pub(crate) const PORT: &str = "1065500777";
 
@@ -48,7 +51,7 @@ pub(crate) async fn gate(providers: &[(&str, &str)], listen: &str, more: &str) -
     let carrier = carrier().await;
     let folder = Folder::new(&register(providers), carrier.address());
     configure(&folder, listen, &format!("addresses = [\"{}\"]", carrier.address()), more);
-    let gate = folder.start_logging("debug");
+    let gate = folder.start_logging(VERBOSE);
     (folder, gate, carrier)
 }
 

@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 use crate::certificates::{Authority, Own, put};
 use crate::gate::{Folder, Gate, PATIENCE};
 use crate::provider::{OK, Provider};
-use crate::stage::{carrier, configure, gate, register, sends};
+use crate::stage::{VERBOSE, carrier, configure, gate, register, sends};
 
 const REFUSED: CommandStatus = CommandStatus::ESME_RBINDFAIL;
 
@@ -46,7 +46,7 @@ async fn scene(more: &str) -> Scene {
         &format!("addresses = [\"{}\"]", carrier.address()),
         "[session]\nhandshake_timeout = \"1s\"",
     );
-    let gate = folder.start_logging("debug");
+    let gate = folder.start_logging(VERBOSE);
     Scene { folder, gate, authority, herald, finch, _carrier: carrier }
 }
 
