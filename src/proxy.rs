@@ -165,13 +165,9 @@ fn carrier_tls(files: &CarrierTls) -> Result<Arc<Reloading<ClientConfig>>, TlsFa
 fn relay_config(config: &Config) -> RelayConfig {
     RelayConfig {
         session_init_timeout: config.session.session_init_timeout,
-        // Every address may take its own time-out.
-        connect_timeout: config
-            .carrier
-            .connect_timeout
-            .saturating_mul(u32::try_from(config.carrier.addresses.len()).unwrap_or(u32::MAX))
-            // So may the bind before it is judged.
-            .saturating_add(LONGEST_DELAY)
+        // From the bind to the connection; the waits in it have bounds of their own.
+        connect_timeout: LONGEST_DELAY
+            .saturating_add(carrier::longest_dial(config.carrier.connect_timeout))
             .saturating_add(Duration::from_secs(1)),
         response_timeout: config.carrier.response_timeout.min(config.session.response_timeout),
         enquire_link_interval: config.session.enquire_link_interval.min(config.carrier.enquire_link),

@@ -1,6 +1,8 @@
 //! The links of the gate over real sockets: TLS, the PROXY protocol, limits, several carriers,
 //! restart. Everything listens on loopback; every wait is bounded.
 
+#[path = "links/carriers.rs"]
+mod carriers;
 #[path = "links/certificates.rs"]
 mod certificates;
 #[path = "links/door.rs"]

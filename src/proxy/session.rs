@@ -15,8 +15,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Sleep, sleep, sleep_until};
 use tokio_util::task::TaskTracker;
 
-use super::carrier::{Carrier, Dial};
-use super::wire::{Stream, Wire, farewell};
+use super::carrier::{Carrier, Dial, Dialled, Trial};
+use super::wire::{Wire, farewell};
 use crate::clock;
 use crate::gate::{Desk, Judged, Mail, Settling};
 use crate::relay::{Action, Ending, Event, Leg, Relay, Ticket};
@@ -41,6 +41,8 @@ pub(crate) struct Session<'a> {
     provider: Option<Wire>,
     carrier: Option<Wire>,
     dialling: Option<Dial>,
+    /// The carrier's address, until the carrier has said its first word.
+    trial: Option<Trial>,
     delayed: Option<Delayed>,
     mail: mpsc::Receiver<Mail>,
     /// Requests whose judging takes time.
@@ -71,6 +73,7 @@ impl<'a> Session<'a> {
             provider: Some(provider),
             carrier: None,
             dialling: None,
+            trial: None,
             delayed: None,
             mail,
             waiting: HashMap::new(),
@@ -124,7 +127,7 @@ impl<'a> Session<'a> {
         let Some(wire) = self.wire(leg) else { return false };
         if !wanted {
             let Some(cause) = wire.take_loss() else { return false };
-            self.relay.handle_event(Event::Closed { leg, cause }, self.now);
+            self.hand_over(leg, Event::Closed { leg, cause });
             return true;
         }
         let event = match wire.next_frame() {
@@ -138,8 +141,19 @@ impl<'a> Session<'a> {
                 Event::Faulted { leg, fault }
             }
         };
-        self.relay.handle_event(event, self.now);
+        self.hand_over(leg, event);
         true
+    }
+
+    /// The carrier's first word proves its address; an end before any does the opposite.
+    fn hand_over(&mut self, leg: Leg, event: Event) {
+        if let Some(trial) = self.trial.take_if(|_| leg == Leg::Carrier) {
+            match event {
+                Event::Received { .. } => trial.answered(),
+                _ => trial.failed(),
+            }
+        }
+        self.relay.handle_event(event, self.now);
     }
 
     /// A slow peer stalls its own session only: nothing is read that would be sent to it.
@@ -174,7 +188,7 @@ impl<'a> Session<'a> {
                     Duration::ZERO => self.judge_bind(&frame),
                     delay => self.delayed = Some(Delayed { until: Box::pin(sleep(delay)), frame }),
                 },
-                Action::Connect => self.dialling = Some(self.route.dial()),
+                Action::Connect => self.dialling = Some(self.route.dial(self.desk.carrier_addresses())),
                 Action::Close { leg } => self.close(leg),
                 Action::Ended(ending) => self.ended = Some(ending),
             }
@@ -259,11 +273,12 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn connected(&mut self, stream: Option<Box<dyn Stream>>) {
+    fn connected(&mut self, dialled: Option<Dialled>) {
         self.dialling = None;
-        let event = match stream {
-            Some(stream) => {
+        let event = match dialled {
+            Some(Dialled { stream, trial }) => {
                 self.carrier = Some(Wire::new(stream, self.pdu_limit));
+                self.trial = Some(trial);
                 Event::CarrierConnected
             }
             None => Event::CarrierUnreachable,
@@ -277,6 +292,10 @@ impl<'a> Session<'a> {
             Leg::Provider => self.provider.take(),
             Leg::Carrier => {
                 self.dialling = None;
+                // Given up while the session goes on: the carrier left the bind unanswered.
+                if let Some(trial) = self.trial.take_if(|_| self.relay.ending().is_none()) {
+                    trial.failed();
+                }
                 self.carrier.take()
             }
         };
@@ -326,7 +345,7 @@ fn poll_wires(
     if ready { Poll::Ready(()) } else { Poll::Pending }
 }
 
-async fn connected(dialling: &mut Option<Dial>) -> Option<Box<dyn Stream>> {
+async fn connected(dialling: &mut Option<Dial>) -> Option<Dialled> {
     match dialling {
         Some(dial) => dial.await,
         None => std::future::pending().await,
