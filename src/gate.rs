@@ -63,9 +63,9 @@ struct CarrierAccount {
 
 impl Gate {
     /// Opens the store under the configured data directory.
-    pub fn open(config: &Config, register: Register) -> Result<Self, StoreError> {
+    pub fn open(config: &Config, register: impl Into<Arc<Register>>) -> Result<Self, StoreError> {
         Ok(Self {
-            register: ArcSwap::from_pointee(register),
+            register: ArcSwap::new(register.into()),
             profile: config.profile.clone(),
             consents: Arc::new(open_consents(&config.data)?),
             journal: open_journal(config)?,

@@ -8,6 +8,7 @@ mod door;
 mod proxy_header;
 mod reload;
 mod session;
+mod sockets;
 mod tls;
 mod wire;
 
@@ -36,8 +37,13 @@ use door::{Door, Guest, TurnedAway};
 use session::Session;
 use tls::Reloading;
 
+pub use sockets::{Handover, Inherited};
+
 /// The pause after `accept` failed, for want of file descriptors as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Between two looks at whether the predecessor has let go of the store.
+const STORE_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a drain may take beyond its time-out: flushing and the sockets' farewells.
 const DRAIN_SLACK: Duration = Duration::from_secs(5);
@@ -47,6 +53,7 @@ pub struct Proxy {
     /// What the sessions share; the admin socket and the demo look into it.
     pub gate: Arc<Gate>,
     addresses: Vec<SocketAddr>,
+    handover: Arc<Handover>,
     drain: watch::Sender<bool>,
     tasks: TaskTracker,
     drain_timeout: Duration,
@@ -84,14 +91,17 @@ struct Shared {
 }
 
 impl Proxy {
-    /// Opens the store, takes the listening addresses and serves until [`Proxy::drain`].
-    pub async fn start(config: &Config) -> Result<Self, StartError> {
+    /// Takes the listening addresses, opens the store and serves until [`Proxy::drain`].
+    /// Sockets that listen already are used where the configuration has their address.
+    pub async fn start(config: &Config, mut inherited: Inherited) -> Result<Self, StartError> {
         let register = Register::load(&config.register).map_err(StartError::Register)?;
-        let mut listeners = Vec::new();
+        let (mut listeners, mut addresses, mut copies) = (Vec::new(), Vec::new(), Vec::new());
         for listen in &config.listen {
-            let address = listen.address;
-            let listener = TcpListener::bind(address).await.map_err(|error| StartError::Listen { address, error })?;
-            listeners.push(listener);
+            let fault = |error| StartError::Listen { address: listen.address, error };
+            let socket = inherited.listen(listen.address).await.map_err(fault)?;
+            addresses.push(socket.local_addr().map_err(fault)?);
+            copies.push(socket.try_clone().map_err(fault)?);
+            listeners.push(TcpListener::from_std(socket).map_err(fault)?);
         }
         let (drain, draining) = watch::channel(false);
         let tasks = TaskTracker::new();
@@ -103,7 +113,8 @@ impl Proxy {
         if let Some(tls) = &carrier_tls {
             tasks.spawn(Arc::clone(tls).watch(draining.clone()));
         }
-        let gate = Arc::new(Gate::open(config, register)?);
+        // Connections wait in the sockets' queues meanwhile.
+        let gate = Arc::new(open(config, register, inherited.has_predecessor()).await?);
         let shared = Arc::new(Shared {
             gate: Arc::clone(&gate),
             route: Carrier::new(&config.carrier, carrier_tls),
@@ -111,17 +122,27 @@ impl Proxy {
             tasks: tasks.clone(),
             drain: draining.clone(),
         });
-        let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         for (listener, door) in listeners.into_iter().zip(doors) {
             tasks.spawn(accept(listener, Arc::new(door), Arc::clone(&shared)));
         }
         tasks.spawn(reload::watch(Arc::clone(&gate), config.register.clone(), draining));
-        Ok(Self { gate, addresses, drain, tasks, drain_timeout: config.drain_timeout })
+        let handover = Arc::new(Handover::new(copies));
+        Ok(Self { gate, addresses, handover, drain, tasks, drain_timeout: config.drain_timeout })
     }
 
     /// Where it listens, with the ports the system chose.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The listening sockets, for a successor.
+    pub fn handover(&self) -> Arc<Handover> {
+        Arc::clone(&self.handover)
+    }
+
+    /// Waits until a successor has taken the listening sockets.
+    pub async fn taken_over(&self) {
+        self.handover.completed().await;
     }
 
     /// Turns true when the gate begins to end.
@@ -132,6 +153,7 @@ impl Proxy {
     /// Takes no more connections, unbinds both legs of every session once its answers are in,
     /// and returns when all is done or the time is up. False when sessions were cut off.
     pub async fn drain(self) -> bool {
+        self.handover.close();
         self.drain.send_replace(true);
         self.tasks.close();
         let in_time = timeout(self.drain_timeout + DRAIN_SLACK, self.tasks.wait()).await.is_ok();
@@ -139,6 +161,18 @@ impl Proxy {
             tracing::warn!(sessions = self.gate.sessions.list().len(), "drain took too long: the rest is cut off");
         }
         in_time
+    }
+}
+
+/// Opens the store; a predecessor that still drains is waited for.
+async fn open(config: &Config, register: Register, has_predecessor: bool) -> Result<Gate, StoreError> {
+    let register = Arc::new(register);
+    let last = clock::monotonic() + config.drain_timeout + DRAIN_SLACK + DRAIN_SLACK;
+    loop {
+        match Gate::open(config, Arc::clone(&register)) {
+            Err(StoreError::Held { .. }) if has_predecessor && clock::monotonic() < last => sleep(STORE_PAUSE).await,
+            opened => return opened,
+        }
     }
 }
 

@@ -15,6 +15,8 @@ mod limits;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/provider.rs"]
 mod provider;
+#[path = "links/restart.rs"]
+mod restart;
 #[path = "links/stage.rs"]
 mod stage;
 #[path = "links/tls.rs"]
