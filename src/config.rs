@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
 pub use crate::document::Fault;
-use crate::register::{Secret, WindowOverflow};
+use crate::register::{LongMode, Secret, WindowOverflow};
 use crate::rules::Profile;
 use crate::tls::{CarrierTls, ListenTls};
 
@@ -33,6 +33,8 @@ pub struct Config {
     pub carrier: Carrier,
     /// How records are written.
     pub journal: JournalConfig,
+    /// How messages in several parts are treated.
+    pub long_messages: LongMessages,
     /// Which rules hold.
     pub profile: Profile,
     /// The limits of one session.
@@ -97,6 +99,21 @@ pub struct JournalConfig {
     pub durability: Durability,
     /// How often, for [`Durability::Interval`].
     pub interval: Duration,
+}
+
+/// How messages in several parts are treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LongMessages {
+    /// What is done with parts, where the register says nothing else for the provider.
+    pub mode: LongMode,
+    /// From a message's first part to its last; shorter than the response timers of the peers.
+    pub timeout: Duration,
+    /// How long a peer with held parts may be silent before it is taken to wait for their answers.
+    pub patience: Duration,
+    /// Parts of one provider kept at a time.
+    pub max_parts: usize,
+    /// Octets of them.
+    pub max_bytes: usize,
 }
 
 /// The limits of one session.

@@ -27,7 +27,7 @@ use tracing::Instrument;
 use crate::clock;
 use crate::config::{Config, Listen};
 use crate::document::Fault;
-use crate::gate::{Desk, Gate, LONGEST_DELAY};
+use crate::gate::{Desk, Gate, LONGEST_DELAY, Moment};
 use crate::register::{Register, WindowOverflow};
 use crate::relay::{Relay, RelayConfig};
 use crate::store::StoreError;
@@ -41,6 +41,9 @@ pub use sockets::{Handover, Inherited};
 
 /// The pause after `accept` failed, for want of file descriptors as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often parts that wait for others are looked at.
+const SWEEP: Duration = Duration::from_millis(100);
 
 /// Between two looks at whether the predecessor has let go of the store.
 const STORE_PAUSE: Duration = Duration::from_millis(20);
@@ -125,6 +128,7 @@ impl Proxy {
         for (listener, door) in listeners.into_iter().zip(doors) {
             tasks.spawn(accept(listener, Arc::new(door), Arc::clone(&shared)));
         }
+        tasks.spawn(sweep(Arc::clone(&gate), draining.clone()));
         tasks.spawn(reload::watch(Arc::clone(&gate), config.register.clone(), draining));
         let handover = Arc::new(Handover::new(copies));
         Ok(Self { gate, addresses, handover, drain, tasks, drain_timeout: config.drain_timeout })
@@ -214,6 +218,16 @@ fn relay_config(config: &Config) -> RelayConfig {
     }
 }
 
+/// Gives up parts whose message does not become whole, until the gate drains: then their sessions do.
+async fn sweep(gate: Arc<Gate>, mut drain: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = sleep(SWEEP) => gate.sweep(Moment { wall: clock::wall(), monotonic: clock::monotonic() }),
+            _ = drain.wait_for(|draining| *draining) => return,
+        }
+    }
+}
+
 async fn accept(listener: TcpListener, door: Arc<Door>, shared: Arc<Shared>) {
     let mut drain = shared.drain.clone();
     loop {
@@ -266,7 +280,7 @@ fn turn_away(peer: SocketAddr, reason: &TurnedAway) {
 async fn serve(guest: Guest, arrived: Instant, shared: &Shared) {
     let Guest { wire, place, secured } = guest;
     let span = tracing::info_span!("session", session = place.session(), peer = %place.peer());
-    let desk = Desk::new(Arc::clone(&shared.gate), place, secured);
+    let desk = Desk::new(Arc::clone(&shared.gate), place, secured, clock::monotonic());
     let relay = Relay::new(shared.relay.clone(), arrived);
     let session = Session::new(wire, relay, desk, &shared.route, &shared.tasks);
     async {

@@ -66,12 +66,12 @@ impl Desk {
             Ok(grant) => {
                 let over = self.secured.as_ref().map(|secured| format!(", {secured}")).unwrap_or_default();
                 tracing::info!(peer = %self.peer_text, system_id, "bind accepted{over}");
-                self.write_session(&format!("bind accepted{over}"), now);
+                self.pen().write_session(&format!("bind accepted{over}"), now);
                 Ok(grant)
             }
             Err(refused) => {
                 tracing::warn!(peer = %self.peer_text, system_id, status = ?refused.status, "bind refused: {}", refused.why);
-                self.write_session(&format!("bind refused: {}", refused.why), now);
+                self.pen().write_session(&format!("bind refused: {}", refused.why), now);
                 self.provider = None;
                 Err(refused.status)
             }

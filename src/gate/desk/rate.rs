@@ -4,8 +4,8 @@
 //! without a verdict and so without a record. Driven by the desk, before judging.
 
 use std::sync::PoisonError;
+use std::time::Instant;
 
-use jiff::Timestamp;
 use portcullis_protocol::CommandStatus;
 
 use super::{Desk, Judged, Settling};
@@ -15,7 +15,7 @@ use crate::relay;
 
 impl Desk {
     /// Whether this PDU is more than the provider's rate allows.
-    pub(super) fn exceeds_rate(&self, provider: &Provider, reading: &Reading<'_>, now: Timestamp) -> bool {
+    pub(super) fn exceeds_rate(&self, provider: &Provider, reading: &Reading<'_>, now: Instant) -> bool {
         let (Some(rate), Some(allowance)) = (provider.rate, &self.allowance) else { return false };
         !allowance.lock().unwrap_or_else(PoisonError::into_inner).take(rate, messages(reading), now)
     }
