@@ -3,11 +3,12 @@
 use std::num::NonZeroU64;
 
 use portcullis::simulator::{Answers, Faults};
-use portcullis_protocol::pdu::{Destinations, SubmitMulti};
+use portcullis_protocol::field::EsmClass;
+use portcullis_protocol::pdu::{Destinations, SubmitMulti, SubmitSm};
 use portcullis_protocol::{CommandId, CommandStatus, Frame, Pdu};
 
 use crate::gate::PATIENCE;
-use crate::provider::{OK, Provider, bind, encoded, source};
+use crate::provider::{OK, Provider, bind, encoded, source, subscriber};
 use crate::stage::{PORT, gate, message, sends};
 
 const THROTTLED: CommandStatus = CommandStatus::ESME_RTHROTTLED;
@@ -83,6 +84,33 @@ async fn every_recipient_counts_as_a_message() {
     let statuses =
         [herald.ask(multi()).await, herald.ask(message(0)).await].map(|answer: Frame| answer.command_status());
     assert_eq!(statuses, [OK, THROTTLED]);
+}
+
+#[tokio::test]
+async fn the_parts_of_a_long_message_count_once() {
+    let (folder, gate, _carrier) = gate(&[("herald", "rate = 1\nburst = 2")], "", "").await;
+    let mut herald = Provider::bound(gate.address, "herald", "s3cret").await;
+    let from = format!("{PORT}0");
+    let texts = ["[Bakery] Your code is 4711, ", "good for the next ten minutes, ", "on our site alone."];
+    let mut octets = Vec::new();
+    for (n, text) in (1..).zip(texts) {
+        let (data_coding, text) = encoded(text);
+        let short_message = [&[5, 0, 3, 77, 3, n][..], &text].concat();
+        let part = SubmitSm {
+            source: source(&from),
+            destination: subscriber("8613800138001"),
+            esm_class: EsmClass(0x40),
+            data_coding,
+            short_message: &short_message,
+            ..SubmitSm::default()
+        };
+        octets.extend_from_slice(Pdu::SubmitSm(part).to_frame(OK, 100 + u32::from(n)).as_bytes());
+    }
+    herald.write(&octets).await;
+    for _ in texts {
+        assert_eq!(herald.read().await.expect("an answer").command_status(), OK);
+    }
+    assert_eq!(folder.status().totals.throttled, 0);
 }
 
 #[tokio::test]
