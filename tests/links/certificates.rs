@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -31,8 +31,14 @@ impl Authority {
 
     /// A certificate for a host or an account of this name.
     pub(crate) fn issue(&self, name: &str) -> Own {
+        self.issue_until(name, 2199)
+    }
+
+    /// The same, good until the end of a year.
+    pub(crate) fn issue_until(&self, name: &str, year: i32) -> Own {
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
         params.distinguished_name.push(DnType::CommonName, name);
+        params.not_after = date_time_ymd(year, 12, 31);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
         Own { certificate: certificate.pem(), key: key.serialize_pem() }

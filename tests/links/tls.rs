@@ -227,3 +227,16 @@ fn check_names_every_fault_of_certificate_files() {
         said("tls = { certificate = \"gate.pem\", key = \"gate.key\" }", "tls = { ca = \"gate.pem\" }");
     assert_eq!(code, Some(0), "{stderr}");
 }
+
+#[test]
+fn check_points_out_what_is_hardly_meant() {
+    let authority = Authority::new("test authority");
+    let demanding = register(&[("herald", "certificate = \"herald\"")]);
+    let folder = Folder::new(&demanding, ([127, 0, 0, 1], 1).into());
+    authority.issue_until("gate.example", 2020).write(folder.path(), "gate");
+    configure(&folder, "tls = { certificate = \"gate.pem\", key = \"gate.key\" }", "addresses = [\"127.0.0.1:1\"]", "");
+    let said = folder.run(&["check"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert!(said.stderr.contains("gate.pem: the certificate has expired, at 2020-12-31"), "{}", said.stderr);
+    assert!(said.stderr.contains("provider \"herald\" must present a certificate"), "{}", said.stderr);
+}
