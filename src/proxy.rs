@@ -4,6 +4,7 @@
 //! passes: the relay and the desk do. Driven by `portcullis run`, `portcullis demo` and tests.
 
 mod carrier;
+mod delayed;
 mod door;
 mod proxy_header;
 mod reload;

@@ -10,12 +10,13 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use portcullis_protocol::{CommandId, Frame};
+use portcullis_protocol::Frame;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Sleep, sleep, sleep_until};
+use tokio::time::{Sleep, sleep_until};
 use tokio_util::task::TaskTracker;
 
 use super::carrier::{Carrier, Dial, Dialled, Trial};
+use super::delayed::Delayed;
 use super::wire::{Wire, farewell};
 use crate::clock;
 use crate::gate::{Desk, Judged, Mail, Moment, Settling};
@@ -28,12 +29,6 @@ struct Deferred {
     event: Event,
 }
 
-/// A bind that waits before it is judged, its address having tried wrong ones before.
-struct Delayed {
-    until: Pin<Box<Sleep>>,
-    frame: Frame,
-}
-
 /// One provider's connection, and the carrier's once it is dialled.
 pub(crate) struct Session<'a> {
     relay: Relay,
@@ -43,7 +38,7 @@ pub(crate) struct Session<'a> {
     dialling: Option<Dial>,
     /// The carrier's address, until the carrier has said its first word.
     trial: Option<Trial>,
-    delayed: Option<Delayed>,
+    delayed: Delayed,
     mail: mpsc::Receiver<Mail>,
     /// Requests whose judging takes time.
     waiting: HashMap<Ticket, Frame>,
@@ -76,7 +71,7 @@ impl<'a> Session<'a> {
             carrier: None,
             dialling: None,
             trial: None,
-            delayed: None,
+            delayed: Delayed::default(),
             mail,
             waiting: HashMap::new(),
             joined: None,
@@ -174,8 +169,8 @@ impl<'a> Session<'a> {
         while let Some(action) = self.relay.poll_action() {
             match action {
                 Action::Send { leg, frame } => {
-                    if leg == Leg::Provider && is_bind_resp(frame.command_id()) {
-                        self.desk.bind_answered(frame.command_status(), self.now);
+                    if leg == Leg::Provider {
+                        self.desk.notice(&frame, self.now);
                     }
                     if let Some(wire) = self.wire(leg) {
                         wire.queue(&frame);
@@ -196,7 +191,7 @@ impl<'a> Session<'a> {
                 }
                 Action::JudgeBind { frame } => match self.desk.bind_delay(self.now) {
                     Duration::ZERO => self.judge_bind(&frame),
-                    delay => self.delayed = Some(Delayed { until: Box::pin(sleep(delay)), frame }),
+                    delay => self.delayed.put(frame, delay),
                 },
                 Action::Connect => self.dialling = Some(self.route.dial(self.desk.carrier_addresses())),
                 Action::Close { leg } => self.close(leg),
@@ -315,7 +310,7 @@ impl<'a> Session<'a> {
             biased;
             () = poll_fn(|cx| poll_wires(provider, carrier, wanted, cx)) => {}
             connected = connected(dialling) => self.connected(connected),
-            frame = waited(delayed) => {
+            frame = delayed.over() => {
                 self.now = clock::monotonic();
                 self.judge_bind(&frame);
             }
@@ -404,20 +399,4 @@ async fn connected(dialling: &mut Option<Dial>) -> Option<Dialled> {
         Some(dial) => dial.await,
         None => std::future::pending().await,
     }
-}
-
-/// The bind that has waited for long enough.
-async fn waited(delayed: &mut Option<Delayed>) -> Frame {
-    let Some(waiting) = delayed else { return std::future::pending().await };
-    waiting.until.as_mut().await;
-    let frame = waiting.frame.clone();
-    *delayed = None;
-    frame
-}
-
-fn is_bind_resp(command: CommandId) -> bool {
-    matches!(
-        command,
-        CommandId::BIND_TRANSMITTER_RESP | CommandId::BIND_RECEIVER_RESP | CommandId::BIND_TRANSCEIVER_RESP
-    )
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use portcullis_protocol::pdu::Bind;
-use portcullis_protocol::{CommandStatus, Frame, Pdu};
+use portcullis_protocol::{CommandId, CommandStatus, Frame, Pdu};
 
 use super::Desk;
 use crate::register::{Provider, WindowOverflow};
@@ -29,10 +29,14 @@ impl Desk {
         self.gate.attempts.delay(self.place.peer().ip(), now)
     }
 
-    /// The provider is told how its bind ended, whoever decided.
-    pub fn bind_answered(&mut self, status: CommandStatus, now: Instant) {
+    /// Looks at what goes to the provider for the end of a bind, whoever decided on it.
+    pub fn notice(&mut self, frame: &Frame, now: Instant) {
+        let binds = [CommandId::BIND_TRANSMITTER_RESP, CommandId::BIND_RECEIVER_RESP, CommandId::BIND_TRANSCEIVER_RESP];
+        if !binds.contains(&frame.command_id()) {
+            return;
+        }
         let address = self.place.peer().ip();
-        match status {
+        match frame.command_status() {
             CommandStatus::ESME_ROK => self.gate.attempts.succeeded(address),
             // Common clients take it for being bound, and the relay lets them.
             CommandStatus::ESME_RALYBND => {}
