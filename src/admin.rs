@@ -103,6 +103,7 @@ impl Shared {
         let [before, after] = self.samples.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let judged = |totals: &Totals| totals.forwarded + totals.rejected + totals.held;
         let progress = self.gate.journal.progress().borrow().clone();
+        let (parts, part_bytes) = self.gate.parts_held();
         Status {
             started: self.started,
             now: clock::wall(),
@@ -116,6 +117,8 @@ impl Shared {
                 Health::Down { reason } => format!("down: {reason}"),
             },
             durable: progress.durable,
+            parts,
+            part_bytes,
         }
     }
 }

@@ -122,6 +122,12 @@ impl Gate {
         })
     }
 
+    /// Parts of long messages in memory, and their octets: those that wait for others, and those of
+    /// messages that were whole lately.
+    pub fn parts_held(&self) -> (usize, usize) {
+        self.parts.held()
+    }
+
     /// How long a peer with held parts may be silent before it is taken to wait for their answers.
     fn patience(&self) -> Duration {
         self.long_messages.patience

@@ -72,6 +72,10 @@ pub struct Status {
     pub journal: String,
     /// Journal entries made durable since the start.
     pub durable: u64,
+    /// Parts of long messages in memory.
+    pub parts: usize,
+    /// Their octets.
+    pub part_bytes: usize,
 }
 
 /// The store, for answering.

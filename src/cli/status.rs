@@ -56,6 +56,7 @@ fn print(status: &Status) {
         totals.deliveries,
         status.messages_per_second
     );
+    println!("{} parts of long messages in memory, {} octets", status.parts, status.part_bytes);
     for rule in &totals.rules {
         println!("  {}  {} failed, {} alerts, {} observed", rule.rule, rule.failed, rule.alerted, rule.observed);
     }

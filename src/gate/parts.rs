@@ -186,7 +186,7 @@ impl Parts {
         self.lock().expire(now)
     }
 
-    /// Parts waiting, and their octets.
+    /// Parts kept, those of whole messages included, and their octets.
     pub(super) fn held(&self) -> (usize, usize) {
         let table = self.lock();
         table.usage.values().fold((0, 0), |(parts, bytes), usage| (parts + usage.parts, bytes + usage.bytes))
