@@ -10,7 +10,7 @@ use portcullis_protocol::{CommandStatus, Frame, FrameFault};
 
 use super::peers::{Deed, Deeds, Habits, Peer};
 use super::random::Random;
-use super::shadow::Shadow;
+use super::shadow::{Shadow, Verdict};
 
 /// Something that will happen.
 enum Due {
@@ -278,16 +278,13 @@ impl World {
     }
 
     fn judged(&mut self, ticket: Ticket, frame: Frame, forward: bool) {
-        self.shadow.judged(ticket, &frame, forward);
-        let decision = match forward {
-            true => Decision::Forward(Permit::unjudged("simulation")),
-            false => Decision::Refuse { status: CommandStatus(0x483), body: Bytes::new() },
-        };
-        self.tell(Event::Judged { ticket, frame, decision });
+        let verdict = if forward { Verdict::Forward } else { Verdict::Refuse };
+        self.shadow.judged(ticket, &frame, verdict, &[]);
+        self.tell(Event::Judged { ticket, frame, decision: verdict.decision(&[]) });
     }
 
     fn recorded(&mut self, ticket: Ticket) {
-        self.shadow.recorded(ticket);
+        self.shadow.recorded(ticket, None);
         let body = self.messages[&ticket].clone();
         assert!(self.durable.insert(body, self.outcomes[&ticket]).is_none(), "two records of one message");
         self.tell(Event::Recorded { ticket, answer: None });
