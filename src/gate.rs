@@ -11,6 +11,7 @@ pub mod evidence;
 pub mod facts;
 mod ids;
 mod mailbox;
+mod message_id;
 mod owed;
 mod parts;
 mod reading;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use jiff::tz::{Offset, TimeZone};
 
-use super::{Carrier, Config, Durability, JournalConfig, Listen, LongMessages, SessionConfig};
+use super::{Carrier, Config, Durability, JournalConfig, Listen, LongMessages, MessageIdForm, SessionConfig};
 use crate::document::{self, Complaints, Fault, Section, unknown_word};
 use crate::register::{LongMode, Secret};
-use crate::rules::{Profile, profile};
+use crate::rules::{Class, Mode, Profile, Rule, profile};
 
 const DEFAULT_TIME_ZONE: &str = "Asia/Shanghai";
 
@@ -68,9 +68,18 @@ fn read_profile(top: &Section<'_, '_>, folder: &Path, time_zone: &TimeZone) -> P
     profile.time_zone = time_zone.clone();
     if let Some(section) = section {
         profile.read(&section);
+        warn_of_vain_keywords(&profile, &section);
         section.finish();
     }
     profile
+}
+
+/// R07 asks for a keyword that is honoured: R23 is what honours it.
+fn warn_of_vain_keywords(profile: &Profile, section: &Section<'_, '_>) {
+    let mode = |rule| profile.mode_set(rule, Class::Commercial, None);
+    if mode(Rule::R07) != Mode::Off && mode(Rule::R23) != Mode::Enforce {
+        section.warn("R23", "is not enforced: the opt-out keywords that R07 asks for refuse nothing");
+    }
 }
 
 fn profile_file(section: &Section<'_, '_>, path: &Path) -> Option<Profile> {
@@ -134,6 +143,7 @@ fn carrier(top: &Section<'_, '_>) -> Carrier {
         window: whole(&section, "window", 1..=100_000).unwrap_or(default.window),
         system_id: section.string("system_id").map(str::to_owned),
         password: section.string("password").map(|text| Secret::new(text.to_owned())),
+        message_id: section.word("message_id", &MessageIdForm::WORDS).unwrap_or_default(),
         ..default
     };
     section.finish();
@@ -150,6 +160,7 @@ impl Carrier {
             window: 1000,
             system_id: None,
             password: None,
+            message_id: MessageIdForm::Auto,
         }
     }
 }
@@ -248,6 +259,20 @@ mod tests {
         assert_eq!(config.profile.name, "cn-2020-draft");
         assert_eq!(config.profile.retention.record_months, 5);
         assert_eq!(config.profile.quiet_hours, None);
+    }
+
+    #[test]
+    fn message_ids_are_found_out_unless_a_form_is_set() {
+        assert_eq!(parse(SMALLEST).carrier.message_id, MessageIdForm::Auto);
+        let config = parse(&format!("{SMALLEST}message_id = \"hex-in-answer\"\n"));
+        assert_eq!(config.carrier.message_id, MessageIdForm::HexInAnswer);
+    }
+
+    #[test]
+    fn keywords_that_refuse_nothing_are_warned_of() {
+        assert!(parse(&format!("{SMALLEST}\n[profile]\nR24 = \"off\"\n")).warnings.is_empty());
+        let config = parse(&format!("{SMALLEST}\n[profile]\nR23 = \"observe\"\n"));
+        assert!(config.warnings.iter().any(|warning| warning.key == "profile.R23"), "{:?}", config.warnings);
     }
 
     #[test]

@@ -53,7 +53,10 @@ impl Desk {
             destination: wire_address(&to),
             msisdn,
             flags: (reading.esm_class.0, reading.data_coding.0),
-            receipt: pdu.as_ref().and_then(|pdu| receipt::read(pdu, reading.text.readable())),
+            receipt: pdu
+                .as_ref()
+                .and_then(|pdu| receipt::read(pdu, reading.text.readable()))
+                .map(|(receipt, _)| receipt),
             content: content(&reading),
         });
         let ticket = self.pen().append(&record)?;
