@@ -17,6 +17,7 @@ mod parts;
 mod reading;
 mod receipt;
 pub mod record;
+mod replies;
 mod restore;
 mod sessions;
 
@@ -33,7 +34,7 @@ pub use mailbox::Mail;
 pub use owed::{Owed, OwedPart, Report};
 pub use sessions::{SessionStatus, Sessions};
 
-use crate::config::{Config, Durability, LongMessages};
+use crate::config::{Config, Durability, LongMessages, MessageIdForm};
 use crate::register::{Register, Secret};
 use crate::rules::Profile;
 use crate::store::consents::ConsentsOptions;
@@ -42,6 +43,7 @@ use accounts::Accounts;
 use ids::Ids;
 use parts::{Limits, Parts};
 use record::RecordSchema;
+use replies::Replies;
 
 /// Everything the sessions share.
 pub struct Gate {
@@ -57,7 +59,10 @@ pub struct Gate {
     pub counters: Counters,
     /// Who is connected.
     pub sessions: Sessions,
+    /// What waits for a subscriber's word to be stored.
+    replies: Replies,
     durability: Durability,
+    message_id: MessageIdForm,
     carrier_account: CarrierAccount,
     long_messages: LongMessages,
     parts: Parts,
@@ -96,7 +101,9 @@ impl Gate {
             journal: open_journal(config)?,
             counters: Counters::default(),
             sessions: Sessions::new(config.session.max_sessions),
+            replies: Replies::default(),
             durability: config.journal.durability,
+            message_id: config.carrier.message_id,
             carrier_account: CarrierAccount {
                 system_id: config.carrier.system_id.clone(),
                 password: config.carrier.password.clone(),
