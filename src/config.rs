@@ -3,18 +3,21 @@
 //! Owns every setting's name, default and bounds. Refuses unknown keys and values that
 //! cannot work, each with file, line and key. Driven by the command line.
 
+mod links;
 mod load;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 pub use crate::document::Fault;
-use crate::register::{LongMode, Secret};
+use crate::register::{LongMode, Secret, WindowOverflow};
 use crate::rules::Profile;
+use crate::tls::{CarrierTls, ListenTls};
 
 /// Everything portcullis.toml says; paths are relative to it no longer.
 #[derive(Clone, Debug)]
@@ -52,6 +55,10 @@ pub struct Config {
 pub struct Listen {
     /// The address and port.
     pub address: SocketAddr,
+    /// TLS, where it is spoken there.
+    pub tls: Option<ListenTls>,
+    /// The networks of balancers that speak the PROXY protocol there; none where it is not spoken.
+    pub trusted: Vec<IpNet>,
 }
 
 /// The SMSC side.
@@ -73,6 +80,8 @@ pub struct Carrier {
     pub password: Option<Secret>,
     /// How it writes message ids in answers and receipts.
     pub message_id: MessageIdForm,
+    /// TLS, where it is spoken there.
+    pub tls: Option<CarrierTls>,
 }
 
 /// How the carrier writes the id of a message in its answer and in its receipt.
@@ -139,6 +148,8 @@ pub struct LongMessages {
 pub struct SessionConfig {
     /// From the connection to the bind.
     pub session_init_timeout: Duration,
+    /// What PROXY header and TLS handshake may take of that.
+    pub handshake_timeout: Duration,
     /// How long the provider's leg may be silent before it is asked for life.
     pub enquire_link_interval: Duration,
     /// How long no message may pass before the session is ended; zero for any time.
@@ -147,10 +158,16 @@ pub struct SessionConfig {
     pub response_timeout: Duration,
     /// Requests left unanswered at a time, each way.
     pub window: usize,
+    /// What becomes of a provider's request beyond the window.
+    pub window_overflow: WindowOverflow,
     /// The longest PDU, in octets.
     pub pdu_limit: usize,
-    /// Sessions at a time.
+    /// Connections at a time, bound or not.
     pub max_sessions: usize,
+    /// Connections from one address at a time.
+    pub max_sessions_per_address: usize,
+    /// Binds of all providers at a time.
+    pub max_binds: usize,
 }
 
 impl Config {
