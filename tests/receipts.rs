@@ -124,6 +124,16 @@ async fn every_form_is_joined_to_its_message_and_passes_unchanged() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn quirk_31_a_receipt_in_data_sm_is_joined() {
+    let mut scene = Scene::new().await;
+    let subscriber = "8613800138206";
+    let id = scene.submit_for_id(OTP_PORT, subscriber, OTP).await;
+    let text = format!("id:{id} {DATES} stat:DELIVRD err:000");
+    scene.reply(&Reply { data_sm: true, ..receipt(subscriber, 4, &text) }).await;
+    assert_eq!(the_one(&scene, subscriber).final_state.as_deref(), Some("DELIVRD"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn quirk_49_a_receipt_before_the_answer_is_joined() {
     let mut scene = Scene::new().await;
     let subscriber = "8613800138201";

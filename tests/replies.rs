@@ -8,6 +8,9 @@
 #[path = "support/gate.rs"]
 mod gate;
 #[expect(dead_code, reason = "other tests use the rest")]
+#[path = "long/parts.rs"]
+mod parts;
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/provider.rs"]
 mod provider;
 #[expect(dead_code, reason = "other tests use the rest")]
@@ -21,6 +24,8 @@ use portcullis_protocol::field::EsmClass;
 use portcullis_protocol::{CommandId, CommandStatus, Frame};
 use serde::Deserialize;
 
+use gate::PATIENCE;
+use parts::{Form, Long};
 use provider::OK;
 use scene::{ASK, COMMERCIAL, OFFERS_R, OFFERS_T, OTP, OTP_PORT, Reply, SUBSCRIBER, Scene};
 
@@ -150,6 +155,49 @@ async fn a_granted_consent_opens_the_port_for_its_term_and_a_repeated_yes_change
     scene.reply(&Reply::of("退订")).await;
     scene.reply(&Reply::of("Ｙ。")).await;
     assert_eq!(scene.submit(COMMERCIAL, SUBSCRIBER, OFFERS_R).await, REFUSED);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_in_two_parts_is_answered_as_one() {
+    let mut scene = Scene::new().await;
+    let request = Long { from: COMMERCIAL, to: SUBSCRIBER, text: ASK, reference: 3, form: Form::Udh8 };
+    let parts = request.parts(134);
+    assert_eq!(parts.len(), 2);
+    let mut sent = Vec::new();
+    for part in parts {
+        sent.push(scene.provider.send(part).await);
+    }
+    for sequence_number in sent {
+        assert_eq!(scene.provider.answer_to(sequence_number).await.command_status(), OK);
+    }
+    scene.reply(&Reply::of("同意")).await;
+    let held = scene.held(SUBSCRIBER);
+    assert_eq!(held.len(), 1);
+    assert!(held[0].status == Status::Consent && held[0].evidence.ends_with(ASK), "{:?}", held[0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_of_refusals_is_stored_whole() {
+    const BURST: u64 = 300;
+    let mut scene = Scene::new().await;
+    let number = |index: u64| (8_613_800_200_000 + index).to_string();
+    let carrier = &scene.carrier;
+    let deliveries = async {
+        for index in 0..BURST {
+            scene::deliver(carrier, &Reply { from: &number(index), ..Reply::of("TD") }).await;
+        }
+    };
+    let provider = &mut scene.provider;
+    let requests = async {
+        for _ in 0..BURST {
+            provider.request().await;
+        }
+    };
+    tokio::join!(deliveries, requests);
+    assert!(scene.carrier.wait_until(PATIENCE, |counts| counts.acknowledged == BURST).await);
+    let refused = |index| scene.held(&number(index)).iter().any(|row| row.status == Status::Refusal);
+    assert_eq!((0..BURST).filter(|index| refused(*index)).count() as u64, BURST);
+    assert_eq!(scene.folder.status().totals.refusals, BURST);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

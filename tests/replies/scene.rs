@@ -237,7 +237,7 @@ impl Scene {
     }
 
     pub(crate) async fn start_delivery(&self, reply: &Reply<'_>) {
-        assert!(self.carrier.deliver(ACCOUNT, reply.frame()).await, "no bind to deliver to");
+        deliver(&self.carrier, reply).await;
     }
 
     /// The subscriber's consent to the commercial port's sender; gives all that is held then.
@@ -289,4 +289,9 @@ impl Scene {
     fn consents(&self, name: &str) -> std::path::PathBuf {
         self.folder.path().join("data/consents").join(name)
     }
+}
+
+/// Has the carrier send it to a bind of the account.
+pub(crate) async fn deliver(carrier: &Simulator, reply: &Reply<'_>) {
+    assert!(carrier.deliver(ACCOUNT, reply.frame()).await, "no bind to deliver to");
 }
