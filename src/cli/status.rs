@@ -47,13 +47,15 @@ fn print(status: &Status) {
     println!("since {} · profile {} · register {}", status.started, status.profile, status.register);
     println!("journal {} · {} entries durable", status.journal, status.durable);
     println!(
-        "{} forwarded · {} rejected · {} held · {} malformed · {} unrecorded · {} deliveries · {} messages/s",
+        "{} forwarded · {} rejected · {} held · {} malformed · {} unrecorded · {} deliveries · {} refusals and {} consents by reply · {} messages/s",
         totals.forwarded,
         totals.rejected,
         totals.held,
         totals.malformed,
         totals.unrecorded,
         totals.deliveries,
+        totals.refusals,
+        totals.consents,
         status.messages_per_second
     );
     let (parts, octets) = status.parts;
