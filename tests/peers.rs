@@ -13,6 +13,8 @@ mod decoded;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/gate.rs"]
 mod gate;
+#[path = "peers/long.rs"]
+mod long;
 #[path = "peers/messages.rs"]
 mod messages;
 #[path = "peers/modes.rs"]
@@ -21,6 +23,8 @@ mod modes;
 mod party;
 #[path = "peers/reconnect.rs"]
 mod reconnect;
+#[path = "peers/reply.rs"]
+mod reply;
 #[path = "peers/stage.rs"]
 mod stage;
 #[path = "peers/wire.rs"]

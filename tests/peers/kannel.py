@@ -7,6 +7,7 @@ import http.server
 import json
 import os
 import queue
+import re
 import shutil
 import socket
 import subprocess
@@ -140,11 +141,13 @@ class Kannel:
         time.sleep(PAUSE)
 
     def await_port(self, name):
+        """Until somebody listens there; to connect would count as another smsbox."""
+        listening = f":{self.ports[name]:04X} 00000000:0000 0A"
         while True:
-            try:
-                return socket.create_connection(("127.0.0.1", self.ports[name]), timeout=1).close()
-            except OSError:
-                self.pause()
+            with open("/proc/net/tcp") as sockets:
+                if listening in sockets.read():
+                    return
+            self.pause()
 
     def status(self):
         url = f"http://127.0.0.1:{self.ports['admin']}/status.xml?password=tests"
@@ -155,7 +158,7 @@ class Kannel:
             self.pause()
 
     def await_box(self):
-        while "<type>smsbox" not in self.status():
+        while "<id>tests</id>" not in self.status():
             self.pause()
 
     def send(self, n, message):
@@ -195,11 +198,15 @@ class Kannel:
         if kind == ACCEPTED:
             self.answer(int(fields["n"]), 0, fields["id"])
         elif kind == REFUSED:
-            # "NACK/", the status, "/" and its meaning.
-            self.answer(int(fields["n"]), int(fields["text"].split("/")[1], 0), None)
+            self.answer(int(fields["n"]), self.refusal(fields["text"]), None)
         else:
             self.deliveries += 1
             say("deliver", esm_class=4, message_id=fields["id"], state=2 if kind == DELIVERED else None)
+
+    def refusal(self, text):
+        """"NACK/", the status, "/" and its meaning; of a message in parts the log alone has it."""
+        status = text.split("/")[1] or re.findall(r"returned error code (0x[0-9a-f]+)", self.log())[-1]
+        return int(status, 0)
 
     def answer(self, n, status, message_id):
         say("answer", n=n, part=0, status=status, message_id=message_id)

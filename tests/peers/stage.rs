@@ -63,7 +63,8 @@ impl Drop for Gate {
 /// Carrier, gate and the taps between them and the ESME.
 pub(crate) struct Stage {
     peers: PathBuf,
-    which: Carrier,
+    /// Which carrier.
+    pub(crate) which: Carrier,
     carrier_plan: Value,
     carrier_address: SocketAddr,
     carrier_leg: Tap,
