@@ -54,7 +54,6 @@ max-pending-submits = {pending}
 {long}
 
 group = smsbox
-smsbox-id = tests
 bearerbox-host = 127.0.0.1
 sendsms-port = {sendsms}
 log-file = {folder}/smsbox.log
@@ -158,7 +157,7 @@ class Kannel:
             self.pause()
 
     def await_box(self):
-        while "<id>tests</id>" not in self.status():
+        while "<type>smsbox" not in self.status():
             self.pause()
 
     def send(self, n, message):
@@ -192,7 +191,8 @@ class Kannel:
         if path == "/reply":
             octets = fields["text"].encode("latin-1")
             self.deliveries += 1
-            return say("deliver", esm_class=0, source=fields["from"], destination=fields["to"],
+            # It writes an international number with "+".
+            return say("deliver", esm_class=0, source=fields["from"].lstrip("+"), destination=fields["to"],
                        text=octets.decode("utf-16-be" if fields["coding"] == UCS2 else "utf-8"))
         kind = int(fields["kind"])
         if kind == ACCEPTED:
@@ -213,14 +213,20 @@ class Kannel:
         self.answered.add(n)
 
     def stop(self):
-        for process in reversed(self.processes):
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+        if not self.processes:
+            return
+        bearerbox, *boxes = self.processes
+        bearerbox.terminate()
+        # A smsbox that had replies to serve does not always end by itself.
+        for box in boxes:
+            box.kill()
+        try:
+            bearerbox.wait(10)
+        except subprocess.TimeoutExpired:
+            bearerbox.kill()
+        for process in self.processes:
+            process.wait()
 
     def log(self):
         try:
