@@ -8,6 +8,8 @@ pub mod counters;
 mod desk;
 pub mod evidence;
 pub mod facts;
+mod mailbox;
+mod parts;
 mod reading;
 mod receipt;
 pub mod record;
@@ -20,6 +22,7 @@ use arc_swap::ArcSwap;
 
 pub use counters::{Counters, Totals};
 pub use desk::{Desk, Judged, Settling};
+pub use mailbox::Mail;
 pub use sessions::{SessionStatus, Sessions};
 
 use crate::config::{Config, Durability};

@@ -174,10 +174,11 @@ fn admit(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) {
     let shared = Arc::clone(shared);
     let tasks = shared.tasks.clone();
     let serve = async move {
-        let desk = Desk::new(Arc::clone(&shared.gate), session, peer);
+        let (desk, mail) = Desk::new(Arc::clone(&shared.gate), session, peer);
         let relay = Relay::new(shared.relay.clone(), clock::monotonic());
         let wire = Wire::new(stream, shared.pdu_limit);
-        let ending = Session::new(wire, relay, desk, &shared.route, &shared.tasks).run(shared.drain.clone()).await;
+        let ending =
+            Session::new(wire, relay, (desk, mail), &shared.route, &shared.tasks).run(shared.drain.clone()).await;
         tracing::info!(%ending, "session ended");
     };
     tasks.spawn(serve.instrument(span));

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use portcullis_protocol::address::Address;
 use portcullis_protocol::pdu::Destination;
-use portcullis_protocol::{BodyFault, CommandStatus, Frame};
-use tokio::sync::watch;
+use portcullis_protocol::{BodyFault, CommandId, CommandStatus, Frame};
+use tokio::sync::{mpsc, watch};
 
+use super::mailbox::{self, Mail, Mailbox};
 use super::reading::{DISTRIBUTION_LIST, Reading, Recipients, STRUCK_OFF};
 use super::{Gate, facts};
 use crate::config::Durability;
@@ -22,6 +23,7 @@ use crate::rules::{self, Facts, Permit, Submission};
 use crate::store::{EntryId, Health, Progress};
 
 mod bind;
+mod delivery;
 mod ruling;
 mod write;
 
@@ -41,6 +43,7 @@ pub struct Desk {
     provider: Option<String>,
     open: HashMap<Ticket, Open>,
     progress: watch::Receiver<Progress>,
+    mailbox: Mailbox,
 }
 
 /// A message between its verdict and its end.
@@ -78,11 +81,14 @@ struct Sent {
 }
 
 /// What is to become of a request, and which record that waits for.
+#[derive(Debug)]
 pub struct Judged {
     /// For the relay.
     pub decision: relay::Decision,
     /// When it may be told.
     pub settling: Settling,
+    /// What goes on in the place of the frame that came; `None` where that one does.
+    pub frame: Option<Frame>,
 }
 
 /// The record that must be settled first, if any.
@@ -104,11 +110,12 @@ impl Settling {
 }
 
 impl Desk {
-    /// A place for the session of this number.
-    pub fn new(gate: Arc<Gate>, session: u64, peer: SocketAddr) -> Self {
+    /// A place for the session of this number, and what reaches that session from elsewhere.
+    pub fn new(gate: Arc<Gate>, session: u64, peer: SocketAddr) -> (Self, mpsc::Receiver<Mail>) {
         let progress = gate.journal.progress();
         let peer_text = peer.to_string();
-        Self { gate, session, peer, peer_text, provider: None, open: HashMap::new(), progress }
+        let (mailbox, mail) = mailbox::new();
+        (Self { gate, session, peer, peer_text, provider: None, open: HashMap::new(), progress, mailbox }, mail)
     }
 
     /// Follows the journal.
@@ -130,13 +137,17 @@ impl Desk {
         matches!(self.progress.borrow().health, Health::Down { .. })
     }
 
-    /// Decides on a request that carries text, and records the verdict.
-    pub fn judge(&mut self, ticket: Ticket, leg: Leg, frame: &Frame, now: Timestamp) -> Judged {
+    /// Decides on a request that carries text, and records the verdict. `None` where that takes
+    /// time: the decision then comes as [`Mail::Judged`].
+    pub fn judge(&mut self, ticket: Ticket, leg: Leg, frame: &Frame, now: Timestamp) -> Option<Judged> {
         let gate = Arc::clone(&self.gate);
         let register = gate.register.load();
         match leg {
-            Leg::Provider => self.judge_message(&register, ticket, frame, now),
-            Leg::Carrier => self.pass_delivery(&register, ticket, frame, now),
+            Leg::Provider if matches!(frame.command_id(), CommandId::QUERY_SM | CommandId::CANCEL_SM) => {
+                Some(self.pass_question(ticket, now))
+            }
+            Leg::Provider => Some(self.judge_message(&register, ticket, frame, now)),
+            Leg::Carrier => Some(self.pass_delivery(&register, ticket, frame, now)),
         }
     }
 
@@ -214,7 +225,7 @@ impl Desk {
                     Durability::BeforeResponse | Durability::Interval => Settling::NOW,
                 };
                 self.open.insert(ticket, open);
-                Judged { decision: relay::Decision::Forward(permit), settling }
+                Judged { decision: relay::Decision::Forward(permit), settling, frame: None }
             }
             Ruling::Refuse { status, .. } => self.refuse(ticket, open, status),
         }
@@ -223,7 +234,7 @@ impl Desk {
     fn refuse(&mut self, ticket: Ticket, open: Open, status: CommandStatus) -> Judged {
         self.open.insert(ticket, open);
         let decision = relay::Decision::Refuse { status, body: bytes::Bytes::new() };
-        Judged { decision, settling: Settling::NOW }
+        Judged { decision, settling: Settling::NOW, frame: None }
     }
 
     /// A request whose body cannot be read, or that nobody may send: answered and recorded.
@@ -235,18 +246,11 @@ impl Desk {
         self.conclude(ticket, ruling, written, now)
     }
 
-    /// Receipts and replies are recorded and passed on as they are.
-    fn pass_delivery(&mut self, register: &Register, ticket: Ticket, frame: &Frame, now: Timestamp) -> Judged {
-        let settings = self.provider.as_deref().and_then(|id| register.provider(id)).map(|provider| provider.text);
-        let written = self.write_delivery(frame, &settings.unwrap_or_default(), now);
-        let Ok(records) = written else {
-            self.gate.counters.unrecorded();
-            return self.refuse(ticket, Open::unrecorded(now), TRY_AGAIN);
-        };
-        self.gate.counters.delivered();
-        self.open.insert(ticket, Open::delivery(records, now));
-        let permit = Permit::unjudged("what a carrier delivers is recorded and passed on");
-        Judged { decision: relay::Decision::Forward(permit), settling: Settling::NOW }
+    /// What only names a message goes on as it came.
+    fn pass_question(&mut self, ticket: Ticket, now: Timestamp) -> Judged {
+        self.open.insert(ticket, Open::delivery(Vec::new(), now));
+        let permit = Permit::unjudged("carries no text");
+        Judged { decision: relay::Decision::Forward(permit), settling: Settling::NOW, frame: None }
     }
 
     /// Records how a judged request ended; its answer waits for what this returns.

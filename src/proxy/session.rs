@@ -4,22 +4,23 @@
 //! decide anything: the relay says what to send, the desk what may pass. Driven by the
 //! listener, which spawns one [`Session::run`] for each accepted connection.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use portcullis_protocol::Frame;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Sleep, sleep_until};
 use tokio_util::task::TaskTracker;
 
 use super::carrier::{Carrier, Dial};
 use super::wire::{Wire, farewell};
 use crate::clock;
-use crate::gate::{Desk, Settling};
-use crate::relay::{Action, Ending, Event, Leg, Relay};
+use crate::gate::{Desk, Judged, Mail, Settling};
+use crate::relay::{Action, Ending, Event, Leg, Relay, Ticket};
 use crate::store::Progress;
 
 /// An event the relay hears of once the journal has settled a record.
@@ -35,6 +36,9 @@ pub(crate) struct Session<'a> {
     provider: Option<Wire>,
     carrier: Option<Wire>,
     dialling: Option<Dial>,
+    mail: mpsc::Receiver<Mail>,
+    /// Requests whose judging takes time.
+    waiting: HashMap<Ticket, Frame>,
     deferred: VecDeque<Deferred>,
     ended: Option<Ending>,
     now: Instant,
@@ -50,7 +54,7 @@ impl<'a> Session<'a> {
     pub(crate) fn new(
         provider: Wire,
         relay: Relay,
-        desk: Desk,
+        (desk, mail): (Desk, mpsc::Receiver<Mail>),
         route: &'a Carrier,
         farewells: &'a TaskTracker,
     ) -> Self {
@@ -61,6 +65,8 @@ impl<'a> Session<'a> {
             provider: Some(provider),
             carrier: None,
             dialling: None,
+            mail,
+            waiting: HashMap::new(),
             deferred: VecDeque::new(),
             ended: None,
             now: clock::monotonic(),
@@ -79,6 +85,9 @@ impl<'a> Session<'a> {
             if !draining && *drain.borrow() {
                 draining = true;
                 self.relay.handle_event(Event::Drain, self.now);
+            }
+            while let Ok(mail) = self.mail.try_recv() {
+                self.read(mail);
             }
             self.release(&mut progress);
             self.relay.handle_timeout(self.now);
@@ -143,14 +152,13 @@ impl<'a> Session<'a> {
                         wire.queue(&frame);
                     }
                 }
-                Action::Judge { ticket, leg, frame } => {
-                    let judged = self.desk.judge(ticket, leg, &frame, clock::wall());
-                    let event = Event::Judged { ticket, frame, decision: judged.decision };
-                    self.defer(judged.settling, event);
-                }
+                Action::Judge { ticket, leg, frame } => match self.desk.judge(ticket, leg, &frame, clock::wall()) {
+                    Some(judged) => self.judged(ticket, frame, judged),
+                    None => drop(self.waiting.insert(ticket, frame)),
+                },
                 Action::Record { ticket, outcome } => {
                     let settling = self.desk.record(ticket, outcome, self.relay.answer(ticket), clock::wall());
-                    self.defer(settling, Event::Recorded { ticket });
+                    self.defer(settling, Event::Recorded { ticket, answer: None });
                 }
                 Action::JudgeBind { frame } => {
                     let decision = self.desk.judge_bind(&frame, clock::wall());
@@ -161,6 +169,21 @@ impl<'a> Session<'a> {
                 Action::Ended(ending) => self.ended = Some(ending),
             }
         }
+    }
+
+    fn read(&mut self, mail: Mail) {
+        match mail {
+            Mail::Judged { ticket, judged } => {
+                if let Some(frame) = self.waiting.remove(&ticket) {
+                    self.judged(ticket, frame, judged);
+                }
+            }
+        }
+    }
+
+    fn judged(&mut self, ticket: Ticket, frame: Frame, judged: Judged) {
+        let frame = judged.frame.unwrap_or(frame);
+        self.defer(judged.settling, Event::Judged { ticket, frame, decision: judged.decision });
     }
 
     /// Tells the relay at once, or when the journal has caught up.
@@ -204,11 +227,12 @@ impl<'a> Session<'a> {
         }
         let starved = self.relay.wants_input(Leg::Provider) && !self.desk.has_room();
         let wanted = Wanted { provider: self.wants_input(Leg::Provider), carrier: self.wants_input(Leg::Carrier) };
-        let Self { provider, carrier, dialling, deferred, desk, .. } = self;
+        let Self { provider, carrier, dialling, deferred, desk, mail, .. } = self;
         tokio::select! {
             biased;
             () = poll_fn(|cx| poll_wires(provider, carrier, wanted, cx)) => {}
             connected = connected(dialling) => self.connected(connected),
+            Some(mail) = mail.recv() => self.read(mail),
             _ = progress.changed(), if !deferred.is_empty() => {}
             () = desk.room(), if starved => {}
             () = timer, if deadline.is_some() => {}

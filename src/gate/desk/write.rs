@@ -6,17 +6,16 @@ use std::cell::RefCell;
 use jiff::Timestamp;
 use portcullis_protocol::address::Address;
 use portcullis_protocol::field::COctetString;
-use portcullis_protocol::text::{Text, TextSettings};
+use portcullis_protocol::text::Text;
 use portcullis_protocol::{BodyFault, Frame, Pdu};
 
 use super::ruling::{Judgement, Ruling};
 use super::{Desk, Open, Sent, TRY_AGAIN};
-use crate::gate::reading::{Reading, Recipients};
-use crate::gate::receipt;
+use crate::gate::reading::Reading;
 use crate::gate::record::{self, Content, Origin, Record, WireAddress, subscriber_key};
 use crate::register::Register;
 use crate::relay::Outcome;
-use crate::rules::{Effect, Msisdn, Rule};
+use crate::rules::{Effect, Rule};
 use crate::store::Ticket;
 use crate::store::journal::AppendError;
 
@@ -135,31 +134,6 @@ impl Desk {
         last
     }
 
-    pub(super) fn write_delivery(&self, frame: &Frame, settings: &TextSettings, now: Timestamp) -> Written {
-        let reading = match Reading::of(frame, settings) {
-            Ok(reading) => reading,
-            Err(fault) => return self.write_turned_away(frame, &fault, now),
-        };
-        let to = match reading.recipients {
-            Recipients::One(to) => to,
-            Recipients::Many(_) => Address::default(),
-        };
-        let msisdn = Msisdn::from_address(&reading.source).map(|msisdn| msisdn.0);
-        let pdu = Pdu::decode(frame).ok();
-        let record = Record::Delivery(record::Delivery {
-            received_ms: now.as_millisecond(),
-            origin: self.origin(),
-            source: wire_address(&reading.source),
-            destination: wire_address(&to),
-            msisdn,
-            flags: (reading.esm_class.0, reading.data_coding.0),
-            receipt: pdu.as_ref().and_then(|pdu| receipt::read(pdu, reading.text.readable())),
-            content: content(&reading),
-        });
-        let ticket = self.append(&record)?;
-        Ok(vec![Sent { id: ticket.id, sequence: ticket.sequence, subscriber: String::new(), port: String::new() }])
-    }
-
     pub(super) fn write_session(&self, event: &str, now: Timestamp) {
         let record = Record::Session(record::Session {
             at_ms: now.as_millisecond(),
@@ -171,7 +145,7 @@ impl Desk {
         }
     }
 
-    fn append(&self, record: &Record<'_>) -> Result<Ticket, AppendError> {
+    pub(super) fn append(&self, record: &Record<'_>) -> Result<Ticket, AppendError> {
         SCRATCH.with_borrow_mut(|scratch| {
             let mut payload = std::mem::take(scratch);
             payload.clear();
@@ -184,7 +158,7 @@ impl Desk {
         })
     }
 
-    fn origin(&self) -> Origin<'_> {
+    pub(super) fn origin(&self) -> Origin<'_> {
         Origin {
             provider: self.provider.as_deref().unwrap_or_default().into(),
             session: self.session,
@@ -230,6 +204,7 @@ fn finding(finding: &crate::rules::Finding) -> record::Finding<'_> {
 fn named(outcome: Outcome) -> (&'static str, u32) {
     match outcome {
         Outcome::Refused(status) => ("refused", status.0),
+        Outcome::Acknowledged => ("acknowledged", 0),
         Outcome::Answered(status) => ("answered", status.0),
         Outcome::Nacked(status) => ("nacked", status.0),
         Outcome::NotForwarded => ("not-forwarded", 0),
@@ -252,14 +227,14 @@ fn message_id(answer: &Frame) -> Option<String> {
     Some(printable(&message_id?).into_owned()).filter(|id| !id.is_empty())
 }
 
-fn content<'a>(reading: &'a Reading<'_>) -> Content<'a> {
+pub(super) fn content<'a>(reading: &'a Reading<'_>) -> Content<'a> {
     match &reading.text {
         Text::Readable(text) => Content::Text(text.as_ref().into()),
         Text::Opaque(reason) => Content::Opaque(reason.to_string().into(), reading.octets.into()),
     }
 }
 
-fn wire_address<'a>(address: &Address<'a>) -> WireAddress<'a> {
+pub(super) fn wire_address<'a>(address: &Address<'a>) -> WireAddress<'a> {
     WireAddress { ton: address.ton.0, npi: address.npi.0, addr: printable(&address.addr) }
 }
 
