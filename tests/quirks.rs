@@ -1,0 +1,17 @@
+//! Sixty ways real peers misbehave, each of which the gate survives.
+//!
+//! testdata/quirks.toml says where each is proved; this file holds the table to its word, and
+//! runs against the gate over sockets what fixtures and conversation scripts cannot show alone.
+
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "support/gate.rs"]
+mod gate;
+#[path = "quirks/probes.rs"]
+mod probes;
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "support/provider.rs"]
+mod provider;
+#[path = "quirks/stage.rs"]
+mod stage;
+#[path = "quirks/wire.rs"]
+mod wire;
