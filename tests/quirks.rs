@@ -3,6 +3,10 @@
 //! testdata/quirks.toml says where each is proved; this file holds the table to its word, and
 //! runs against the gate over sockets what fixtures and conversation scripts cannot show alone.
 
+#[path = "quirks/carrier_side.rs"]
+mod carrier_side;
+#[path = "../protocol/tests/fixtures/case.rs"]
+mod case;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/gate.rs"]
 mod gate;
@@ -11,6 +15,8 @@ mod probes;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/provider.rs"]
 mod provider;
+#[path = "quirks/provider_side.rs"]
+mod provider_side;
 #[path = "quirks/stage.rs"]
 mod stage;
 #[path = "quirks/wire.rs"]

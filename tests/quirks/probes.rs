@@ -72,7 +72,7 @@ fn probes() -> Vec<Probe> {
             "deliver_sm from the wrong side",
             CommandId::DELIVER_SM,
             15,
-            body.to_vec(),
+            tail(b"\x02\x04\0\x02\0\x07"),
             Some((CommandId::DELIVER_SM_RESP, CommandStatus::ESME_RINVBNDSTS)),
         ),
         ("query_sm of nothing", CommandId::QUERY_SM, 16, b"42\0\0\0\0".to_vec(), None),
