@@ -1,15 +1,15 @@
 //! What reaches a session from elsewhere.
 //!
-//! Owns the words and the bounded channel. Refuses to wait for a session: whatever is sent to
-//! one answers something it holds open, so its windows bound what can lie here. Driven by
-//! whoever decides in another task or over another bind; read by the session.
+//! Owns the words and the bounded channel. Refuses to wait for a session: what is sent to one
+//! answers something it holds open, or is owed to its account, and both have their bounds.
+//! Driven by whoever decides in another task or over another bind; read by the session.
 
 use tokio::sync::mpsc;
 
-use super::desk::Judged;
-use crate::relay::Ticket;
+use super::desk::Late;
+use super::owed::Owed;
 
-/// Far above both windows together, so that it is never full.
+/// Above both windows together.
 const ROOM: usize = 1 << 22;
 
 /// Where mail for one session goes in.
@@ -19,12 +19,9 @@ pub(super) type Mailbox = mpsc::Sender<Mail>;
 #[derive(Debug)]
 pub enum Mail {
     /// The decision on a request whose judging took time.
-    Judged {
-        /// The request.
-        ticket: Ticket,
-        /// What becomes of it.
-        judged: Judged,
-    },
+    Judged(Box<Late>),
+    /// Something to send for the gate.
+    Owed(Box<Owed>),
 }
 
 pub(super) fn new() -> (Mailbox, mpsc::Receiver<Mail>) {

@@ -375,7 +375,8 @@ impl Gathering {
 }
 
 impl Part {
-    fn acknowledged_as(&self) -> Option<EntryId> {
+    /// The `message_id` it was answered with, where it was.
+    pub(super) fn acknowledged_as(&self) -> Option<EntryId> {
         match self.holder {
             Holder::Acknowledged { id } => Some(id),
             Holder::Waiting { .. } => None,

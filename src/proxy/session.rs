@@ -19,8 +19,8 @@ use tokio_util::task::TaskTracker;
 use super::carrier::{Carrier, Dial};
 use super::wire::{Wire, farewell};
 use crate::clock;
-use crate::gate::{Desk, Judged, Mail, Settling};
-use crate::relay::{Action, Ending, Event, Leg, Relay, Ticket};
+use crate::gate::{Desk, Judged, Mail, Moment, Settling};
+use crate::relay::{Action, BindKind, Ending, Event, Leg, Relay, State, Ticket};
 use crate::store::Progress;
 
 /// An event the relay hears of once the journal has settled a record.
@@ -39,6 +39,8 @@ pub(crate) struct Session<'a> {
     mail: mpsc::Receiver<Mail>,
     /// Requests whose judging takes time.
     waiting: HashMap<Ticket, Frame>,
+    /// As what the account has it among its binds, once it does.
+    joined: Option<BindKind>,
     deferred: VecDeque<Deferred>,
     ended: Option<Ending>,
     now: Instant,
@@ -67,6 +69,7 @@ impl<'a> Session<'a> {
             dialling: None,
             mail,
             waiting: HashMap::new(),
+            joined: None,
             deferred: VecDeque::new(),
             ended: None,
             now: clock::monotonic(),
@@ -91,10 +94,11 @@ impl<'a> Session<'a> {
             }
             self.release(&mut progress);
             self.relay.handle_timeout(self.now);
-            self.pump();
+            self.tend_parts();
+            self.pump(&progress);
             if let Some(ending) = self.ended {
                 self.part();
-                self.desk.ended(ending, clock::wall());
+                self.desk.ended(ending, &mut self.mail, clock::wall());
                 return ending;
             }
             self.wait(&mut progress, timer.as_mut(), &mut drain, draining).await;
@@ -102,8 +106,9 @@ impl<'a> Session<'a> {
     }
 
     /// Hands over what has arrived until the relay wants no more or nothing is left.
-    fn pump(&mut self) {
+    fn pump(&mut self, progress: &watch::Receiver<Progress>) {
         loop {
+            self.send_owed(progress);
             self.perform();
             let moved = self.take(Leg::Provider) | self.take(Leg::Carrier);
             if !moved {
@@ -152,13 +157,18 @@ impl<'a> Session<'a> {
                         wire.queue(&frame);
                     }
                 }
-                Action::Judge { ticket, leg, frame } => match self.desk.judge(ticket, leg, &frame, clock::wall()) {
-                    Some(judged) => self.judged(ticket, frame, judged),
-                    None => drop(self.waiting.insert(ticket, frame)),
-                },
+                Action::Judge { ticket, leg, frame } => {
+                    let now = self.moment();
+                    match self.desk.judge(ticket, leg, &frame, now) {
+                        Some(judged) => self.judged(ticket, frame, judged),
+                        None => drop(self.waiting.insert(ticket, frame)),
+                    }
+                }
                 Action::Record { ticket, outcome } => {
-                    let settling = self.desk.record(ticket, outcome, self.relay.answer(ticket), clock::wall());
-                    self.defer(settling, Event::Recorded { ticket, answer: None });
+                    let now = self.moment();
+                    let recorded = self.desk.record(ticket, outcome, self.relay.answer(ticket), now);
+                    self.waiting.remove(&ticket);
+                    self.defer(recorded.settling, Event::Recorded { ticket, answer: recorded.answer });
                 }
                 Action::JudgeBind { frame } => {
                     let decision = self.desk.judge_bind(&frame, clock::wall());
@@ -173,12 +183,56 @@ impl<'a> Session<'a> {
 
     fn read(&mut self, mail: Mail) {
         match mail {
-            Mail::Judged { ticket, judged } => {
-                if let Some(frame) = self.waiting.remove(&ticket) {
-                    self.judged(ticket, frame, judged);
-                }
+            Mail::Judged(late) => {
+                let (ticket, judged) = self.desk.take(*late);
+                self.judged_late(ticket, judged);
+            }
+            Mail::Owed(owed) => self.desk.owe(*owed),
+        }
+    }
+
+    fn judged_late(&mut self, ticket: Ticket, judged: Judged) {
+        if let Some(frame) = self.waiting.remove(&ticket) {
+            self.judged(ticket, frame, judged);
+        }
+    }
+
+    /// Held parts are answered when their peer waits for it, or when the session is about to end.
+    fn tend_parts(&mut self) {
+        let snapshot = self.relay.snapshot();
+        if self.joined.is_none() && snapshot.state == State::Bound {
+            self.joined = snapshot.bind;
+            snapshot.bind.inspect(|kind| self.desk.join(*kind));
+        }
+        if self.desk.held() == 0 {
+            return;
+        }
+        let now = self.moment();
+        let pending = snapshot.provider_pending;
+        let stuck = pending >= snapshot.provider_window && self.desk.held() >= pending;
+        let answered = match snapshot.state {
+            State::Bound => self.desk.handle_timeout(stuck, now),
+            _ => self.desk.release_held(now),
+        };
+        for (ticket, judged) in answered {
+            self.judged_late(ticket, judged);
+        }
+    }
+
+    /// Sends what the gate owes the account, as far as the windows have room.
+    fn send_owed(&mut self, progress: &watch::Receiver<Progress>) {
+        for asking in Leg::BOTH {
+            loop {
+                let now = self.moment();
+                let Some((frame, permit)) = self.desk.next_owed(asking, &progress.borrow(), now) else { break };
+                let Some(ticket) = self.relay.originate(asking, frame, permit, self.now) else { break };
+                self.desk.owed_sent(asking, ticket, now.wall);
             }
         }
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { wall: clock::wall(), monotonic: self.now }
     }
 
     fn judged(&mut self, ticket: Ticket, frame: Frame, judged: Judged) {
@@ -219,7 +273,7 @@ impl<'a> Session<'a> {
         if self.deferred.front().is_some_and(|next| next.settling.is_settled_by(&progress.borrow())) {
             return;
         }
-        let deadline = self.relay.poll_timeout();
+        let deadline = [self.relay.poll_timeout(), self.desk.poll_timeout()].into_iter().flatten().min();
         if let Some(deadline) = deadline
             && timer.deadline().into_std() != deadline
         {

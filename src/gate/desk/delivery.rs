@@ -30,7 +30,7 @@ impl Desk {
             return self.refuse(ticket, Open::unrecorded(now), TRY_AGAIN);
         };
         self.gate.counters.delivered();
-        self.open.insert(ticket, Open::delivery(records, now));
+        self.open.insert(ticket, Open::recorded(records, now));
         let permit = Permit::unjudged("what a carrier delivers is recorded and passed on");
         Judged { decision: relay::Decision::Forward(permit), settling: Settling::NOW, frame: None }
     }
@@ -38,7 +38,7 @@ impl Desk {
     fn write_delivery(&self, frame: &Frame, settings: &TextSettings, now: Timestamp) -> Written {
         let reading = match Reading::of(frame, settings) {
             Ok(reading) => reading,
-            Err(fault) => return self.write_turned_away(frame, &fault, now),
+            Err(fault) => return self.pen().write_turned_away(frame, &fault, now),
         };
         let to = match reading.recipients {
             Recipients::One(to) => to,
@@ -48,7 +48,7 @@ impl Desk {
         let pdu = Pdu::decode(frame).ok();
         let record = Record::Delivery(record::Delivery {
             received_ms: now.as_millisecond(),
-            origin: self.origin(),
+            origin: self.pen().origin(),
             source: wire_address(&reading.source),
             destination: wire_address(&to),
             msisdn,
@@ -56,7 +56,7 @@ impl Desk {
             receipt: pdu.as_ref().and_then(|pdu| receipt::read(pdu, reading.text.readable())),
             content: content(&reading),
         });
-        let ticket = self.append(&record)?;
+        let ticket = self.pen().append(&record)?;
         Ok(vec![Sent { id: ticket.id, sequence: ticket.sequence, subscriber: String::new(), port: String::new() }])
     }
 }
