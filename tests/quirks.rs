@@ -10,6 +10,8 @@ mod case;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/gate.rs"]
 mod gate;
+#[path = "quirks/parts.rs"]
+mod parts;
 #[path = "quirks/probes.rs"]
 mod probes;
 #[expect(dead_code, reason = "other tests use the rest")]
@@ -17,6 +19,8 @@ mod probes;
 mod provider;
 #[path = "quirks/provider_side.rs"]
 mod provider_side;
+#[path = "quirks/sessions.rs"]
+mod sessions;
 #[path = "quirks/stage.rs"]
 mod stage;
 #[path = "quirks/wire.rs"]

@@ -46,7 +46,7 @@ pub(crate) const GOOD: &str = "[Bakery] Your code is 482913.";
 pub(crate) struct Stage {
     pub(crate) simulator: Simulator,
     pub(crate) gate: Gate,
-    _folder: Folder,
+    pub(crate) folder: Folder,
 }
 
 impl Stage {
@@ -64,7 +64,7 @@ impl Stage {
         let options = SimulatorOptions { keep: 1_000, ..SimulatorOptions::default() };
         let simulator = Simulator::start(options).await.expect("the simulator listens");
         let (folder, gate) = gate(simulator.address(), observing);
-        Self { simulator, gate, _folder: folder }
+        Self { simulator, gate, folder }
     }
 }
 

@@ -13,6 +13,9 @@ use tokio::time::timeout;
 use crate::gate::PATIENCE;
 use crate::provider;
 
+/// The first number `stamp` gives, beyond those the fixtures use.
+const FIRST: u32 = 0x1000_0000;
+
 /// One end of a connection with the gate.
 pub(crate) struct Wire {
     stream: TcpStream,
@@ -40,8 +43,7 @@ impl Wire {
 
     fn on(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("a socket option");
-        // Beyond what the fixtures use.
-        Self { stream, input: BytesMut::new(), sequence_number: 0x1000_0000 }
+        Self { stream, input: BytesMut::new(), sequence_number: FIRST - 1 }
     }
 
     /// Binds; the status of the answer.
@@ -67,6 +69,11 @@ impl Wire {
         self.sequence_number += 1;
         request.restamp(self.sequence_number);
         request
+    }
+
+    /// Whether a number is one that `stamp` gave.
+    pub(crate) fn has_stamped(&self, sequence_number: u32) -> bool {
+        (FIRST..=self.sequence_number).contains(&sequence_number)
     }
 
     /// Sends a request and waits for its answer, which must be the next response.
