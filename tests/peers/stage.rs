@@ -63,8 +63,7 @@ impl Drop for Gate {
 /// Carrier, gate and the taps between them and the ESME.
 pub(crate) struct Stage {
     peers: PathBuf,
-    /// Which carrier.
-    pub(crate) which: Carrier,
+    which: Carrier,
     carrier_plan: Value,
     carrier_address: SocketAddr,
     carrier_leg: Tap,
