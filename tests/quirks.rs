@@ -23,5 +23,7 @@ mod provider_side;
 mod sessions;
 #[path = "quirks/stage.rs"]
 mod stage;
+#[path = "quirks/table.rs"]
+mod table;
 #[path = "quirks/wire.rs"]
 mod wire;
