@@ -173,7 +173,8 @@ async fn all_at_once(manner: Manner) {
     assert_eq!(link.command_status(), OK);
 }
 
-/// A frame fault ends the connection, and only that: the next one is welcome.
+/// A frame fault ends the connection, and only that: the next one is welcome. The simulator needs
+/// a thread of its own while the log is waited for.
 async fn ends_the_connection(octets: &[u8]) {
     let stage = Stage::judging().await;
     let mut wire = Wire::bound(stage.gate.address).await;
@@ -187,17 +188,17 @@ async fn ends_the_connection(octets: &[u8]) {
     assert!(answers(&mut wire, &[], Manner::Whole).await.is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_length_of_15_ends_the_connection() {
     ends_the_connection(b"\0\0\0\x0F\0\0\0\x15\0\0\0\0\0\0\0").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_length_of_0x7fffffff_ends_the_connection() {
     ends_the_connection(b"\x7F\xFF\xFF\xFF\0\0\0\x04\0\0\0\0\0\0\0\x01").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_length_of_0_ends_the_connection() {
     ends_the_connection(&[0; 16]).await;
 }
