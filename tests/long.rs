@@ -78,6 +78,11 @@ struct Scene {
 }
 
 impl Scene {
+    /// A gate that holds parts however long their peer is silent.
+    async fn holding() -> Self {
+        Self::start("[long_messages]\npatience = \"9s\"").await
+    }
+
     async fn start(top: &str) -> Self {
         Self::with(top, SimulatorOptions { keep: 1_000, receipts: true, ..SimulatorOptions::default() }).await
     }
@@ -142,7 +147,7 @@ fn bodies(frames: &[Frame]) -> Vec<Vec<u8>> {
 
 #[tokio::test]
 async fn every_form_is_judged_whole_and_forwarded_byte_for_byte() {
-    let scene = Scene::start("").await;
+    let scene = Scene::holding().await;
     let mut provider = scene.provider("herald").await;
     let mut carried = 0;
     for (reference, form) in (0u16..).zip(Form::ALL) {
@@ -163,7 +168,7 @@ async fn every_form_is_judged_whole_and_forwarded_byte_for_byte() {
 
 #[tokio::test]
 async fn what_the_whole_lacks_refuses_every_part() {
-    let scene = Scene::start("").await;
+    let scene = Scene::holding().await;
     let mut provider = scene.provider("herald").await;
     for (reference, (text, to, status)) in
         (0u16..).zip([(NO_PHONE, WILLING, PHONE), (NO_WAY_OUT, WILLING, OPT_OUT), (COMPLIANT, SILENT, CONSENT)])
@@ -178,7 +183,7 @@ async fn what_the_whole_lacks_refuses_every_part() {
 
 #[tokio::test]
 async fn one_record_lists_all_parts() {
-    let scene = Scene::start("").await;
+    let scene = Scene::holding().await;
     let mut provider = scene.provider("herald").await;
     let parts = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference: 7, form: Form::Udh8 }.parts(60);
     let answers = send_all(&mut provider, &parts).await;
@@ -193,7 +198,7 @@ async fn one_record_lists_all_parts() {
 
 #[tokio::test]
 async fn parts_may_come_over_several_binds_of_the_account() {
-    let scene = Scene::start("").await;
+    let scene = Scene::holding().await;
     let (mut one, mut other) = (scene.provider("herald").await, scene.provider("herald").await);
     for (text, status) in [(COMPLIANT, OK), (NO_PHONE, PHONE)] {
         let parts = Long { from: COMMERCIAL, to: WILLING, text, reference: 3, form: Form::Udh16 }.parts(60);
@@ -235,4 +240,136 @@ async fn a_message_that_never_becomes_whole_is_answered_recorded_and_forgotten()
     let record = record.expect("a record of the incomplete message");
     assert!(record.findings[0].why.contains("did not come in time"), "{record:?}");
     assert_eq!(scene.folder.status().totals.incomplete, 1);
+}
+
+#[tokio::test]
+async fn a_repeated_part_does_not_become_another_message() {
+    let scene = Scene::holding().await;
+    let mut provider = scene.provider("herald").await;
+    let parts = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference: 9, form: Form::Udh8 }.parts(60);
+    let repeated = [&parts[..1], &parts[..]].concat();
+    assert_eq!(statuses(&send_all(&mut provider, &repeated).await), vec![OK; repeated.len()]);
+    // After the message is whole, a repetition is judged with the whole and goes on by itself.
+    let last = parts.last().expect("parts").clone();
+    assert_eq!(provider.ask(last).await.command_status(), OK);
+    assert_eq!(scene.carried().len(), parts.len() + 2);
+}
+
+#[tokio::test]
+async fn other_text_under_a_number_takes_the_place_of_the_first() {
+    let scene = Scene::holding().await;
+    let mut provider = scene.provider("herald").await;
+    let good = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference: 9, form: Form::Udh8 };
+    let parts = good.parts(60);
+    let total = u8::try_from(parts.len()).expect("few parts");
+    let (_, other) = provider::encoded("加微信领红包加微信领红包加微信");
+    let smuggled = good.part(2, total, &other, 0);
+    // The smuggled part comes last of all: it is judged with the rest, or not at all.
+    let sent: Vec<Frame> = [&parts[..], &[smuggled.clone()]].concat();
+    let mut numbers = Vec::new();
+    for part in &sent {
+        numbers.push(provider.send(part.clone()).await);
+    }
+    // They are answered in the order of their numbers, not in that of their coming.
+    for number in &numbers[..parts.len()] {
+        assert_eq!(provider.answer_to(*number).await.command_status(), OK);
+    }
+    assert!(scene.carried().iter().all(|frame| frame.body() != smuggled.body()));
+}
+
+#[tokio::test]
+async fn a_part_of_a_changed_total_belongs_to_no_message() {
+    let scene = Scene::start("[long_messages]\ntimeout = \"1s\"\npatience = \"900ms\"").await;
+    let mut provider = scene.provider("courier").await;
+    let long = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference: 9, form: Form::Udh8 };
+    let parts = long.parts(60);
+    let total = u8::try_from(parts.len()).expect("few parts");
+    let (_, text) = provider::encoded(COMPLIANT);
+    provider.send(parts[0].clone()).await;
+    provider.send(long.part(2, total + 1, &text[60..120], 0)).await;
+    tokio::time::sleep(Duration::from_millis(1_300)).await;
+    let incomplete = scene.folder.sent_to(WILLING).into_iter().filter(|record| record.verdict == "incomplete");
+    assert_eq!(incomplete.count(), 2);
+    assert!(scene.carried().is_empty());
+}
+
+#[tokio::test]
+async fn a_peer_that_waits_for_each_answer_does_not_wait_for_ever() {
+    let scene = Scene::start("").await;
+    let mut provider = scene.provider("herald").await;
+    for (reference, form) in [(1, Form::Udh8), (2, Form::Sar), (3, Form::Data)] {
+        let parts = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference, form }.parts(60);
+        let before = scene.carrier.counts().messages;
+        for part in &parts {
+            assert_eq!(provider.ask(part.clone()).await.command_status(), OK, "{form:?}");
+        }
+        scene.carries(before + parts.len() as u64).await;
+    }
+}
+
+#[tokio::test]
+async fn a_window_full_of_held_parts_is_opened() {
+    let scene = Scene::start("[session]\nwindow = 2\n[long_messages]\npatience = \"9s\"").await;
+    let mut provider = scene.provider("herald").await;
+    let parts = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference: 4, form: Form::Udh8 }.parts(40);
+    assert!(parts.len() > 3);
+    assert_eq!(statuses(&send_all(&mut provider, &parts).await), vec![OK; parts.len()]);
+    scene.carries(parts.len() as u64).await;
+}
+
+/// What a receipt says: the message it is about, and its state.
+fn receipt(frame: &Frame) -> (String, u8) {
+    let Ok(Pdu::DeliverSm(pdu)) = Pdu::decode(frame) else { panic!("no deliver_sm: {frame:?}") };
+    assert!(pdu.esm_class.is_delivery_receipt());
+    let id = pdu.tlvs.receipted_message_id().expect("a message_id").to_string();
+    let text = String::from_utf8_lossy(pdu.short_message).into_owned();
+    assert!(text.starts_with(&format!("id:{id} ")), "{text}");
+    (id, pdu.tlvs.message_state().expect("a state").0)
+}
+
+#[tokio::test]
+async fn refused_after_its_acknowledgement_a_part_has_a_receipt() {
+    let scene = Scene::start("").await;
+    let mut provider = scene.provider("courier").await;
+    let long = Long { from: COMMERCIAL, to: WILLING, text: NO_WAY_OUT, reference: 4, form: Form::Udh8 };
+    let parts = long.parts_with_receipts(60);
+    let answers = send_all(&mut provider, &parts).await;
+    let (last, acknowledged) = answers.split_last().expect("answers");
+    assert_eq!(statuses(acknowledged), vec![OK; parts.len() - 1]);
+    assert_eq!(last.command_status(), OPT_OUT, "the part that was not answered yet is refused at once");
+    let mut told = Vec::new();
+    for _ in acknowledged {
+        let (id, state) = receipt(&provider.request().await);
+        assert_eq!(state, 8);
+        told.push(id);
+    }
+    let mut ids: Vec<String> = acknowledged.iter().filter_map(message_id).collect();
+    ids.sort();
+    told.sort();
+    assert_eq!(told, ids);
+    assert!(scene.carried().is_empty());
+    // Who asked for none gets none; the journal says what became of each part.
+    let quiet = Long { reference: 5, ..long }.parts(60);
+    send_all(&mut provider, &quiet).await;
+    assert_eq!(provider.ask(provider::bare(CommandId::ENQUIRE_LINK)).await.command_status(), OK);
+    let records = scene.folder.sent_to(WILLING);
+    assert_eq!(records.len(), 2);
+    for record in records {
+        let reported = record.parts.iter().filter(|part| part.reported.as_deref() == Some("REJECTD")).count();
+        assert_eq!(reported, parts.len() - 1, "{record:#?}");
+    }
+}
+
+#[tokio::test]
+async fn what_waits_is_bounded_for_each_provider() {
+    let scene = Scene::start("[long_messages]\nmax_parts = 4\npatience = \"9s\"").await;
+    let mut provider = scene.provider("herald").await;
+    for reference in 0..4 {
+        let parts = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference, form: Form::Udh8 }.parts(60);
+        provider.send(parts[0].clone()).await;
+    }
+    let parts = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference: 9, form: Form::Udh8 }.parts(60);
+    assert_eq!(provider.ask(parts[0].clone()).await.command_status(), CommandStatus::ESME_RTHROTTLED);
+    let mut other = scene.provider("courier").await;
+    assert_eq!(other.ask(parts[0].clone()).await.command_status(), OK, "each provider has its own bound");
 }

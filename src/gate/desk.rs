@@ -53,6 +53,8 @@ pub struct Desk {
     waits_for_answers: bool,
     /// When the provider last asked for something.
     heard: Instant,
+    /// When held parts were last looked at.
+    looked: Instant,
     /// What this session is to send for the gate, to the carrier and to the provider.
     owed: [VecDeque<Owed>; 2],
 }
@@ -173,6 +175,7 @@ impl Desk {
             held: HashMap::new(),
             waits_for_answers: false,
             heard: now,
+            looked: now,
             owed: [VecDeque::new(), VecDeque::new()],
         };
         (desk, mail)

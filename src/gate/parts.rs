@@ -9,10 +9,11 @@
 //! | that was missing | kept; with the last one the message is whole |
 //! | again, the same octets | waits beside the first, or is known by its `message_id` where that was answered |
 //! | again, other octets | takes the place of the first, which is given back |
-//! | of a message that is whole, the same octets | judged with the whole again, and goes on by itself |
-//! | of a message that is whole, other octets | begins a new message |
+//! | of a message that is whole | begins the next message: references come again, be they always 0 |
 //!
-//! A whole message's parts are kept for that until its time is up or their room is needed.
+//! The next message may turn out to be mere repetition, when nothing new comes: its parts are
+//! then judged with the whole message and go on by themselves. For that a whole message's octets
+//! are kept until its time is up or their room is needed.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -77,8 +78,6 @@ pub(super) enum Added {
     Over,
     /// The message is whole: all parts, repetitions included, in no order.
     Whole { parts: Vec<Part>, displaced: Option<Part> },
-    /// The message was whole before: this part, and each number's octets to judge it by.
-    Repeats { part: Part, whole: Vec<(u8, Frame)> },
 }
 
 /// All long messages that are not done with.
@@ -99,17 +98,16 @@ struct Table {
     last_serial: u64,
 }
 
-/// One message's parts.
+/// One message's parts, and those of the last whole one under the same key.
 #[derive(Debug)]
 struct Gathering {
     serial: u64,
-    /// While it is not whole.
     parts: Vec<Part>,
-    /// Once it is: each number's octets, and the `message_id` it was acknowledged with.
     whole: Vec<Kept>,
 }
 
-#[derive(Clone, Debug)]
+/// A whole message's part: its octets, and the `message_id` it was acknowledged with.
+#[derive(Debug)]
 struct Kept {
     number: u8,
     frame: Frame,
@@ -153,6 +151,17 @@ impl Parts {
             table.acknowledged.insert(id, key);
         }
         Some(id)
+    }
+
+    /// Gives out the parts that wait with this one where all of them repeat a whole message, whose
+    /// octets come with them.
+    pub(super) fn take_repeats(
+        &self,
+        key: &Key,
+        ticket: Ticket,
+        session: u64,
+    ) -> Option<(Vec<Part>, Vec<(u8, Frame)>)> {
+        self.lock().take_repeats(key, |part| part.is_held_by(ticket, session))
     }
 
     /// Gives back a part whose session has ended; `None` where it waits no more.
@@ -209,23 +218,21 @@ fn cost(frame: &Frame) -> usize {
 
 impl Table {
     fn add(&mut self, key: &Key, part: Part, now: Instant, limits: &Limits) -> Added {
-        if let Some(gathering) = self.gatherings.get(key).filter(|gathering| gathering.is_whole()) {
-            match gathering.whole.iter().find(|kept| part.is_like(kept.number, &kept.frame)) {
-                Some(Kept { id: Some(id), .. }) => return Added::Known(*id),
-                Some(_) => return Added::Repeats { part, whole: gathering.frames() },
-                None => drop(self.forget(key)),
-            }
-        }
-        let held = self.gatherings.get(key).and_then(|gathering| gathering.with_number(part.number));
-        let (repeats, known) = match held {
-            Some(held) if held.is_like(part.number, &part.frame) => (true, held.acknowledged_as()),
-            _ => (false, None),
-        };
-        if let Some(id) = known {
+        let gathering = self.gatherings.get(key);
+        let held = gathering.and_then(|gathering| gathering.parts.iter().find(|held| held.number == part.number));
+        let repeats = held.is_some_and(|held| held.is_like(part.number, &part.frame));
+        if let Some(id) = held.filter(|_| repeats).and_then(Part::acknowledged_as) {
             return Added::Known(id);
         }
+        let known = gathering.filter(|_| held.is_none()).and_then(|gathering| gathering.known(&part));
+        let completes = gathering.is_some_and(|gathering| gathering.lacks_only(part.number, key.total));
         if !self.make_room(&key.provider, cost(&part.frame), limits) {
             return Added::Over;
+        }
+        if let Some(id) = known.filter(|_| !completes) {
+            // Answered before; still it may be the first part of another message.
+            self.put(key, Part { holder: Holder::Acknowledged { id }, ..part }, now + limits.timeout);
+            return Added::Known(id);
         }
         let number = part.number;
         let displaced = if repeats { None } else { self.take_out(key, |held| held.number == number) };
@@ -255,24 +262,27 @@ impl Table {
         usage.parts += 1;
         usage.bytes += cost(&part.frame);
         let key = match self.gatherings.get_key_value(key) {
-            Some((key, _)) => Arc::clone(key),
-            None => self.begin(key, deadline),
+            Some((key, gathering)) if !gathering.parts.is_empty() => Arc::clone(key),
+            Some((key, _)) => self.begin(Arc::clone(key), deadline),
+            None => self.begin(Arc::new(key.clone()), deadline),
         };
-        if let Holder::Acknowledged { id } = part.holder {
-            self.acknowledged.insert(id, Arc::clone(&key));
+        let Some(gathering) = self.gatherings.get_mut(&key) else { return };
+        if let Some(id) = part.acknowledged_as().filter(|id| !gathering.was_acknowledged_as(*id)) {
+            self.acknowledged.insert(id, key);
         }
-        if let Some(gathering) = self.gatherings.get_mut(&key) {
-            gathering.parts.push(part);
-        }
+        gathering.parts.push(part);
     }
 
-    fn begin(&mut self, key: &Key, deadline: Instant) -> Arc<Key> {
-        let key = Arc::new(key.clone());
+    /// A new message under a key, with a time of its own.
+    fn begin(&mut self, key: Arc<Key>, deadline: Instant) -> Arc<Key> {
         self.last_serial += 1;
         let serial = self.last_serial;
         self.due.push_back((deadline, serial));
+        let fresh = || Gathering { serial, parts: Vec::new(), whole: Vec::new() };
+        let gathering = self.gatherings.entry(Arc::clone(&key)).or_insert_with(fresh);
+        self.by_serial.remove(&gathering.serial);
+        gathering.serial = serial;
         self.by_serial.insert(serial, Arc::clone(&key));
-        self.gatherings.insert(Arc::clone(&key), Gathering { serial, parts: Vec::new(), whole: Vec::new() });
         key
     }
 
@@ -286,10 +296,11 @@ impl Table {
             return None;
         }
         let parts = std::mem::take(&mut gathering.parts);
-        let mut released = (0, 0);
+        let mut released = gathering.drop_whole();
         for part in &parts {
             if gathering.whole.iter().any(|kept| kept.number == part.number) {
-                released = (released.0 + 1, released.1 + cost(&part.frame));
+                released.0 += 1;
+                released.1 += cost(&part.frame);
             } else {
                 let id = part.acknowledged_as();
                 gathering.whole.push(Kept { number: part.number, frame: part.frame.clone(), id });
@@ -311,7 +322,7 @@ impl Table {
         let gathering = self.gatherings.get_mut(key)?;
         let at = gathering.parts.iter().position(which)?;
         let part = gathering.parts.swap_remove(at);
-        let empty = gathering.parts.is_empty();
+        let empty = gathering.parts.is_empty() && gathering.whole.is_empty();
         self.release(&key.provider, 1, cost(&part.frame));
         if let Holder::Acknowledged { id } = part.holder {
             self.acknowledged.remove(&id);
@@ -322,6 +333,18 @@ impl Table {
         Some(part)
     }
 
+    fn take_repeats(&mut self, key: &Key, which: impl Fn(&Part) -> bool) -> Option<(Vec<Part>, Vec<(u8, Frame)>)> {
+        let gathering = self.gatherings.get_mut(key)?;
+        if !gathering.parts.iter().any(which) || !gathering.is_repetition() {
+            return None;
+        }
+        let mut parts = std::mem::take(&mut gathering.parts);
+        let whole = gathering.whole.iter().map(|kept| (kept.number, kept.frame.clone())).collect();
+        self.release(&key.provider, parts.len(), parts.iter().map(|part| cost(&part.frame)).sum());
+        parts.retain(|part| matches!(part.holder, Holder::Waiting { .. }));
+        Some((parts, whole))
+    }
+
     /// Lets a message go, with all that is kept of it.
     fn forget(&mut self, key: &Key) -> Vec<Part> {
         let Some(gathering) = self.gatherings.remove(key) else { return Vec::new() };
@@ -330,12 +353,13 @@ impl Table {
         let frames = whole.map(|kept| &kept.frame).chain(parts.map(|part| &part.frame));
         let bytes = frames.map(cost).sum();
         self.release(&key.provider, gathering.whole.len() + gathering.parts.len(), bytes);
-        for part in &gathering.parts {
-            if let Holder::Acknowledged { id } = part.holder {
-                self.acknowledged.remove(&id);
-            }
+        for id in gathering.parts.iter().filter_map(Part::acknowledged_as) {
+            self.acknowledged.remove(&id);
         }
-        gathering.parts
+        // What only repeats a part that had its end before is owed nothing.
+        let is_new = |part: &Part| part.acknowledged_as().is_none_or(|id| !gathering.was_acknowledged_as(id));
+        let (new, _) = gathering.parts.iter().cloned().partition(is_new);
+        new
     }
 
     fn release(&mut self, provider: &str, parts: usize, bytes: usize) {
@@ -361,16 +385,28 @@ impl Table {
 }
 
 impl Gathering {
-    fn is_whole(&self) -> bool {
-        !self.whole.is_empty()
+    /// The `message_id` under which the whole message had this part.
+    fn known(&self, part: &Part) -> Option<EntryId> {
+        self.whole.iter().find(|kept| part.is_like(kept.number, &kept.frame))?.id
     }
 
-    fn frames(&self) -> Vec<(u8, Frame)> {
-        self.whole.iter().map(|kept| (kept.number, kept.frame.clone())).collect()
+    fn was_acknowledged_as(&self, id: EntryId) -> bool {
+        self.whole.iter().any(|kept| kept.id == Some(id))
     }
 
-    fn with_number(&self, number: u8) -> Option<&Part> {
-        self.parts.iter().find(|part| part.number == number)
+    fn is_repetition(&self) -> bool {
+        let repeats = |part: &Part| self.whole.iter().any(|kept| part.is_like(kept.number, &kept.frame));
+        self.parts.iter().all(repeats)
+    }
+
+    fn lacks_only(&self, number: u8, total: u8) -> bool {
+        (1..=total).all(|other| other == number || self.parts.iter().any(|part| part.number == other))
+    }
+
+    /// Forgets the whole message; gives the parts and octets that were counted for it.
+    fn drop_whole(&mut self) -> (usize, usize) {
+        let whole = std::mem::take(&mut self.whole);
+        (whole.len(), whole.iter().map(|kept| cost(&kept.frame)).sum())
     }
 }
 

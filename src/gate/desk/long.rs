@@ -6,17 +6,18 @@
 //! acknowledged from then on.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
 use portcullis_protocol::text::Concatenation;
-use portcullis_protocol::{CommandStatus, Frame, Pdu};
+use portcullis_protocol::{BodyFault, CommandStatus, Frame, Pdu};
 
 use super::owing::owed_part;
 use super::ruling::{Judgement, Ruling};
 use super::write::{Pen, Written};
 use super::{Desk, Judged, Late, Open, Sent, Settling, TRY_AGAIN, multi};
-use crate::gate::mailbox::Mail;
+use crate::gate::mailbox::{Mail, Mailbox};
 use crate::gate::owed::{Owed, State, acknowledgement};
 use crate::gate::parts::{Added, Holder, Key, Part};
 use crate::gate::reading::{Reading, Recipients};
@@ -30,6 +31,7 @@ use crate::rules::{Class, Msisdn};
 #[derive(Debug)]
 pub(super) struct Held {
     key: Key,
+    since: Instant,
 }
 
 /// What a decision on a long message rests on.
@@ -67,7 +69,7 @@ impl Desk {
             }
             Added::Waits { displaced } => {
                 self.gate.give_up(&key, displaced, "another part of the same number took its place", now.wall);
-                self.held.insert(ticket, Held { key });
+                self.held.insert(ticket, Held { key, since: now.monotonic });
                 if self.waits_for_answers || self.gate.long_mode(provider) == LongMode::Acknowledge {
                     return self.acknowledge(ticket, now.wall);
                 }
@@ -75,71 +77,46 @@ impl Desk {
             }
             Added::Whole { parts, displaced } => {
                 self.gate.give_up(&key, displaced, "another part of the same number took its place", now.wall);
-                self.judge_whole(register, provider, &key, parts, ticket, now)
-            }
-            Added::Repeats { part, whole } => {
-                let frames = whole.into_iter().collect();
-                self.judge_parts(register, provider, &key, frames, vec![part], ticket, now)
+                let frames = parts.iter().map(|part| (part.number, part.frame.clone())).collect();
+                self.judge_parts(register, provider, &key, frames, parts, now);
+                None
             }
         }
     }
 
-    fn judge_whole(
-        &mut self,
-        register: &Register,
-        provider: &Provider,
-        key: &Key,
-        parts: Vec<Part>,
-        own: Ticket,
-        now: Moment,
-    ) -> Option<Judged> {
-        let frames: BTreeMap<u8, Frame> = parts.iter().map(|part| (part.number, part.frame.clone())).collect();
-        self.judge_parts(register, provider, key, frames, parts, own, now)
-    }
-
-    /// Judges the text of `frames` and decides on `parts`; gives the decision on this session's own ticket.
-    #[expect(clippy::too_many_arguments, reason = "what was found out about one PDU, each thing once")]
+    /// Judges the text of `frames` and decides on `parts`, in their order.
     fn judge_parts(
         &mut self,
         register: &Register,
         provider: &Provider,
         key: &Key,
         frames: BTreeMap<u8, Frame>,
-        parts: Vec<Part>,
-        own: Ticket,
+        mut parts: Vec<Part>,
         now: Moment,
-    ) -> Option<Judged> {
+    ) {
+        parts.sort_by_key(|part| part.number);
         let frames: Vec<Frame> = frames.into_values().collect();
-        let read = Reading::of_parts(&frames, &provider.text);
-        let reading = match read {
+        let reading = match Reading::of_parts(&frames, &provider.text) {
             Ok(reading) => reading,
-            Err(fault) => return self.turn_away_parts(&fault, parts, own, now.wall),
+            Err(fault) => return self.turn_away_parts(&fault, parts, now.wall),
         };
         let judgements = match self.judgements(register, provider, &reading, now.wall) {
             Ok(judgements) => judgements,
-            Err(fault) => return self.turn_away_parts(&fault, parts, own, now.wall),
+            Err(fault) => return self.turn_away_parts(&fault, parts, now.wall),
         };
+        let Some(first) = frames.first() else { return };
         let ruling = self.rule(&judgements);
-        let first = frames.first()?;
         let written = self.pen().write_submissions(register, first, &reading, &judgements, &ruling, &parts, now.wall);
         let whole = Whole { ruling, judgements: &judgements, written, now: now.wall };
-        let mut mine = None;
         for part in parts {
             match part.holder {
-                Holder::Waiting { ticket, .. } if part.session == self.session && ticket == own => {
-                    let (judged, open) = self.decide_part(&whole, &part);
-                    self.open.insert(own, open);
-                    mine = Some(judged);
-                }
                 Holder::Waiting { ticket, ref mailbox } => {
                     let (judged, open) = self.decide_part(&whole, &part);
-                    // A session that is gone has withdrawn its parts, or is about to end.
-                    mailbox.try_send(Mail::Judged(Box::new(Late { ticket, judged, open }))).ok();
+                    deliver(mailbox, Late { ticket, judged, open });
                 }
                 Holder::Acknowledged { .. } => self.settle_acknowledged(&whole, key, part, now),
             }
         }
-        mine
     }
 
     fn decide_part(&self, whole: &Whole<'_, '_, '_>, part: &Part) -> (Judged, Open) {
@@ -175,34 +152,18 @@ impl Desk {
         }
     }
 
-    fn turn_away_parts(
-        &mut self,
-        fault: &portcullis_protocol::BodyFault,
-        parts: Vec<Part>,
-        own: Ticket,
-        now: Timestamp,
-    ) -> Option<Judged> {
-        let mut mine = None;
+    fn turn_away_parts(&mut self, fault: &BodyFault, parts: Vec<Part>, now: Timestamp) {
         for part in parts {
-            let judged = self.turn_away(own, &part.frame, fault, now);
-            let Some(open) = self.open.remove(&own) else { continue };
+            let (judged, open) = self.turned_away(&part.frame, fault, now);
             match part.holder {
-                Holder::Waiting { ticket, .. } if part.session == self.session && ticket == own => {
-                    self.open.insert(own, open);
-                    return Some(judged);
-                }
-                Holder::Waiting { ticket, mailbox } => {
-                    mailbox.try_send(Mail::Judged(Box::new(Late { ticket, judged, open }))).ok();
-                }
+                Holder::Waiting { ticket, mailbox } => deliver(&mailbox, Late { ticket, judged, open }),
                 Holder::Acknowledged { id } => {
                     let provider = self.provider.as_deref().unwrap_or_default();
                     let state = State::Rejected(fault.status);
                     self.gate.report(provider, &part.frame, id, state, part.received, now);
                 }
             }
-            mine = None;
         }
-        mine
     }
 
     /// Takes a held part over: it is on disk before the provider is told so. `None` where it is no
@@ -226,14 +187,20 @@ impl Desk {
 
     /// When held parts show that the peer waits for their answers, or something owed is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let patience = (!self.held.is_empty()).then(|| self.heard + self.gate.patience());
-        [patience, self.owed_due()].into_iter().flatten().min()
+        let held = self.held.values().map(|held| held.since.max(self.looked) + self.gate.patience()).min();
+        [held, self.owed_due()].into_iter().flatten().min()
     }
 
     /// Acknowledges what is held where the peer visibly waits: it has been silent for the patience,
     /// or `stuck` says that its window is full of held parts.
     pub fn handle_timeout(&mut self, stuck: bool, now: Moment) -> Vec<(Ticket, Judged)> {
-        let silent = now.monotonic >= self.heard + self.gate.patience();
+        let patience = self.gate.patience();
+        let silent = now.monotonic >= self.heard + patience;
+        let waited = self.held.values().any(|held| now.monotonic >= held.since.max(self.looked) + patience);
+        if waited || stuck {
+            self.looked = now.monotonic;
+            self.judge_repeats(stuck, now);
+        }
         if self.held.is_empty() || !(silent || stuck) {
             return Vec::new();
         }
@@ -242,6 +209,22 @@ impl Desk {
         }
         let tickets: Vec<Ticket> = self.held.keys().copied().collect();
         tickets.into_iter().filter_map(|ticket| Some((ticket, self.acknowledge(ticket, now.wall)?))).collect()
+    }
+
+    /// Parts that only repeat a message that was whole before, and to which nothing new has come:
+    /// judged with that message, they go on by themselves.
+    fn judge_repeats(&mut self, stuck: bool, now: Moment) {
+        let gate = Arc::clone(&self.gate);
+        let register = gate.register.load();
+        let Some(provider) = self.provider.as_deref().and_then(|id| register.provider(id)) else { return };
+        let patience = gate.patience();
+        let due = self.held.iter().filter(|(_, held)| stuck || now.monotonic >= held.since + patience);
+        let due: Vec<(Ticket, Key)> = due.map(|(ticket, held)| (*ticket, held.key.clone())).collect();
+        for (ticket, key) in due {
+            if let Some((parts, whole)) = gate.parts.take_repeats(&key, ticket, self.session) {
+                self.judge_parts(&register, provider, &key, whole.into_iter().collect(), parts, now);
+            }
+        }
     }
 
     /// How many parts are held.
@@ -297,7 +280,7 @@ impl Gate {
                     let open = Open::of(records.clone(), now);
                     let decision = relay::Decision::Refuse { status: TRY_AGAIN, body: bytes::Bytes::new() };
                     let judged = Judged { decision, settling: Settling::NOW, frame: None };
-                    mailbox.try_send(Mail::Judged(Box::new(Late { ticket, judged, open }))).ok();
+                    deliver(&mailbox, Late { ticket, judged, open });
                 }
                 Holder::Acknowledged { id } => {
                     let state = State::Undeliverable(TRY_AGAIN);
@@ -325,6 +308,11 @@ impl Gate {
             Vec::new()
         })
     }
+}
+
+/// A session that is gone has withdrawn its parts, or is about to end: then nobody reads this.
+fn deliver(mailbox: &Mailbox, late: Late) {
+    mailbox.try_send(Mail::Judged(Box::new(late))).ok();
 }
 
 /// What all parts of a message have in common.

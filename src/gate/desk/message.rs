@@ -177,17 +177,21 @@ impl Desk {
 
     /// A request whose body cannot be read, or that nobody may send: answered and recorded.
     pub(super) fn turn_away(&mut self, ticket: Ticket, frame: &Frame, fault: &BodyFault, now: Timestamp) -> Judged {
+        let (judged, open) = self.turned_away(frame, fault, now);
+        self.open.insert(ticket, open);
+        judged
+    }
+
+    pub(super) fn turned_away(&self, frame: &Frame, fault: &BodyFault, now: Timestamp) -> (Judged, Open) {
         self.gate.counters.malformed();
         tracing::info!(command = ?frame.command_id(), %fault, "request turned away");
-        let (judged, open) = match self.pen().write_turned_away(frame, fault, now) {
+        match self.pen().write_turned_away(frame, fault, now) {
             Ok(records) => refuse(fault.status, Bytes::new(), Open::of(records, now)),
             Err(error) => {
                 self.gate.counters.unrecorded();
                 refuse(unrecordable(error), Bytes::new(), Open::unrecorded(now))
             }
-        };
-        self.open.insert(ticket, open);
-        judged
+        }
     }
 
     pub(super) fn refuse(&mut self, ticket: Ticket, open: Open, status: CommandStatus) -> Judged {

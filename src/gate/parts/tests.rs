@@ -91,10 +91,22 @@ fn a_whole_message_answers_for_its_repetitions_only() {
     let (parts, now) = (parts(10), start());
     parts.add(&key(1, 2), part(1, "a", 1), now);
     parts.add(&key(1, 2), part(2, "b", 2), now);
-    let Added::Repeats { whole, .. } = parts.add(&key(1, 2), part(2, "b", 3), now) else { panic!("forgotten") };
-    assert_eq!(whole.len(), 2);
+    assert!(matches!(parts.add(&key(1, 2), part(2, "b", 3), now), Added::Waits { displaced: None }));
+    let (repeats, whole) = parts.take_repeats(&key(1, 2), Ticket::of(3), 1).expect("a mere repetition");
+    assert_eq!((repeats.len(), whole.len()), (1, 2));
     assert!(matches!(parts.add(&key(1, 2), part(2, "x", 4), now), Added::Waits { displaced: None }));
+    assert!(parts.take_repeats(&key(1, 2), Ticket::of(4), 1).is_none(), "something new");
     assert_eq!(parts.expire(now + TIMEOUT).len(), 1, "the new message is incomplete");
+}
+
+#[test]
+fn a_reference_that_comes_again_is_another_message_though_its_first_part_be_the_same() {
+    let (parts, now) = (parts(10), start());
+    for second in ["b", "c", "c"] {
+        assert!(matches!(parts.add(&key(0, 2), part(1, "a", 1), now), Added::Waits { displaced: None }), "{second}");
+        let Added::Whole { parts, .. } = parts.add(&key(0, 2), part(2, second, 2), now) else { panic!("{second}") };
+        assert!(parts.iter().any(|part| part.frame.body() == second.as_bytes()));
+    }
 }
 
 #[test]
@@ -108,6 +120,10 @@ fn an_acknowledged_part_is_known_by_its_id() {
     assert_eq!(numbers(&parts.add(&key(1, 2), part(2, "b", 3), now)), [1, 2]);
     assert!(!parts.is_waiting(id(5)));
     assert!(matches!(parts.add(&key(1, 2), part(1, "a", 4), now), Added::Known(known) if known == id(5)));
+    assert!(!parts.is_waiting(id(5)), "it had its end");
+    assert_eq!(numbers(&parts.add(&key(1, 2), part(2, "c", 5), now)), [1, 2], "and it begins the next message");
+    parts.add(&key(1, 2), part(1, "a", 6), now);
+    assert!(parts.expire(now + TIMEOUT).is_empty(), "a mere repetition is owed nothing");
 }
 
 #[test]
