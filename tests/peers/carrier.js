@@ -1,5 +1,6 @@
 // A carrier on npm `smpp`: answers, sends receipts and replies, enquires once after each bind.
 // usage: node carrier.js PLAN (JSON); prints one JSON line for everything it saw; ends with stdin.
+// With `hold_receipts` in the plan, receipts wait for a line on stdin.
 'use strict';
 
 const { createRequire } = require('module');
@@ -10,6 +11,7 @@ const ENCODINGS = { 0: 'ASCII', 3: 'LATIN1', 8: 'UCS2' };
 const say = (event, fields) => process.stdout.write(JSON.stringify({ event, ...fields }) + '\n');
 const receivers = {};
 let id = 4000000000;
+const held = [];
 
 // The library gives texts; the octets behind them stay with their message.
 const { decode } = smpp.filters.message;
@@ -53,7 +55,8 @@ function submitted(session, system_id, pdu) {
     text, octets: octets.subarray(header).toString('hex'),
   });
   session.send(pdu.response({ message_id }));
-  if (pdu.registered_delivery & 1) receipt(session, system_id, pdu, message_id);
+  const send = () => receipt(session, system_id, pdu, message_id);
+  if (pdu.registered_delivery & 1) plan.hold_receipts ? held.push(send) : send();
   for (const text of plan.replies || []) reply(session, system_id, pdu, text);
 }
 
@@ -84,4 +87,4 @@ function serve(session) {
 
 const server = smpp.createServer(serve);
 server.listen(plan.port || 0, '127.0.0.1', () => say('listening', { port: server.address().port }));
-process.stdin.on('end', () => process.exit(0)).resume();
+process.stdin.on('data', () => held.splice(0).forEach((send) => send())).on('end', () => process.exit(0));

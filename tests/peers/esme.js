@@ -73,7 +73,7 @@ async function rebind() {
 // The octets of each part, with a header where there are several.
 function parts(message, { name, part }) {
   const octets = smpp.encodings[name].encode(message.text);
-  if (!message.split) return [octets];
+  if (!message.split || message.payload) return [octets];
   const total = Math.ceil(octets.length / part);
   reference += 1;
   return Array.from({ length: total }, (_, n) => ({
@@ -85,7 +85,8 @@ function submit(n, part, message, data_coding, short_message) {
   const fields = {
     source_addr_ton: 0, source_addr_npi: 1, source_addr: message.source, dest_addr_ton: 1, dest_addr_npi: 1,
     destination_addr: message.destination, registered_delivery: message.registered_delivery || 0, data_coding,
-    esm_class: short_message.udh ? 0x40 : 0, short_message,
+    esm_class: short_message.udh ? 0x40 : 0,
+    ...(message.payload ? { message_payload: short_message } : { short_message }),
   };
   return new Promise((resolve) => session.submit_sm(fields, (answer) => {
     say('answer', { n, part, command: answer.command, status: answer.command_status, message_id: answer.message_id });

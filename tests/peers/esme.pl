@@ -1,5 +1,6 @@
 # An ESME on Perl Net::SMPP: binds, sends what the plan says, waits for deliveries, unbinds.
-# usage: perl esme.pl PLAN (JSON); prints one JSON line for everything it saw. Splits by sar_* TLVs.
+# usage: perl esme.pl PLAN (JSON); prints one JSON line for everything it saw. Splits by sar_* TLVs, or
+# sends a message_payload.
 use strict;
 use warnings;
 use Encode qw(encode decode);
@@ -88,18 +89,19 @@ sub send_message {
     read_until(sub { $deliveries >= $after });
     my ($charset, $data_coding, $size) = @{ $ENCODINGS{ $message->{encoding} } };
     my $octets = encode($charset, $message->{text});
-    my @parts = $message->{split} ? unpack("(a$size)*", $octets) : ($octets);
+    my $split = $message->{split} && !$message->{payload};
+    my @parts = $split ? unpack("(a$size)*", $octets) : ($octets);
     $reference += 1;
     my @numbers;
     my $all = sub { !grep { !$answered{$_} } @numbers };
     for my $part (0 .. $#parts) {
-        my @sar = @parts == 1 ? () : (sar_msg_ref_num => pack('n', $reference),
+        my @tlvs = @parts == 1 ? () : (sar_msg_ref_num => pack('n', $reference),
             sar_total_segments => pack('C', scalar @parts), sar_segment_seqnum => pack('C', $part + 1));
         my $number = $smpp->submit_sm(
             source_addr_ton => 0, source_addr_npi => 1, source_addr => $message->{source},
             dest_addr_ton => 1, dest_addr_npi => 1, destination_addr => $message->{destination},
             registered_delivery => $message->{registered_delivery} || 0, data_coding => $data_coding,
-            short_message => $parts[$part], @sar);
+            $message->{payload} ? (message_payload => $parts[$part]) : (short_message => $parts[$part]), @tlvs);
         $asked{$number} = [$n, $part];
         push @numbers, $number;
         read_until($all) if $message->{one_by_one};

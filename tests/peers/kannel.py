@@ -1,7 +1,8 @@
 """An ESME on Kannel: bearerbox towards the gate, smsbox sends what the plan says over HTTP.
 
 usage: python kannel.py PLAN (JSON); prints one JSON line for everything Kannel reported, in the
-words of the other ESMEs. Kannel splits long messages itself and reports each once.
+words of the other ESMEs. Kannel splits long messages itself and reports each once. Its mode is
+transceiver, or pair: a transmitter and a receiver.
 """
 import http.server
 import json
@@ -26,21 +27,13 @@ PAUSE = 0.05
 # Kannel's own coding of a reply: 0 is GSM, 2 is UCS-2.
 UCS2 = "2"
 
-CONFIG = """
-group = core
-admin-port = {admin}
-admin-password = tests
-smsbox-port = {smsbox}
-box-allow-ip = "127.0.0.1"
-log-file = {folder}/bearerbox.log
-log-level = 1
-
+# One of them for each bind.
+SMSC = """
 group = smsc
 smsc = smpp
 smsc-id = gate
 host = {host}
-port = {port}
-{receiver}
+{binding}
 smsc-username = {system_id}
 smsc-password = {password}
 system-type = ""
@@ -51,7 +44,20 @@ dest-addr-ton = 1
 dest-addr-npi = 1
 reconnect-delay = 1
 max-pending-submits = {pending}
-{long}
+"""
+BINDINGS = {
+    "transceiver": ["port = {port}\ntransceiver-mode = true"],
+    "pair": ["port = {port}", "receive-port = {port}"],
+}
+
+CONFIG = """
+group = core
+admin-port = {admin}
+admin-password = tests
+smsbox-port = {smsbox}
+box-allow-ip = "127.0.0.1"
+log-file = {folder}/bearerbox.log
+log-level = 1
 
 group = smsbox
 bearerbox-host = 127.0.0.1
@@ -102,6 +108,7 @@ class Kannel:
     def __init__(self, plan):
         self.plan, self.processes, self.deliveries, self.answered = plan, [], 0, set()
         self.deadline = time.monotonic() + plan["patience_ms"] / 1000
+        self.bindings = BINDINGS[plan["mode"]]
         self.folder = tempfile.mkdtemp(prefix="kannel-")
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Callback)
         self.server.events = queue.Queue()
@@ -109,11 +116,12 @@ class Kannel:
         self.ports = {name: free_port() for name in ("admin", "smsbox", "sendsms")}
 
     def start(self):
-        transceiver = self.plan["mode"] == "transceiver"
-        config = CONFIG.format(
-            **{key: self.plan[key] for key in ("host", "port", "system_id", "password")}, **self.ports,
-            folder=self.folder, callback=self.server.server_address[1], pending=self.plan.get("window", 10),
-            receiver="transceiver-mode = true" if transceiver else "", long=self.plan.get("smsc", ""))
+        keys = ("host", "port", "system_id", "password")
+        settings = {**{key: self.plan[key] for key in keys}, **self.ports, "folder": self.folder,
+                    "callback": self.server.server_address[1], "pending": self.plan.get("window", 10)}
+        config = CONFIG.format(**settings)
+        for binding in self.bindings:
+            config += SMSC.format(binding=binding.format(**settings), **settings)
         file = os.path.join(self.folder, "kannel.conf")
         with open(file, "w") as out:
             out.write(config)
@@ -153,7 +161,8 @@ class Kannel:
         return urllib.request.urlopen(url, timeout=5).read().decode()
 
     def await_link(self, online):
-        while ("<status>online" in self.status()) != online:
+        wanted = len(self.bindings) if online else 0
+        while self.status().count("<status>online") != wanted:
             self.pause()
 
     def await_box(self):

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::messages::{COMMERCIAL, OK, OPT_OUT, WILLING, message, octets};
-use crate::party::{Carrier, Esme, Script, folder, numbers};
+use crate::party::{Carrier, Esme, Script, folder, numbers, strings};
 use crate::stage::Stage;
 
 /// Three parts of 153 septets: the phone lies over the first seam, the way to refuse is the
@@ -78,6 +78,25 @@ fn split_at_once(which: Esme, carrier: Carrier) {
     stage.assert_decodes();
 }
 
+/// The whole in one PDU.
+fn in_one_payload(which: Esme, carrier: Carrier) {
+    let Some(peers) = folder() else { return };
+    if !which.is_there(&peers) || !carrier.is_there(&peers) {
+        return;
+    }
+    let stage = Stage::set(&peers, carrier, json!({}));
+    let mut messages = [long("gsm7", GSM7), long("ucs2", UCS2), long("ucs2", UCS2_NO_WAY_OUT)];
+    for message in &mut messages {
+        message["payload"] = json!(true);
+    }
+    let mut esme = stage.esme(which, &messages, 0);
+    esme.finish();
+    assert_eq!(numbers(&esme.events("answer"), "status"), [OK, OK, OPT_OUT], "{:#?}", esme.said());
+    let wanted: Vec<_> = messages[..2].iter().map(octets).collect();
+    assert_eq!(strings(&stage.submitted(), "octets"), wanted, "what the carrier saw");
+    stage.assert_decodes();
+}
+
 /// A stop-and-wait peer must neither stand still nor get anything past the rules.
 fn one_by_one(which: Esme) {
     let Some(peers) = folder() else { return };
@@ -146,6 +165,16 @@ fn net_smpp_splits_by_sar() {
 #[test]
 fn kannel_splits_what_sendsms_was_given() {
     split_at_once(Esme::Kannel, Carrier::Node);
+}
+
+#[test]
+fn node_smpp_sends_a_payload() {
+    in_one_payload(Esme::Node, Carrier::Smpp34);
+}
+
+#[test]
+fn net_smpp_sends_a_payload() {
+    in_one_payload(Esme::Perl, Carrier::Node);
 }
 
 #[test]

@@ -187,6 +187,11 @@ impl Script {
         assert!(failures.is_empty(), "the peer failed: {:#?}", self.said());
     }
 
+    /// Lets a carrier send the receipts it holds.
+    pub(crate) fn send_receipts(&mut self) {
+        self.stdin.as_mut().expect("a pipe").write_all(b"\n").expect("the carrier reads");
+    }
+
     /// Lets a carrier end: its stdin closes.
     pub(crate) fn hang_up(&mut self) {
         self.stdin = None;
