@@ -67,6 +67,25 @@ async fn a_receipt_comes_before_the_answer() {
 }
 
 #[tokio::test]
+async fn a_receipt_stays_behind_the_answer_it_came_behind() {
+    let played = Played::durable().await;
+    let (mut provider, mut carrier) = played.session().await;
+    for message_id in ["0B1", "0B2", "0B3"] {
+        let (at_carrier, number) = submit(&mut provider, &mut carrier).await;
+        let body = format!("{message_id}\0");
+        let answer = Frame::new(SUBMIT.response(), OK, at_carrier.sequence_number(), body.as_bytes());
+        let receipt = carrier.stamp(receipt(message_id, "DELIVRD"));
+        carrier.write(&[answer.as_bytes(), receipt.as_bytes()].concat()).await;
+        let answer = provider.frame().await;
+        assert_eq!((answer.sequence_number(), answer.body()), (number, body.as_bytes()), "{answer:?}");
+        let delivered = provider.frame().await;
+        assert_eq!(delivered.body(), receipt.body());
+        provider.answer(&delivered, &[0]).await;
+        assert_eq!(carrier.response().await.sequence_number(), receipt.sequence_number());
+    }
+}
+
+#[tokio::test]
 async fn receipts_nobody_asked_for_come_through() {
     let played = Played::set().await;
     let (mut provider, mut carrier) = played.session().await;

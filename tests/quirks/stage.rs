@@ -42,6 +42,9 @@ pub(crate) const SUBSCRIBER: &str = "8613900001111";
 /// The text of a message that is forwarded.
 pub(crate) const GOOD: &str = "[Bakery] Your code is 482913.";
 
+/// Hundreds of messages one after the other need not wait for the disk.
+const INTERVAL: &str = "[journal]\ndurability = \"interval\"\ninterval = \"10ms\"\n";
+
 /// A gate and the simulator.
 pub(crate) struct Stage {
     pub(crate) simulator: Simulator,
@@ -63,7 +66,7 @@ impl Stage {
     async fn set(observing: bool) -> Self {
         let options = SimulatorOptions { keep: 1_000, ..SimulatorOptions::default() };
         let simulator = Simulator::start(options).await.expect("the simulator listens");
-        let (folder, gate) = gate(simulator.address(), observing);
+        let (folder, gate) = gate(simulator.address(), observing, INTERVAL);
         Self { simulator, gate, folder }
     }
 }
@@ -77,8 +80,17 @@ pub(crate) struct Played {
 
 impl Played {
     pub(crate) async fn set() -> Self {
+        Self::with(INTERVAL).await
+    }
+
+    /// Answers wait until their records are on disk.
+    pub(crate) async fn durable() -> Self {
+        Self::with("").await
+    }
+
+    async fn with(journal: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
-        let (folder, gate) = gate(listener.local_addr().expect("its address"), true);
+        let (folder, gate) = gate(listener.local_addr().expect("its address"), true, journal);
         Self { listener, gate, _folder: folder }
     }
 
@@ -95,9 +107,9 @@ impl Played {
     }
 }
 
-fn gate(carrier: SocketAddr, observing: bool) -> (Folder, Gate) {
+fn gate(carrier: SocketAddr, observing: bool, journal: &str) -> (Folder, Gate) {
     let folder = Folder::new(REGISTER, carrier);
-    let mut more = String::from("[journal]\ndurability = \"interval\"\ninterval = \"10ms\"\n");
+    let mut more = journal.to_owned();
     if observing {
         more.push_str("[profile]\n");
         // R13 and R14 only ever let through: they have no mode.
