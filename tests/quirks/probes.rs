@@ -13,7 +13,7 @@ use crate::wire::{Wire, bind};
 struct Probe {
     name: &'static str,
     octets: Vec<u8>,
-    answer: Option<(CommandId, CommandStatus)>,
+    answer: Answer,
     /// Whether the carrier gets to see it, as it is.
     forwarded: bool,
 }
@@ -23,75 +23,74 @@ const SUBMIT_RESP: CommandId = CommandId::SUBMIT_SM_RESP;
 const LINK_RESP: CommandId = CommandId::ENQUIRE_LINK_RESP;
 const OK: CommandStatus = CommandStatus::ESME_ROK;
 
+type Answer = Option<(CommandId, CommandStatus)>;
+
+const PASSES: Answer = fails(OK);
+
+const fn fails(status: CommandStatus) -> Answer {
+    Some((SUBMIT_RESP, status))
+}
+
 /// Each with a sequence number of its own, so that answers tell them apart.
 fn probes() -> Vec<Probe> {
-    let passes = Some((SUBMIT_RESP, OK));
-    let fails = |status| Some((SUBMIT_RESP, status));
-    let (message, text) = (good(), encoded(GOOD).1.len());
+    submit_probes().into_iter().chain(other_probes()).collect()
+}
+
+/// A good `submit_sm` with something done to it.
+fn submit_probes() -> Vec<Probe> {
+    let message = good();
     let body = message.body();
-    let without_text = &body[..body.len() - text - 1];
-    let with_text =
-        |octets: &[u8]| [without_text, &[u8::try_from(octets.len()).expect("a short text")], octets].concat();
-    let tail = |more: &[u8]| [body, more].concat();
-    let mut long = encoded(GOOD).1;
+    let (text, before_length) = (encoded(GOOD).1, body.len() - encoded(GOOD).1.len() - 1);
+    let behind = |more: &[u8]| [body, more].concat();
+    let with_text = |length: u8, text: &[u8]| [&body[..before_length], &[length], text].concat();
+    let mut long = text.clone();
     long.resize(255, b'x');
-    let submit = CommandId::SUBMIT_SM;
-    let wrong_length = [without_text, &[255], &body[body.len() - text..]].concat();
-    let both = tail(b"\x04\x24\0\x03abc");
-    let rows: Vec<(&str, CommandId, u32, Vec<u8>, Option<(CommandId, CommandStatus)>)> = vec![
-        ("sequence_number 0", submit, 0, body.to_vec(), passes),
-        ("sequence_number 0xFFFFFFFF", submit, u32::MAX, body.to_vec(), passes),
-        ("a NUL behind short_message", submit, 1, tail(&[0]), passes),
-        ("sm_length too long", submit, 2, wrong_length, fails(CommandStatus::ESME_RINVMSGLEN)),
-        ("a vendor's TLV", submit, 3, tail(b"\x14\x01\0\x13" as &[u8]).into_iter().chain([b'1'; 19]).collect(), passes),
-        ("a TLV past the end", submit, 4, tail(b"\x02\x04\0\x08\x01"), passes),
-        ("three stray octets", submit, 5, tail(&[1, 2, 3]), passes),
-        ("half a TLV's header", submit, 6, tail(b"\x02\x04\0"), passes),
-        ("short_message and message_payload", submit, 7, both, fails(CommandStatus::ESME_ROPTPARNOTALLWD)),
-        ("a short_message of 255 octets", submit, 8, with_text(&long), passes),
-        ("no body", submit, 9, Vec::new(), fails(CommandStatus::ESME_RINVSERTYP)),
-        ("cut within source_addr", submit, 10, body[..4].to_vec(), fails(CommandStatus::ESME_RINVSRCADR)),
-        (
-            "an unknown command_id",
-            CommandId(0x0100_0002),
-            11,
-            vec![1, 2, 3],
-            Some((NACK, CommandStatus::ESME_RINVCMDID)),
-        ),
-        ("a reserved command_id", CommandId(0x0A), 12, Vec::new(), Some((NACK, CommandStatus::ESME_RINVCMDID))),
-        ("enquire_link with one octet", CommandId::ENQUIRE_LINK, 13, vec![0], Some((LINK_RESP, OK))),
-        ("enquire_link with sequence_number 0", CommandId::ENQUIRE_LINK, 0, Vec::new(), Some((LINK_RESP, OK))),
-        (
-            "a second bind",
-            CommandId::BIND_TRANSCEIVER,
-            14,
-            bind().body().to_vec(),
-            Some((CommandId::BIND_TRANSCEIVER_RESP, CommandStatus::ESME_RALYBND)),
-        ),
-        (
-            "deliver_sm from the wrong side",
-            CommandId::DELIVER_SM,
-            15,
-            tail(b"\x02\x04\0\x02\0\x07"),
-            Some((CommandId::DELIVER_SM_RESP, CommandStatus::ESME_RINVBNDSTS)),
-        ),
-        ("query_sm of nothing", CommandId::QUERY_SM, 16, b"42\0\0\0\0".to_vec(), None),
-        ("an answer to nothing", SUBMIT_RESP, 17, b"42\0".to_vec(), None),
-        ("an answer of no operation", CommandId(0x8000_00FF), 18, b"42".to_vec(), None),
-        ("generic_nack to nothing", NACK, 19, Vec::new(), None),
-        ("unbind_resp to nothing", CommandId::UNBIND_RESP, 20, Vec::new(), None),
-    ];
-    let make =
-        |(name, command, sequence, body, answer): (_, _, u32, Vec<u8>, Option<(CommandId, CommandStatus)>)| Probe {
-            name,
-            octets: Frame::new(command, OK, sequence, &body).as_bytes().to_vec(),
-            answer,
-            forwarded: answer == passes,
-        };
-    rows.into_iter().map(make).collect()
+    let vendors = [&b"\x14\x01\0\x13"[..], &[b'1'; 19]].concat();
+    let submit =
+        |sequence, name, body: Vec<u8>, answer| Probe::new(name, CommandId::SUBMIT_SM, sequence, &body, answer);
+    vec![
+        submit(0, "sequence_number 0", body.to_vec(), PASSES),
+        submit(u32::MAX, "sequence_number 0xFFFFFFFF", body.to_vec(), PASSES),
+        submit(1, "a NUL behind short_message", behind(&[0]), PASSES),
+        submit(2, "sm_length too long", with_text(255, &text), fails(CommandStatus::ESME_RINVMSGLEN)),
+        submit(3, "a vendor's TLV", behind(&vendors), PASSES),
+        submit(4, "a TLV past the end", behind(b"\x02\x04\0\x08\x01"), PASSES),
+        submit(5, "three stray octets", behind(&[1, 2, 3]), PASSES),
+        submit(6, "half a TLV's header", behind(b"\x02\x04\0"), PASSES),
+        submit(7, "two bodies", behind(b"\x04\x24\0\x03abc"), fails(CommandStatus::ESME_ROPTPARNOTALLWD)),
+        submit(8, "a short_message of 255 octets", with_text(255, &long), PASSES),
+        submit(9, "no body", Vec::new(), fails(CommandStatus::ESME_RINVSERTYP)),
+        submit(10, "cut within source_addr", body[..4].to_vec(), fails(CommandStatus::ESME_RINVSRCADR)),
+    ]
+}
+
+fn other_probes() -> Vec<Probe> {
+    let unknown = Some((NACK, CommandStatus::ESME_RINVCMDID));
+    let bound = Some((CommandId::BIND_TRANSCEIVER_RESP, CommandStatus::ESME_RALYBND));
+    let wrong_side = Some((CommandId::DELIVER_SM_RESP, CommandStatus::ESME_RINVBNDSTS));
+    let (link, linked) = (CommandId::ENQUIRE_LINK, Some((LINK_RESP, OK)));
+    let delivery = [good().body(), b"\x02\x04\0\x02\0\x07"].concat();
+    vec![
+        Probe::new("an unknown command_id", CommandId(0x0100_0002), 11, &[1, 2, 3], unknown),
+        Probe::new("a reserved command_id", CommandId(0x0A), 12, &[], unknown),
+        Probe::new("enquire_link with one octet", link, 13, &[0], linked),
+        Probe::new("enquire_link with sequence_number 0", link, 0, &[], linked),
+        Probe::new("a second bind", CommandId::BIND_TRANSCEIVER, 14, bind().body(), bound),
+        Probe::new("deliver_sm from the wrong side", CommandId::DELIVER_SM, 15, &delivery, wrong_side),
+        Probe::new("query_sm of nothing", CommandId::QUERY_SM, 16, b"42\0\0\0\0", None),
+        Probe::new("an answer to nothing", SUBMIT_RESP, 17, b"42\0", None),
+        Probe::new("an answer of no operation", CommandId(0x8000_00FF), 18, b"42", None),
+        Probe::new("generic_nack to nothing", NACK, 19, &[], None),
+        Probe::new("unbind_resp to nothing", CommandId::UNBIND_RESP, 20, &[], None),
+    ]
 }
 
 impl Probe {
+    fn new(name: &'static str, command: CommandId, sequence_number: u32, body: &[u8], answer: Answer) -> Self {
+        let octets = Frame::new(command, OK, sequence_number, body).as_bytes().to_vec();
+        Self { name, octets, answer, forwarded: answer == PASSES }
+    }
+
     fn sequence_number(&self) -> u32 {
         u32::from_be_bytes(self.octets[12..16].try_into().expect("four octets"))
     }

@@ -200,7 +200,7 @@ async fn half_a_pdu_waits_for_its_rest() {
 #[tokio::test]
 async fn a_bind_that_cannot_be_read_may_be_tried_again() {
     let stage = Stage::observing().await;
-    for case in cases().into_iter().filter(|case| is_bind_with_fault(case)) {
+    for case in cases().into_iter().filter(is_bind_with_fault) {
         let frame = frame_of(&case);
         let mut wire = Wire::connect(stage.gate.address).await;
         wire.write(&case.bytes).await;
