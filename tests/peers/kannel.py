@@ -9,11 +9,9 @@ import json
 import os
 import queue
 import re
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.parse
@@ -109,7 +107,6 @@ class Kannel:
         self.plan, self.processes, self.deliveries, self.answered = plan, [], 0, set()
         self.deadline = time.monotonic() + plan["patience_ms"] / 1000
         self.bindings = BINDINGS[plan["mode"]]
-        self.folder = tempfile.mkdtemp(prefix="kannel-")
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Callback)
         self.server.events = queue.Queue()
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -117,12 +114,12 @@ class Kannel:
 
     def start(self):
         keys = ("host", "port", "system_id", "password")
-        settings = {**{key: self.plan[key] for key in keys}, **self.ports, "folder": self.folder,
+        settings = {**{key: self.plan[key] for key in keys}, **self.ports, "folder": self.plan["folder"],
                     "callback": self.server.server_address[1], "pending": self.plan.get("window", 10)}
         config = CONFIG.format(**settings)
         for binding in self.bindings:
             config += SMSC.format(binding=binding.format(**settings), **settings)
-        file = os.path.join(self.folder, "kannel.conf")
+        file = os.path.join(self.plan["folder"], "kannel.conf")
         with open(file, "w") as out:
             out.write(config)
         self.run("bearerbox", file)
@@ -222,7 +219,6 @@ class Kannel:
         self.answered.add(n)
 
     def stop(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
         if not self.processes:
             return
         bearerbox, *boxes = self.processes
@@ -239,7 +235,7 @@ class Kannel:
 
     def log(self):
         try:
-            with open(os.path.join(self.folder, "bearerbox.log"), errors="replace") as log:
+            with open(os.path.join(self.plan["folder"], "bearerbox.log"), errors="replace") as log:
                 return log.read()[-2000:]
         except OSError:
             return ""

@@ -12,6 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// How long a conversation may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -129,6 +130,7 @@ pub(crate) struct Script {
     stdin: Option<ChildStdin>,
     said: Arc<Mutex<Vec<Value>>>,
     readers: Vec<JoinHandle<()>>,
+    _folder: TempDir,
 }
 
 impl Script {
@@ -153,6 +155,8 @@ impl Script {
     }
 
     fn start(command: &mut Command, peers: &Path, mut plan: Value) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        plan["folder"] = json!(folder.path());
         plan["modules"] = json!(peers);
         plan["patience_ms"] = json!(u64::try_from(PATIENCE.as_millis()).expect("a short time"));
         command.arg(plan.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -163,7 +167,7 @@ impl Script {
             follow(child.stdout.take().expect("a pipe"), Arc::clone(&said)),
             follow(child.stderr.take().expect("a pipe"), Arc::clone(&said)),
         ];
-        Self { child, stdin, said, readers }
+        Self { child, stdin, said, readers, _folder: folder }
     }
 
     /// Everything it said so far.
