@@ -212,3 +212,61 @@ pub(crate) async fn farewell(mut wire: Wire) {
     // Past the deadline, or on an error, there is nobody left to be polite to.
     let _ = tokio::time::timeout(FAREWELL, parting).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::task::Waker;
+
+    use portcullis_protocol::{CommandId, CommandStatus};
+
+    use super::*;
+
+    /// Takes everything and passes it on only when flushed, and not at the first asking: TLS
+    /// over a socket that is full for a while.
+    #[derive(Default)]
+    struct Holding {
+        held: Vec<u8>,
+        asked: bool,
+        sent: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl AsyncRead for Holding {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Holding {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+            self.held.extend_from_slice(octets);
+            Poll::Ready(Ok(octets.len()))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            if !std::mem::replace(&mut self.asked, true) {
+                return Poll::Pending;
+            }
+            let held = std::mem::take(&mut self.held);
+            self.sent.lock().unwrap().extend(held);
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn what_the_stream_still_holds_is_flushed_though_nothing_more_is_queued() {
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let mut wire = Wire::new(Box::new(Holding { sent: Arc::clone(&sent), ..Holding::default() }), 1024);
+        let frame = Frame::new(CommandId::ENQUIRE_LINK, CommandStatus::ESME_ROK, 1, &[]);
+        wire.queue(&frame);
+        let mut cx = Context::from_waker(Waker::noop());
+        wire.poll_send(&mut cx);
+        assert_eq!(sent.lock().unwrap().len(), 0);
+        wire.poll_send(&mut cx);
+        assert_eq!(*sent.lock().unwrap(), frame.as_bytes());
+    }
+}
