@@ -17,6 +17,7 @@ mod parts;
 mod reading;
 mod receipt;
 pub mod record;
+mod restore;
 mod sessions;
 
 use std::path::Path;
@@ -27,7 +28,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 pub use counters::{Counters, Totals};
-pub use desk::{Desk, Judged, Late, Recorded, Settling};
+pub use desk::{Desk, Judged, Late, Looked, Recorded, Settling};
 pub use limits::LONGEST_DELAY;
 pub use mailbox::Mail;
 pub use owed::{Owed, OwedPart, Report};
@@ -84,8 +85,14 @@ struct CarrierAccount {
 }
 
 impl Gate {
-    /// Opens the store under the configured data directory.
-    pub fn open(config: &Config, register: impl Into<Arc<Register>>) -> Result<Self, StoreError> {
+    /// Opens the store under the configured data directory, and takes up what is owed from before.
+    pub fn open(config: &Config, register: impl Into<Arc<Register>>, now: Moment) -> Result<Self, StoreError> {
+        let gate = Self::with_store(config, register)?;
+        restore::restore(&gate, now)?;
+        Ok(gate)
+    }
+
+    fn with_store(config: &Config, register: impl Into<Arc<Register>>) -> Result<Self, StoreError> {
         Ok(Self {
             register: ArcSwap::new(register.into()),
             profile: config.profile.clone(),
@@ -119,8 +126,6 @@ impl Gate {
     fn patience(&self) -> Duration {
         self.long_messages.patience
     }
-
-    fn remember_acknowledging(&self) {}
 }
 
 /// The journal of this configuration.

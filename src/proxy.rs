@@ -174,7 +174,7 @@ async fn open(config: &Config, register: Register, has_predecessor: bool) -> Res
     let register = Arc::new(register);
     let last = clock::monotonic() + config.drain_timeout + DRAIN_SLACK + DRAIN_SLACK;
     loop {
-        match Gate::open(config, Arc::clone(&register)) {
+        match Gate::open(config, Arc::clone(&register), moment()) {
             Err(StoreError::Held { .. }) if has_predecessor && clock::monotonic() < last => sleep(STORE_PAUSE).await,
             opened => return opened,
         }
@@ -223,10 +223,14 @@ fn relay_config(config: &Config) -> RelayConfig {
 async fn sweep(gate: Arc<Gate>, mut drain: watch::Receiver<bool>) {
     loop {
         tokio::select! {
-            () = sleep(SWEEP) => gate.sweep(Moment { wall: clock::wall(), monotonic: clock::monotonic() }),
+            () = sleep(SWEEP) => gate.sweep(moment()),
             _ = drain.wait_for(|draining| *draining) => return,
         }
     }
+}
+
+fn moment() -> Moment {
+    Moment { wall: clock::wall(), monotonic: clock::monotonic() }
 }
 
 async fn accept(listener: TcpListener, door: Arc<Door>, shared: Arc<Shared>) {
