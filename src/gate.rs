@@ -87,14 +87,14 @@ struct CarrierAccount {
 impl Gate {
     /// Opens the store under the configured data directory, and takes up what is owed from before.
     pub fn open(config: &Config, register: impl Into<Arc<Register>>, now: Moment) -> Result<Self, StoreError> {
-        let gate = Self::with_store(config, register)?;
+        let gate = Self::with_store(config, register.into())?;
         restore::restore(&gate, now)?;
         Ok(gate)
     }
 
-    fn with_store(config: &Config, register: impl Into<Arc<Register>>) -> Result<Self, StoreError> {
+    fn with_store(config: &Config, register: Arc<Register>) -> Result<Self, StoreError> {
         Ok(Self {
-            register: ArcSwap::new(register.into()),
+            register: ArcSwap::new(register),
             profile: config.profile.clone(),
             consents: Arc::new(open_consents(&config.data)?),
             journal: open_journal(config)?,
