@@ -193,7 +193,10 @@ impl<'a> Session<'a> {
                     Duration::ZERO => self.judge_bind(&frame),
                     delay => self.delayed.put(frame, delay),
                 },
-                Action::Connect => self.dialling = Some(self.route.dial(self.desk.carrier_addresses())),
+                Action::Connect => {
+                    let (system_id, own) = self.desk.destination();
+                    self.dialling = Some(self.route.dial(system_id, own));
+                }
                 Action::Close { leg } => self.close(leg),
                 Action::Ended(ending) => self.ended = Some(ending),
             }
