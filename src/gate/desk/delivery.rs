@@ -57,6 +57,6 @@ impl Desk {
             content: content(&reading),
         });
         let ticket = self.pen().append(&record)?;
-        Ok(vec![Sent { id: ticket.id, sequence: ticket.sequence, subscriber: String::new(), port: String::new() }])
+        Ok(vec![Sent::nobody(ticket)])
     }
 }
