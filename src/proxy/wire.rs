@@ -198,6 +198,34 @@ impl Wire {
     }
 }
 
+/// Which legs may be read.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) provider: bool,
+    pub(crate) carrier: bool,
+}
+
+/// Sends what is queued on both legs, then reads both; ready once there is something to hand over.
+pub(crate) fn poll_wires(
+    provider: &mut Option<Wire>,
+    carrier: &mut Option<Wire>,
+    wanted: Wanted,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    let mut ready = false;
+    for wire in [&mut *provider, &mut *carrier].into_iter().flatten() {
+        ready |= wire.poll_send(cx);
+    }
+    for (wire, wanted) in [(provider, wanted.provider), (carrier, wanted.carrier)] {
+        if let Some(wire) = wire
+            && wanted
+        {
+            ready |= wire.poll_receive(cx);
+        }
+    }
+    if ready { Poll::Ready(()) } else { Poll::Pending }
+}
+
 /// Sends what is left, says goodbye, and waits a little for the peer to hang up: closing
 /// with unread octets would reset the connection and destroy the last answers.
 pub(crate) async fn farewell(mut wire: Wire) {
