@@ -75,6 +75,9 @@ pub enum StartError {
     /// Certificate files cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsFault),
+    /// The running gate does not let go.
+    #[error("the running gate could not be told to drain: {0}")]
+    TakeOver(io::Error),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {error}")]
     Listen {
@@ -117,8 +120,9 @@ impl Proxy {
         if let Some(tls) = &carrier_tls {
             tasks.spawn(Arc::clone(tls).watch(draining.clone()));
         }
-        // Connections wait in the sockets' queues meanwhile.
-        let gate = Arc::new(open(config, register, inherited.has_predecessor()).await?);
+        // What can fail has not: a gate that runs may drain now. Who connects meanwhile waits in the sockets' queues.
+        let has_predecessor = inherited.confirm().map_err(StartError::TakeOver)?;
+        let gate = Arc::new(open(config, register, has_predecessor).await?);
         let shared = Arc::new(Shared {
             gate: Arc::clone(&gate),
             route: Carrier::new(&config.carrier, carrier_tls),
@@ -276,10 +280,10 @@ fn admit(stream: TcpStream, peer: SocketAddr, door: &Arc<Door>, shared: &Arc<Sha
 }
 
 fn turn_away(peer: SocketAddr, reason: &TurnedAway) {
-    if reason.is_noise() {
-        tracing::debug!(%peer, "connection closed: {reason}");
-    } else {
-        tracing::warn!(%peer, "connection turned away: {reason}");
+    match reason {
+        TurnedAway::Full(_) => tracing::warn!(%peer, "connection turned away: {reason}"),
+        _ if reason.is_noise() => tracing::debug!(%peer, "connection closed: {reason}"),
+        _ => tracing::info!(%peer, "connection turned away: {reason}"),
     }
 }
 

@@ -10,8 +10,7 @@ use super::{Failure, load};
 use crate::admin::client::AccessError;
 use crate::admin::{Admin, handover};
 use crate::config::Config;
-use crate::proxy::{Inherited, Proxy, StartError};
-use crate::register::Register;
+use crate::proxy::{Inherited, Proxy};
 
 /// Runs the gate. SIGTERM or SIGINT drains it: no new connections, answers awaited, both legs
 /// unbound; a second signal ends it at once.
@@ -68,15 +67,13 @@ fn inherited(args: &RunArgs, config: &Config) -> Result<Inherited, Failure> {
     if !args.take_over || !passed.is_empty() {
         return Ok(passed);
     }
-    // The running gate goes on where this one could not start.
-    Register::load(&config.register).map_err(StartError::Register)?;
     match handover::take_over(&config.data) {
-        Ok(sockets) => {
-            tracing::info!(sockets = sockets.len(), "taking over from the running gate");
-            Ok(Inherited::from_predecessor(sockets))
+        Ok(offer) => {
+            tracing::info!(sockets = offer.sockets.len(), "taking over from the running gate");
+            Ok(Inherited::from_predecessor(offer.sockets, move || offer.stream.accept()))
         }
         // Or it ends already: then only the store is to be waited for.
-        Err(AccessError::NotRunning(_)) => Ok(Inherited::from_predecessor(Vec::new())),
+        Err(AccessError::NotRunning(_)) => Ok(Inherited::from_predecessor(Vec::new(), || Ok(()))),
         Err(error) => Err(error.into()),
     }
 }
