@@ -20,17 +20,18 @@ type Stamp = Option<(SystemTime, u64)>;
 
 /// Loads the register again whenever its file changes, until the gate drains.
 pub(super) async fn watch(gate: Arc<Gate>, file: PathBuf, mut drain: watch::Receiver<bool>) {
-    let mut seen = stamp(&file);
+    // Nothing seen yet: the file may have changed since the gate started with it.
+    let mut seen = None;
     loop {
         tokio::select! {
             () = sleep(EVERY) => {}
             _ = drain.wait_for(|draining| *draining) => return,
         }
         let now = stamp(&file);
-        if now == seen {
+        if seen == Some(now) {
             continue;
         }
-        seen = now;
+        seen = Some(now);
         let path = file.clone();
         if let Ok(loaded) = tokio::task::spawn_blocking(move || Register::load(&path)).await {
             swap(&gate, &file, loaded);
@@ -45,8 +46,9 @@ fn swap(gate: &Gate, file: &Path, loaded: Result<Register, Vec<crate::document::
             for warning in register.warnings() {
                 tracing::warn!("{warning}");
             }
+            let register = Arc::new(register);
+            gate.register.store(Arc::clone(&register));
             tracing::info!(file = %file.display(), version = register.version(), "register reloaded");
-            gate.register.store(Arc::new(register));
         }
         Err(faults) => {
             for fault in &faults {
