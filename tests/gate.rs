@@ -15,6 +15,8 @@ mod drain;
 mod durability;
 #[path = "support/gate.rs"]
 mod gate;
+#[path = "gate/modes.rs"]
+mod modes;
 #[path = "gate/outage.rs"]
 mod outage;
 #[path = "support/provider.rs"]

@@ -71,8 +71,19 @@ impl Stage {
 
     /// The same before such a carrier; `top` and `more` go into the gate's configuration.
     pub(crate) async fn with(options: SimulatorOptions, top: &str, more: &str) -> Self {
+        Self::of(REGISTER, options, top, more).await
+    }
+
+    /// The usual register with more settings for `herald`; `more` goes into the gate's configuration.
+    pub(crate) async fn with_herald(settings: &str, more: &str) -> Self {
+        let account = "password = \"s3cret\"";
+        let register = REGISTER.replace(account, &format!("{account}\n{settings}"));
+        Self::of(&register, options(), "", more).await
+    }
+
+    async fn of(register: &str, options: SimulatorOptions, top: &str, more: &str) -> Self {
         let carrier = Simulator::start(options).await.expect("the carrier listens");
-        let folder = Folder::new(REGISTER, carrier.address());
+        let folder = Folder::new(register, carrier.address());
         folder.configure(top, carrier.address(), more);
         Self { gate: folder.start(), folder, carrier }
     }

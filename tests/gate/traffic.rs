@@ -1,5 +1,7 @@
 //! Bytes as peers really send them: several PDUs in one segment, bodies that cannot be, lengths that cannot be.
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 use portcullis_protocol::frame::{self, DEFAULT_LIMIT};
 use portcullis_protocol::pdu::SubmitSm;
@@ -14,6 +16,9 @@ use crate::provider::{OK, Provider, bare, bind, encoded, source, subscriber};
 use crate::stage::{
     COMMERCIAL_PORT, NO_CONSENT, OFFER, REGISTER, SERVICE_PORT, SILENT, Stage, WILLING, notice, offer, sent,
 };
+
+/// A write that takes so long has stalled.
+const STALL: Duration = Duration::from_millis(500);
 
 /// Request and answer carry the same number: restamps a message for a hand-made segment.
 fn numbered(mut frame: Frame, sequence_number: u32) -> Frame {
@@ -159,4 +164,30 @@ async fn a_body_cut_short_costs_that_pdu_and_a_broken_length_the_connection() {
     assert_eq!((told.command_id(), told.command_status()), (CommandId::GENERIC_NACK, CommandStatus::ESME_RINVCMDLEN));
     stage.gate.await_log("provider-frame-fault");
     assert!(stage.carrier.wait_until(PATIENCE, |counts| counts.sessions == 0).await, "the carrier's leg ends too");
+}
+
+/// Requests in one write, and how many such writes a connection that is not read may swallow: far more
+/// than the buffers of both kernels hold.
+const BURST: usize = 4_096;
+const BURSTS: usize = 1_000;
+
+/// A provider that sends and never reads is not read any more, and nobody else feels it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_does_not_read_holds_up_itself_alone() {
+    let stage = Stage::new().await;
+    let mut deaf = Provider::connect(stage.address()).await;
+    assert_eq!(deaf.bind(CommandId::BIND_TRANSCEIVER, "narrow", "").await, OK);
+    let burst = bare(CommandId::ENQUIRE_LINK).as_bytes().repeat(BURST);
+    let mut stalled = false;
+    for _ in 0..BURSTS {
+        stalled = timeout(STALL, deaf.write(&burst)).await.is_err();
+        if stalled {
+            break;
+        }
+    }
+    assert!(stalled, "{} octets were taken from a peer that reads nothing", BURST * BURSTS * 16);
+    let mut other = stage.herald().await;
+    for _ in 0..100 {
+        assert_eq!(sent(&mut other, notice(WILLING)).await.0, OK);
+    }
 }
