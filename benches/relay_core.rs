@@ -67,7 +67,9 @@ impl Load {
                     let decision = Decision::Forward(Permit::unjudged("bench"));
                     self.relay.handle_event(Event::Judged { ticket, frame, decision }, self.now);
                 }
-                Action::Record { ticket, .. } => self.relay.handle_event(Event::Recorded { ticket }, self.now),
+                Action::Record { ticket, .. } => {
+                    self.relay.handle_event(Event::Recorded { ticket, answer: None }, self.now)
+                }
                 other => panic!("not expected here: {other:?}"),
             }
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 use divan::{Bencher, black_box};
 use jiff::Timestamp;
 use portcullis::register::Register;
-use portcullis::rules::{Consent, Facts, Operation, Profile, Submission, judge};
+use portcullis::rules::{Consent, Facts, Operation, Presentation, Profile, Submission, judge};
 use portcullis_protocol::address::{Address, Npi, Ton};
 use portcullis_protocol::text::Text;
 
@@ -40,6 +40,7 @@ fn measure(bencher: Bencher<'_, '_>, source: &str, text: &str) {
         service_type: b"",
         sm_default_msg_id: 0,
         content: Text::Readable(text.into()),
+        presentation: Presentation::Kept,
         part: None,
         deliver_at: None,
     };

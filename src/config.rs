@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 pub use crate::document::Fault;
-use crate::register::Secret;
+use crate::register::{LongMode, Secret};
 use crate::rules::Profile;
 
 /// Everything portcullis.toml says; paths are relative to it no longer.
@@ -30,6 +30,8 @@ pub struct Config {
     pub carrier: Carrier,
     /// How records are written.
     pub journal: JournalConfig,
+    /// How messages in several parts are treated.
+    pub long_messages: LongMessages,
     /// Which rules hold.
     pub profile: Profile,
     /// The limits of one session.
@@ -88,6 +90,21 @@ pub struct JournalConfig {
     pub durability: Durability,
     /// How often, for [`Durability::Interval`].
     pub interval: Duration,
+}
+
+/// How messages in several parts are treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LongMessages {
+    /// What is done with parts, where the register says nothing else for the provider.
+    pub mode: LongMode,
+    /// From a message's first part to its last; shorter than the response timers of the peers.
+    pub timeout: Duration,
+    /// How long a peer with held parts may be silent before it is taken to wait for their answers.
+    pub patience: Duration,
+    /// Parts of one provider kept at a time.
+    pub max_parts: usize,
+    /// Octets of them.
+    pub max_bytes: usize,
 }
 
 /// The limits of one session.

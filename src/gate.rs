@@ -4,10 +4,15 @@
 //! the rules judge, the journal is told. Refuses to touch a socket and to await anything.
 //! Driven by the proxy's sessions, each through its own [`Desk`].
 
+mod accounts;
 pub mod counters;
 mod desk;
 pub mod evidence;
 pub mod facts;
+mod ids;
+mod mailbox;
+mod owed;
+mod parts;
 mod reading;
 mod receipt;
 pub mod record;
@@ -15,18 +20,25 @@ mod sessions;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 
 pub use counters::{Counters, Totals};
-pub use desk::{Desk, Judged, Settling};
+pub use desk::{Desk, Judged, Late, Recorded, Settling};
+pub use mailbox::Mail;
+pub use owed::{Owed, OwedPart, Report};
 pub use sessions::{SessionStatus, Sessions};
 
-use crate::config::{Config, Durability};
+use crate::config::{Config, Durability, LongMessages};
 use crate::register::{Register, Secret};
 use crate::rules::Profile;
 use crate::store::consents::ConsentsOptions;
 use crate::store::{Consents, Journal, JournalOptions, StoreError};
+use accounts::Accounts;
+use ids::Ids;
+use parts::{Limits, Parts};
 use record::RecordSchema;
 
 /// Everything the sessions share.
@@ -45,6 +57,19 @@ pub struct Gate {
     pub sessions: Sessions,
     durability: Durability,
     carrier_account: CarrierAccount,
+    long_messages: LongMessages,
+    parts: Parts,
+    accounts: Accounts,
+    ids: Ids,
+}
+
+/// One moment on both clocks: records and calendars need the one, timers the other.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// The wall clock.
+    pub wall: Timestamp,
+    /// The monotonic clock.
+    pub monotonic: Instant,
 }
 
 /// What the gate presents to the carrier for providers without an account of their own there.
@@ -68,8 +93,23 @@ impl Gate {
                 system_id: config.carrier.system_id.clone(),
                 password: config.carrier.password.clone(),
             },
+            long_messages: config.long_messages,
+            parts: Parts::new(Limits {
+                timeout: config.long_messages.timeout,
+                parts: config.long_messages.max_parts,
+                bytes: config.long_messages.max_bytes,
+            }),
+            accounts: Accounts::default(),
+            ids: Ids::default(),
         })
     }
+
+    /// How long a peer with held parts may be silent before it is taken to wait for their answers.
+    fn patience(&self) -> Duration {
+        self.long_messages.patience
+    }
+
+    fn remember_acknowledging(&self) {}
 }
 
 /// The journal of this configuration.

@@ -22,7 +22,7 @@ use tracing::Instrument;
 use crate::clock;
 use crate::config::Config;
 use crate::document::Fault;
-use crate::gate::{Desk, Gate};
+use crate::gate::{Desk, Gate, Moment};
 use crate::register::Register;
 use crate::relay::{Relay, RelayConfig};
 use crate::store::StoreError;
@@ -32,6 +32,9 @@ use wire::Wire;
 
 /// The pause after `accept` failed, for want of file descriptors as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often parts that wait for others are looked at.
+const SWEEP: Duration = Duration::from_millis(100);
 
 /// What a drain may take beyond its time-out: flushing and the sockets' farewells.
 const DRAIN_SLACK: Duration = Duration::from_secs(5);
@@ -100,6 +103,7 @@ impl Proxy {
         for listener in listeners {
             tasks.spawn(accept(listener, Arc::clone(&shared)));
         }
+        tasks.spawn(sweep(Arc::clone(&gate), draining.clone()));
         tasks.spawn(reload::watch(Arc::clone(&gate), config.register.clone(), draining));
         Ok(Self { gate, addresses, drain, tasks, drain_timeout: config.drain_timeout })
     }
@@ -146,6 +150,16 @@ fn relay_config(config: &Config) -> RelayConfig {
     }
 }
 
+/// Gives up parts whose message does not become whole, until the gate drains: then their sessions do.
+async fn sweep(gate: Arc<Gate>, mut drain: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = sleep(SWEEP) => gate.sweep(Moment { wall: clock::wall(), monotonic: clock::monotonic() }),
+            _ = drain.wait_for(|draining| *draining) => return,
+        }
+    }
+}
+
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut drain = shared.drain.clone();
     loop {
@@ -174,10 +188,11 @@ fn admit(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) {
     let shared = Arc::clone(shared);
     let tasks = shared.tasks.clone();
     let serve = async move {
-        let desk = Desk::new(Arc::clone(&shared.gate), session, peer);
+        let (desk, mail) = Desk::new(Arc::clone(&shared.gate), session, peer, clock::monotonic());
         let relay = Relay::new(shared.relay.clone(), clock::monotonic());
         let wire = Wire::new(stream, shared.pdu_limit);
-        let ending = Session::new(wire, relay, desk, &shared.route, &shared.tasks).run(shared.drain.clone()).await;
+        let ending =
+            Session::new(wire, relay, (desk, mail), &shared.route, &shared.tasks).run(shared.drain.clone()).await;
         tracing::info!(%ending, "session ended");
     };
     tasks.spawn(serve.instrument(span));

@@ -63,12 +63,32 @@ pub struct Provider {
     pub codes: Codes,
     /// How it means what `data_coding` leaves open.
     pub text: TextSettings,
+    /// What is done with the parts of its long messages, where that differs from the configuration's.
+    pub long_messages: Option<LongMode>,
+    /// Whether it may send to distribution lists, whose recipients only the carrier knows.
+    pub distribution_lists: bool,
+    /// Whether it may broadcast commercial messages, which nobody in the area has agreed to one by one.
+    pub broadcasts: bool,
     /// The class it declares by a `service_type`.
     pub service_types: HashMap<String, Class>,
     /// The account the carrier sees in place of its own.
     pub carrier_system_id: Option<String>,
     /// The password that goes with it.
     pub carrier_password: Option<Secret>,
+}
+
+/// What is done with a part whose message is not whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LongMode {
+    /// It waits unanswered, unless its peer visibly waits for the answer.
+    Hold,
+    /// It is stored and answered with the gate's own `message_id`.
+    Acknowledge,
+}
+
+impl LongMode {
+    /// The modes by their names in configuration.
+    pub const WORDS: [(&'static str, Self); 2] = [("hold", Self::Hold), ("acknowledge", Self::Acknowledge)];
 }
 
 /// A legal entity on whose behalf messages are sent.

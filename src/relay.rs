@@ -108,7 +108,7 @@ impl Relay {
         match event {
             Event::Received { leg, frame } => self.handle_frame(leg, frame, now),
             Event::Judged { ticket, frame, decision } => self.handle_judged(ticket, frame, decision, now),
-            Event::Recorded { ticket } => self.handle_recorded(ticket, now),
+            Event::Recorded { ticket, answer } => self.handle_recorded(ticket, answer, now),
             Event::BindJudged { decision } => self.handle_bind_judged(decision, now),
             Event::CarrierConnected => self.handle_connected(now),
             Event::CarrierUnreachable => self.handle_unreachable(now),

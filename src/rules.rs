@@ -46,7 +46,7 @@ pub use facts::{Consent, Facts, Identity, Ownership, Refusal};
 pub use msisdn::Msisdn;
 pub use profile::Profile;
 pub use rule::{Mode, Modes, Rule};
-pub use submission::{Operation, Submission};
+pub use submission::{Operation, Presentation, Submission};
 pub use verdict::{Decision, Effect, Finding, Permit, Verdict};
 
 use case::Case;

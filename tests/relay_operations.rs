@@ -158,7 +158,7 @@ impl World {
         }
         let ticket = recording[usize::from(which) % recording.len()];
         self.shadow.recorded(ticket);
-        self.tell(Event::Recorded { ticket });
+        self.tell(Event::Recorded { ticket, answer: None });
     }
 
     fn decide_bind(&mut self, how: u8) {

@@ -47,7 +47,7 @@ fn a_submit_goes_through_and_comes_back_after_its_record() {
     assert!(matches!(relay.poll_action(), Some(Action::Record { outcome: o, .. }) if o == outcome));
     assert_eq!(relay.answer(ticket).unwrap().body(), b"id\0");
     assert!(relay.poll_action().is_none(), "no answer before its record");
-    relay.handle_event(Event::Recorded { ticket }, now);
+    relay.handle_event(Event::Recorded { ticket, answer: None }, now);
     assert_eq!(sent(&mut relay, Leg::Provider).as_bytes()[12..], *b"\0\0\0\0id\0");
 
     relay.handle_event(received(Leg::Provider, request(CommandId::UNBIND, 9)), now);

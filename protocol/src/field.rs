@@ -191,6 +191,19 @@ impl DataCoding {
     pub const EXTENDED_KANJI: Self = Self(0x0D);
     /// KS C 5601.
     pub const KS_C_5601: Self = Self(0x0E);
+
+    /// The message class (3GPP TS 23.038 §4), where this is a GSM group that gives one: 0 is shown at once and not kept.
+    pub const fn message_class(self) -> Option<u8> {
+        match self.0 {
+            0x10..=0x1F | 0x30..=0x3F | 0x50..=0x5F | 0x70..=0x7F | 0xF0..=0xFF => Some(self.0 & 0x03),
+            _ => None,
+        }
+    }
+
+    /// Whether the handset may throw the text away: message waiting indication, discard (3GPP TS 23.038 §4).
+    pub const fn is_discarded(self) -> bool {
+        self.0 & 0xF0 == 0xC0
+    }
 }
 
 octet_newtype! {

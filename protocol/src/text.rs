@@ -25,12 +25,14 @@
 mod coding;
 pub mod gsm7;
 mod guess;
+mod joined;
 mod octets;
 pub mod ucs2;
 pub mod udh;
 
 use std::borrow::Cow;
 
+pub use joined::{Piece, read_joined};
 pub use octets::{gb18030, latin1};
 pub use udh::{ApplicationPort, Concatenation, InformationElement, Udh};
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use jiff::tz::{Offset, TimeZone};
 
-use super::{Carrier, Config, Durability, JournalConfig, Listen, SessionConfig};
+use super::{Carrier, Config, Durability, JournalConfig, Listen, LongMessages, SessionConfig};
 use crate::document::{self, Complaints, Fault, Section, unknown_word};
-use crate::register::Secret;
+use crate::register::{LongMode, Secret};
 use crate::rules::{Profile, profile};
 
 const DEFAULT_TIME_ZONE: &str = "Asia/Shanghai";
@@ -27,6 +27,7 @@ pub(super) fn config(path: &Path, text: &str) -> (Config, Vec<Fault>) {
         carrier: carrier(&top),
         journal: journal(&top),
         session: session(&top),
+        long_messages: long_messages(&top),
         drain_timeout: seconds(&top, "drain_timeout", 10),
         profile,
         time_zone,
@@ -170,6 +171,23 @@ fn journal(top: &Section<'_, '_>) -> JournalConfig {
     }
     section.finish();
     journal
+}
+
+fn long_messages(top: &Section<'_, '_>) -> LongMessages {
+    let empty = toml::de::DeTable::new();
+    let section = top.section("long_messages").unwrap_or_else(|| Section::top(&empty, top.complaints()));
+    let long_messages = LongMessages {
+        mode: section.word("mode", &LongMode::WORDS).unwrap_or(LongMode::Hold),
+        timeout: seconds(&section, "timeout", 10),
+        patience: section.duration("patience").unwrap_or(Duration::from_millis(500)),
+        max_parts: whole(&section, "max_parts", 2..=10_000_000).unwrap_or(50_000),
+        max_bytes: whole(&section, "max_bytes", 64 * 1024..=16 * 1024 * 1024 * 1024).unwrap_or(64 * 1024 * 1024),
+    };
+    if long_messages.patience >= long_messages.timeout {
+        section.fault("patience", "must be shorter than timeout: parts would be given up before they are acknowledged");
+    }
+    section.finish();
+    long_messages
 }
 
 fn session(top: &Section<'_, '_>) -> SessionConfig {

@@ -19,6 +19,8 @@ pub struct Counters {
     deliveries: AtomicU64,
     outcomes: AtomicU64,
     unrecorded: AtomicU64,
+    incomplete: AtomicU64,
+    throttled: AtomicU64,
     failed: [AtomicU64; RULES],
     alerted: [AtomicU64; RULES],
     observed: [AtomicU64; RULES],
@@ -44,6 +46,10 @@ pub struct Totals {
     pub outcomes: u64,
     /// Messages turned away because no record could be kept.
     pub unrecorded: u64,
+    /// Long messages given up before they were whole.
+    pub incomplete: u64,
+    /// Messages and parts beyond what their provider may have.
+    pub throttled: u64,
     /// Each rule with what it did.
     pub rules: Vec<RuleTotals>,
 }
@@ -98,6 +104,14 @@ impl Counters {
         add(&self.unrecorded);
     }
 
+    pub(super) fn incomplete(&self) {
+        add(&self.incomplete);
+    }
+
+    pub(super) fn throttled(&self) {
+        add(&self.throttled);
+    }
+
     /// The counters now.
     pub fn totals(&self) -> Totals {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -118,6 +132,8 @@ impl Counters {
             deliveries: read(&self.deliveries),
             outcomes: read(&self.outcomes),
             unrecorded: read(&self.unrecorded),
+            incomplete: read(&self.incomplete),
+            throttled: read(&self.throttled),
             rules,
         }
     }

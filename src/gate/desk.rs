@@ -3,33 +3,38 @@
 //! Owns what is remembered of a message between its verdict and its end. Refuses to wait: it
 //! says which record something must wait for, and the driver waits. Driven by the session.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
+use bytes::Bytes;
 use jiff::Timestamp;
-use portcullis_protocol::address::Address;
-use portcullis_protocol::pdu::Destination;
-use portcullis_protocol::{BodyFault, CommandStatus, Frame};
-use tokio::sync::watch;
+use portcullis_protocol::{CommandId, CommandStatus, Frame};
+use tokio::sync::{mpsc, watch};
 
-use super::reading::{DISTRIBUTION_LIST, Reading, Recipients, STRUCK_OFF};
-use super::{Gate, facts};
+use super::mailbox::{self, Mail, Mailbox};
+use super::owed::Owed;
+use super::{Gate, Moment};
 use crate::config::Durability;
-use crate::register::{Provider, Register};
 use crate::relay::{self, Ending, Leg, Outcome, Ticket};
-use crate::rules::{self, Facts, Permit, Submission};
 use crate::store::{EntryId, Health, Progress};
 
 mod bind;
+mod delivery;
+mod long;
+mod message;
+mod multi;
+mod naming;
+mod owing;
 mod ruling;
 mod write;
 
-use ruling::{Judgement, Ruling};
-use write::Written;
+use long::Held;
+pub(super) use write::Pen;
 
 /// A temporary failure: the provider keeps the message and tries again.
-const TRY_AGAIN: CommandStatus = CommandStatus::ESME_RX_T_APPN;
+pub(super) const TRY_AGAIN: CommandStatus = CommandStatus::ESME_RX_T_APPN;
 
 /// A place at the gate for one session.
 pub struct Desk {
@@ -41,27 +46,57 @@ pub struct Desk {
     provider: Option<String>,
     open: HashMap<Ticket, Open>,
     progress: watch::Receiver<Progress>,
+    mailbox: Mailbox,
+    /// Parts not answered, whose message is not whole.
+    held: HashMap<Ticket, Held>,
+    /// The peer waits for the answer to a part before it sends the next.
+    waits_for_answers: bool,
+    /// When the provider last asked for something.
+    heard: Instant,
+    /// When held parts were last looked at.
+    looked: Instant,
+    /// What this session is to send for the gate, to the carrier and to the provider.
+    owed: [VecDeque<Owed>; 2],
 }
 
 /// A message between its verdict and its end.
-struct Open {
+#[derive(Debug)]
+pub(super) struct Open {
     /// Its send records, one a recipient.
     records: Vec<Sent>,
     /// The last of them in the journal's order.
     sequence: Option<u64>,
     judged_at: Timestamp,
-    /// A receipt or reply: its own record says it all.
-    is_delivery: bool,
+    kind: Kind,
+    /// Its number among the parts of a long message.
+    part: Option<u8>,
+    /// The record it was acknowledged under.
+    acknowledged: Option<EntryId>,
+}
+
+/// What its end asks for.
+#[derive(Debug)]
+enum Kind {
+    /// A record of the outcome.
+    Message,
+    /// The same, and these `unsuccess_sme` entries added to the answer.
+    Split(Bytes),
+    /// Nothing: its own record says it all.
+    Recorded,
+    /// What was asked about goes by this `message_id` for the provider.
+    Named(Vec<u8>),
+    /// Whatever the gate owes on it.
+    Owed(Owed),
 }
 
 impl Open {
     fn of(records: Vec<Sent>, judged_at: Timestamp) -> Self {
         let sequence = records.last().map(|sent| sent.sequence);
-        Self { records, sequence, judged_at, is_delivery: false }
+        Self { records, sequence, judged_at, kind: Kind::Message, part: None, acknowledged: None }
     }
 
-    fn delivery(records: Vec<Sent>, judged_at: Timestamp) -> Self {
-        Self { is_delivery: true, ..Self::of(records, judged_at) }
+    fn recorded(records: Vec<Sent>, judged_at: Timestamp) -> Self {
+        Self { kind: Kind::Recorded, ..Self::of(records, judged_at) }
     }
 
     fn unrecorded(judged_at: Timestamp) -> Self {
@@ -70,19 +105,40 @@ impl Open {
 }
 
 /// A record as later ones refer to it.
-struct Sent {
-    id: EntryId,
-    sequence: u64,
-    subscriber: String,
-    port: String,
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    pub(super) id: EntryId,
+    pub(super) sequence: u64,
+    pub(super) subscriber: String,
+    pub(super) port: String,
 }
 
 /// What is to become of a request, and which record that waits for.
+#[derive(Debug)]
 pub struct Judged {
     /// For the relay.
     pub decision: relay::Decision,
     /// When it may be told.
     pub settling: Settling,
+    /// What goes on in the place of the frame that came; `None` where that one does.
+    pub frame: Option<Frame>,
+}
+
+/// A decision that comes from elsewhere, with what the desk has to remember of it.
+#[derive(Debug)]
+pub struct Late {
+    ticket: Ticket,
+    judged: Judged,
+    open: Open,
+}
+
+/// What a request's record comes to.
+#[derive(Debug)]
+pub struct Recorded {
+    /// When the asking leg may be answered.
+    pub settling: Settling,
+    /// What it gets in place of the answer that came.
+    pub answer: Option<Frame>,
 }
 
 /// The record that must be settled first, if any.
@@ -104,11 +160,25 @@ impl Settling {
 }
 
 impl Desk {
-    /// A place for the session of this number.
-    pub fn new(gate: Arc<Gate>, session: u64, peer: SocketAddr) -> Self {
-        let progress = gate.journal.progress();
-        let peer_text = peer.to_string();
-        Self { gate, session, peer, peer_text, provider: None, open: HashMap::new(), progress }
+    /// A place for the session of this number, and what reaches that session from elsewhere.
+    pub fn new(gate: Arc<Gate>, session: u64, peer: SocketAddr, now: Instant) -> (Self, mpsc::Receiver<Mail>) {
+        let (mailbox, mail) = mailbox::new();
+        let desk = Self {
+            progress: gate.journal.progress(),
+            peer_text: peer.to_string(),
+            gate,
+            session,
+            peer,
+            provider: None,
+            open: HashMap::new(),
+            mailbox,
+            held: HashMap::new(),
+            waits_for_answers: false,
+            heard: now,
+            looked: now,
+            owed: [VecDeque::new(), VecDeque::new()],
+        };
+        (desk, mail)
     }
 
     /// Follows the journal.
@@ -130,152 +200,86 @@ impl Desk {
         matches!(self.progress.borrow().health, Health::Down { .. })
     }
 
-    /// Decides on a request that carries text, and records the verdict.
-    pub fn judge(&mut self, ticket: Ticket, leg: Leg, frame: &Frame, now: Timestamp) -> Judged {
+    /// Decides on a request that carries text or names a message, and records the verdict. `None`
+    /// where that takes time: the decision then comes as [`Mail::Judged`].
+    pub fn judge(&mut self, ticket: Ticket, leg: Leg, frame: &Frame, now: Moment) -> Option<Judged> {
         let gate = Arc::clone(&self.gate);
         let register = gate.register.load();
-        match leg {
-            Leg::Provider => self.judge_message(&register, ticket, frame, now),
-            Leg::Carrier => self.pass_delivery(&register, ticket, frame, now),
+        if leg == Leg::Carrier {
+            return Some(self.pass_delivery(&register, ticket, frame, now.wall));
         }
-    }
-
-    fn judge_message(&mut self, register: &Register, ticket: Ticket, frame: &Frame, now: Timestamp) -> Judged {
-        let provider = self.provider.as_deref().and_then(|system_id| register.provider(system_id));
-        let Some(provider) = provider else {
-            // Struck from the register while bound: what it still sends is nobody's.
-            return self.turn_away(ticket, frame, &STRUCK_OFF, now);
-        };
-        let reading = match Reading::of(frame, &provider.text) {
-            Ok(reading) => reading,
-            Err(fault) => return self.turn_away(ticket, frame, &fault, now),
-        };
-        let mut judgements = Vec::with_capacity(1);
-        match reading.recipients {
-            Recipients::One(to) => judgements.push(self.weigh(register, provider, &reading, to, now)),
-            Recipients::Many(list) => {
-                for destination in list.iter() {
-                    let Destination::Sme(to) = destination else {
-                        return self.turn_away(ticket, frame, &DISTRIBUTION_LIST, now);
-                    };
-                    judgements.push(self.weigh(register, provider, &reading, to, now));
-                }
+        self.heard = now.monotonic;
+        match frame.command_id() {
+            CommandId::QUERY_SM | CommandId::CANCEL_SM | CommandId::REPLACE_SM => {
+                self.judge_naming(&register, ticket, frame, now)
             }
-        }
-        let ruling = Ruling::of(&judgements, self.is_down());
-        for judgement in &judgements {
-            self.gate.counters.judged(&judgement.verdict);
-        }
-        let written = self.write_submissions(register, frame, &reading, &judgements, &ruling, now);
-        self.conclude(ticket, ruling, written, now)
-    }
-
-    /// One recipient's verdict. A store that cannot be asked is a fact of its own (R26).
-    fn weigh<'r, 'm>(
-        &self,
-        register: &'r Register,
-        provider: &'r Provider,
-        reading: &Reading<'m>,
-        to: Address<'m>,
-        now: Timestamp,
-    ) -> Judgement<'r, 'm> {
-        let submission = Submission {
-            operation: reading.operation,
-            source: reading.source,
-            destination: to,
-            service_type: reading.service_type.0,
-            sm_default_msg_id: reading.sm_default_msg_id,
-            content: reading.text.clone(),
-            part: reading.part,
-            deliver_at: None,
-        };
-        let identity = register.identify(provider, &submission);
-        let (facts, unanswered) = match facts::look_up(&self.gate.consents, identity, now) {
-            Ok(facts) => (facts, None),
-            Err(error) => {
-                tracing::error!(%error, "the consents cannot be asked");
-                (Facts::new(identity), Some(error.to_string()))
-            }
-        };
-        let verdict = rules::judge(&submission, &facts, &self.gate.profile, now);
-        Judgement { to, facts, verdict, unanswered }
-    }
-
-    fn conclude(&mut self, ticket: Ticket, ruling: Ruling, written: Written, now: Timestamp) -> Judged {
-        let Ok(records) = written else {
-            self.gate.counters.unrecorded();
-            return self.refuse(ticket, Open::unrecorded(now), TRY_AGAIN);
-        };
-        let open = Open::of(records, now);
-        match ruling {
-            Ruling::Forward(permit) => {
-                let settling = match self.gate.durability {
-                    Durability::BeforeForward => Settling(open.sequence),
-                    Durability::BeforeResponse | Durability::Interval => Settling::NOW,
-                };
-                self.open.insert(ticket, open);
-                Judged { decision: relay::Decision::Forward(permit), settling }
-            }
-            Ruling::Refuse { status, .. } => self.refuse(ticket, open, status),
+            _ => self.judge_message(&register, ticket, frame, now),
         }
     }
 
-    fn refuse(&mut self, ticket: Ticket, open: Open, status: CommandStatus) -> Judged {
-        self.open.insert(ticket, open);
-        let decision = relay::Decision::Refuse { status, body: bytes::Bytes::new() };
-        Judged { decision, settling: Settling::NOW }
-    }
-
-    /// A request whose body cannot be read, or that nobody may send: answered and recorded.
-    fn turn_away(&mut self, ticket: Ticket, frame: &Frame, fault: &BodyFault, now: Timestamp) -> Judged {
-        self.gate.counters.malformed();
-        tracing::info!(command = ?frame.command_id(), %fault, "request turned away");
-        let written = self.write_turned_away(frame, fault, now);
-        let ruling = Ruling::Refuse { status: fault.status, down: false };
-        self.conclude(ticket, ruling, written, now)
-    }
-
-    /// Receipts and replies are recorded and passed on as they are.
-    fn pass_delivery(&mut self, register: &Register, ticket: Ticket, frame: &Frame, now: Timestamp) -> Judged {
-        let settings = self.provider.as_deref().and_then(|id| register.provider(id)).map(|provider| provider.text);
-        let written = self.write_delivery(frame, &settings.unwrap_or_default(), now);
-        let Ok(records) = written else {
-            self.gate.counters.unrecorded();
-            return self.refuse(ticket, Open::unrecorded(now), TRY_AGAIN);
-        };
-        self.gate.counters.delivered();
-        self.open.insert(ticket, Open::delivery(records, now));
-        let permit = Permit::unjudged("what a carrier delivers is recorded and passed on");
-        Judged { decision: relay::Decision::Forward(permit), settling: Settling::NOW }
+    /// Takes in a decision that came from elsewhere.
+    pub fn take(&mut self, late: Late) -> (Ticket, Judged) {
+        self.held.remove(&late.ticket);
+        self.open.insert(late.ticket, late.open);
+        (late.ticket, late.judged)
     }
 
     /// Records how a judged request ended; its answer waits for what this returns.
-    pub fn record(&mut self, ticket: Ticket, outcome: Outcome, answer: Option<&Frame>, now: Timestamp) -> Settling {
-        let Some(open) = self.open.remove(&ticket) else {
-            return Settling::NOW;
-        };
-        let sequence = match outcome {
-            // The verdict's own record says it all.
-            Outcome::Refused(_) => open.sequence,
-            _ if open.is_delivery => open.sequence,
-            _ => self.write_outcome(&open, outcome, answer, now).or(open.sequence),
-        };
-        match self.gate.durability {
-            Durability::Interval => Settling::NOW,
-            Durability::BeforeForward | Durability::BeforeResponse => Settling(sequence),
+    pub fn record(&mut self, ticket: Ticket, outcome: Outcome, answer: Option<&Frame>, now: Moment) -> Recorded {
+        if self.held.contains_key(&ticket) {
+            self.withdraw(ticket, now);
         }
+        let Some(mut open) = self.open.remove(&ticket) else {
+            return Recorded { settling: Settling::NOW, answer: None };
+        };
+        if let Kind::Owed(owed) = std::mem::replace(&mut open.kind, Kind::Message) {
+            self.conclude_owed(owed, &open, outcome, answer, now);
+            return Recorded { settling: Settling::NOW, answer: None };
+        }
+        let sequence = match (&open.kind, outcome) {
+            // The verdict's own record says it all.
+            (_, Outcome::Refused(_) | Outcome::Acknowledged) | (Kind::Recorded | Kind::Named(_), _) => open.sequence,
+            _ => self.pen().write_outcome(&open, outcome, answer, now.wall).or(open.sequence),
+        };
+        let settling = match (self.gate.durability, outcome) {
+            // What the gate has taken over, it must not lose.
+            (_, Outcome::Acknowledged) => Settling(sequence),
+            (Durability::Interval, _) => Settling::NOW,
+            (Durability::BeforeForward | Durability::BeforeResponse, _) => Settling(sequence),
+        };
+        Recorded { settling, answer: open.answer_instead(answer) }
     }
 
-    /// Records the session's ending.
-    pub fn ended(&mut self, ending: Ending, now: Timestamp) {
+    /// Records the session's ending, and hands on what it would still have sent for the gate.
+    pub fn ended(&mut self, ending: Ending, mail: &mut mpsc::Receiver<Mail>, now: Timestamp) {
         if self.provider.is_some() {
-            self.write_session(&ending.to_string(), now);
+            self.pen().write_session(&ending.to_string(), now);
+        }
+        self.gate.accounts.leave(self.session);
+        while let Ok(mail) = mail.try_recv() {
+            if let Mail::Owed(owed) = mail {
+                self.owe(*owed);
+            }
+        }
+        for owed in self.owed.iter_mut().flat_map(std::mem::take) {
+            self.gate.accounts.post(owed);
+        }
+    }
+}
+
+impl Open {
+    fn answer_instead(&self, answer: Option<&Frame>) -> Option<Frame> {
+        match &self.kind {
+            Kind::Split(refused) => multi::with_refused(answer?, refused),
+            Kind::Named(message_id) => naming::under(answer?, message_id),
+            Kind::Message | Kind::Recorded | Kind::Owed(_) => None,
         }
     }
 }
 
 impl Drop for Desk {
     fn drop(&mut self) {
+        self.gate.accounts.leave(self.session);
         self.gate.sessions.leave(self.session);
     }
 }

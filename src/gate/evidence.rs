@@ -8,13 +8,13 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::record::{Content, Record, RecordError, WireAddress, subscriber_key};
+use super::record::{Content, Name, PartOutcome, Record, RecordError, WireAddress, entry_id, name, subscriber_key};
 use crate::rules::Msisdn;
 use crate::store::{EntryId, Index, Journal, Query as Entries, StoreError};
 
 mod found;
 
-pub use found::{Found, FoundDelivery, FoundMessage, FoundOutcome, FoundReceipt, FoundSession};
+pub use found::{Found, FoundDelivery, FoundMessage, FoundOutcome, FoundPart, FoundReceipt, FoundSession};
 
 /// What to look for; every condition given must hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,22 +91,45 @@ fn by_message_id(
     for entry in journal.find(Entries { key, ..Entries::default() })? {
         let (id, payload) = entry?;
         match Record::decode(&payload).map_err(|error| EvidenceError::Record(id, error))? {
-            Record::Outcome(outcome) => {
-                wanted.extend(outcome.of());
+            Record::Outcome(outcome) | Record::PartOutcome(PartOutcome { outcome, .. }) => {
+                wanted.extend(entry_id(outcome.of));
                 subscribers.insert(outcome.subscriber.into_owned());
             }
             Record::Delivery(delivery) => {
                 wanted.insert(id);
                 subscribers.insert(subscriber_key(delivery.msisdn, &delivery.source.addr).into_owned());
             }
-            Record::Submission(_) | Record::Session(_) => {}
+            _ => {}
         }
     }
+    // A part that the gate acknowledged is known by its record's own name.
+    let own = message_id.parse::<EntryId>().ok().map(name);
+    if let Some(part) = own.and_then(entry_id).map(|id| journal.get(id)).transpose()?.flatten()
+        && let Ok(Record::Part(part)) = Record::decode(&part)
+    {
+        subscribers.insert(subscriber_key(part.msisdn, &part.destination.addr).into_owned());
+    }
+    let wanted = Wanted { entries: wanted, acknowledged: own };
     for subscriber in subscribers {
         let key = Some((Index::Destination, subscriber.into_bytes()));
         gather(journal, &Entries { key, ..Entries::default() }, query, Some(&wanted), emit)?;
     }
     Ok(())
+}
+
+/// What a search by `message_id` has led to.
+struct Wanted {
+    entries: HashSet<EntryId>,
+    /// A part acknowledged under this name.
+    acknowledged: Option<Name>,
+}
+
+impl Wanted {
+    fn contains(&self, id: EntryId, record: &Record<'_>) -> bool {
+        self.entries.contains(&id)
+            || matches!(record, Record::Long(long) if self.acknowledged.is_some()
+                && long.parts.iter().any(|part| part.acknowledged == self.acknowledged))
+    }
 }
 
 /// The narrowest index for the conditions.
@@ -129,7 +152,7 @@ fn gather(
     journal: &Journal,
     entries: &Entries,
     query: &Query,
-    wanted: Option<&HashSet<EntryId>>,
+    wanted: Option<&Wanted>,
     emit: &mut dyn FnMut(Found) -> bool,
 ) -> Result<(), EvidenceError> {
     let mut joining = Joining::default();
@@ -140,7 +163,7 @@ fn gather(
         if joining.join(&record) {
             continue;
         }
-        let is_wanted = wanted.is_none_or(|wanted| wanted.contains(&id)) && taken < query.limit;
+        let is_wanted = wanted.is_none_or(|wanted| wanted.contains(id, &record)) && taken < query.limit;
         if !is_wanted || query.until_ms.is_some_and(|until| record.at_ms() >= until) {
             continue;
         }
@@ -165,7 +188,9 @@ fn matching(query: &Query, id: EntryId, record: &Record<'_>) -> Option<Found> {
             let of_provider = query.provider.as_ref().is_none_or(|provider| *provider == record.origin.provider);
             (query.sessions && of_provider).then(|| Found::Session(FoundSession::new(id, record)))
         }
-        Record::Outcome(_) => None,
+        Record::Long(record) => matches(query, &record.submission.origin.provider, &record.submission.source)
+            .then(|| Found::Message(Box::new(FoundMessage::of_parts(id, record)))),
+        Record::Outcome(_) | Record::Part(_) | Record::PartOutcome(_) | Record::Report(_) => None,
     }
 }
 
@@ -182,7 +207,7 @@ struct Joining {
 /// Whether no outcome is to come any more.
 fn is_told(found: &Found) -> bool {
     match found {
-        Found::Message(message) => message.outcome.is_some() || message.verdict != "forward",
+        Found::Message(message) => message.is_told(),
         Found::Delivery(_) | Found::Session(_) => true,
     }
 }
@@ -213,7 +238,7 @@ impl Joining {
     fn join(&mut self, record: &Record<'_>) -> bool {
         match record {
             Record::Outcome(outcome) => {
-                let Some(&place) = outcome.of().and_then(|of| self.places.get(&of)) else { return true };
+                let Some(&place) = entry_id(outcome.of).and_then(|of| self.places.get(&of)) else { return true };
                 if let Some(message_id) = &outcome.message_id {
                     self.by_message_id.insert(message_id.clone().into_owned(), place);
                 }
@@ -222,6 +247,26 @@ impl Joining {
                 }
                 true
             }
+            Record::PartOutcome(part) => {
+                let Some(&place) = entry_id(part.outcome.of).and_then(|of| self.places.get(&of)) else { return true };
+                if let Some(message_id) = &part.outcome.message_id {
+                    self.by_message_id.insert(message_id.clone().into_owned(), place);
+                }
+                if let Some(message) = self.message(place) {
+                    message.tell(part);
+                }
+                true
+            }
+            Record::Report(report) => {
+                let of = report.of;
+                for found in &mut self.held {
+                    if let Found::Message(message) = found {
+                        message.reported(of, report);
+                    }
+                }
+                true
+            }
+            Record::Part(_) => true,
             Record::Delivery(delivery) => {
                 let receipted = delivery.receipt.as_ref().and_then(|receipt| receipt.message_id.as_deref());
                 let place = receipted.and_then(|message_id| self.by_message_id.get(message_id)).copied();
@@ -229,7 +274,7 @@ impl Joining {
                 message.receipts.push(FoundReceipt::new(delivery));
                 true
             }
-            Record::Submission(_) | Record::Session(_) => false,
+            Record::Submission(_) | Record::Long(_) | Record::Session(_) => false,
         }
     }
 

@@ -1,18 +1,22 @@
 //! From a PDU to what the rules judge and the journal keeps.
 //!
-//! Owns which field of which operation means what to a judge. Refuses to decide anything.
-//! Driven by the desk, once for every message PDU.
+//! Owns which field of which operation means what to a judge, for one PDU and for all parts of
+//! a long message together. Refuses to decide anything. Driven by the desk.
 
+use std::borrow::Cow;
+
+use jiff::{Span, Timestamp};
 use portcullis_protocol::address::Address;
 use portcullis_protocol::field::{COctetString, DataCoding, EsmClass, RegisteredDelivery};
 use portcullis_protocol::pdu::{DeliverSm, Destinations};
-use portcullis_protocol::text::{self, Concatenation, Text, TextSettings};
-use portcullis_protocol::tlv::Tlvs;
+use portcullis_protocol::text::{self, Concatenation, Piece, Text, TextSettings};
+use portcullis_protocol::time::SmppTime;
+use portcullis_protocol::tlv::{Subunit, Tlvs};
 use portcullis_protocol::{BodyFault, CommandStatus, Frame, Pdu};
 
-use crate::rules::Operation;
+use crate::rules::{Operation, Presentation};
 
-/// One message PDU, whatever the operation that carries it.
+/// One message, whatever the operation that carries it.
 pub(super) struct Reading<'a> {
     pub(super) operation: Operation,
     pub(super) service_type: COctetString<'a>,
@@ -22,9 +26,13 @@ pub(super) struct Reading<'a> {
     pub(super) data_coding: DataCoding,
     pub(super) registered_delivery: RegisteredDelivery,
     pub(super) sm_default_msg_id: u8,
-    pub(super) octets: &'a [u8],
+    pub(super) octets: Cow<'a, [u8]>,
     pub(super) text: Text<'a>,
+    pub(super) presentation: Presentation,
     pub(super) part: Option<Concatenation>,
+    /// When it is to be delivered, where that is not at once.
+    pub(super) schedule: Option<SmppTime>,
+    replaces: bool,
 }
 
 /// Whom a message is for.
@@ -34,6 +42,21 @@ pub(super) enum Recipients<'a> {
     One(Address<'a>),
     /// `submit_multi`
     Many(Destinations<'a>),
+}
+
+/// What several operations have in the same sense.
+struct Body<'a> {
+    esm_class: EsmClass,
+    data_coding: DataCoding,
+    octets: &'a [u8],
+    tlvs: Tlvs<'a>,
+}
+
+/// What decides on the presentation and the time.
+struct Handling<'a> {
+    protocol_id: u8,
+    replace_if_present_flag: u8,
+    schedule_delivery_time: COctetString<'a>,
 }
 
 impl<'a> Reading<'a> {
@@ -47,7 +70,20 @@ impl<'a> Reading<'a> {
                 recipients: Recipients::One(pdu.destination),
                 registered_delivery: pdu.registered_delivery,
                 sm_default_msg_id: pdu.sm_default_msg_id,
-                ..Self::message(pdu.esm_class, pdu.data_coding, pdu.message()?, pdu.tlvs, settings)
+                ..Self::message(
+                    &Body {
+                        esm_class: pdu.esm_class,
+                        data_coding: pdu.data_coding,
+                        octets: pdu.message()?,
+                        tlvs: pdu.tlvs,
+                    },
+                    settings,
+                )?
+                .handled(&Handling {
+                    protocol_id: pdu.protocol_id,
+                    replace_if_present_flag: pdu.replace_if_present_flag,
+                    schedule_delivery_time: pdu.schedule_delivery_time,
+                })?
             },
             Pdu::SubmitMulti(pdu) => Self {
                 operation: Operation::SubmitMulti,
@@ -56,7 +92,20 @@ impl<'a> Reading<'a> {
                 recipients: Recipients::Many(pdu.destinations),
                 registered_delivery: pdu.registered_delivery,
                 sm_default_msg_id: pdu.sm_default_msg_id,
-                ..Self::message(pdu.esm_class, pdu.data_coding, pdu.message()?, pdu.tlvs, settings)
+                ..Self::message(
+                    &Body {
+                        esm_class: pdu.esm_class,
+                        data_coding: pdu.data_coding,
+                        octets: pdu.message()?,
+                        tlvs: pdu.tlvs,
+                    },
+                    settings,
+                )?
+                .handled(&Handling {
+                    protocol_id: pdu.protocol_id,
+                    replace_if_present_flag: pdu.replace_if_present_flag,
+                    schedule_delivery_time: pdu.schedule_delivery_time,
+                })?
             },
             Pdu::DataSm(pdu) => Self {
                 operation: Operation::DataSm,
@@ -64,21 +113,30 @@ impl<'a> Reading<'a> {
                 source: pdu.source,
                 recipients: Recipients::One(pdu.destination),
                 registered_delivery: pdu.registered_delivery,
-                ..Self::message(pdu.esm_class, pdu.data_coding, pdu.message()?, pdu.tlvs, settings)
+                ..Self::message(
+                    &Body {
+                        esm_class: pdu.esm_class,
+                        data_coding: pdu.data_coding,
+                        octets: pdu.message()?,
+                        tlvs: pdu.tlvs,
+                    },
+                    settings,
+                )?
             },
-            Pdu::ReplaceSm(_) => return Err(REPLACEMENT),
             Pdu::BroadcastSm(pdu) => Self {
                 operation: Operation::BroadcastSm,
                 service_type: pdu.service_type,
                 source: pdu.source,
                 sm_default_msg_id: pdu.sm_default_msg_id,
                 ..Self::message(
-                    EsmClass::default(),
-                    pdu.data_coding,
-                    pdu.tlvs.message_payload().unwrap_or_default(),
-                    pdu.tlvs,
+                    &Body {
+                        esm_class: EsmClass::default(),
+                        data_coding: pdu.data_coding,
+                        octets: pdu.tlvs.message_payload().unwrap_or_default(),
+                        tlvs: pdu.tlvs,
+                    },
                     settings,
-                )
+                )?
             },
             Pdu::DeliverSm(pdu) => Self::delivery(&pdu, settings)?,
             _ => return Err(NO_MESSAGE),
@@ -86,60 +144,140 @@ impl<'a> Reading<'a> {
         Ok(reading)
     }
 
+    /// Reads all parts of a long message, in their order, as one; the first part's fields stand for all.
+    pub(super) fn of_parts(frames: &'a [Frame], settings: &TextSettings) -> Result<Self, BodyFault> {
+        let mut readings = Vec::with_capacity(frames.len());
+        for frame in frames {
+            readings.push(Self::of(frame, settings)?);
+        }
+        let pieces = readings.iter().map(|reading| Piece {
+            data_coding: reading.data_coding,
+            esm_class: reading.esm_class,
+            octets: &reading.octets,
+        });
+        let opaque = readings.iter().find_map(|reading| match &reading.text {
+            // A port named beside the text is in no piece's octets.
+            Text::Opaque(reason @ text::Opaque::PortAddressed(_)) => Some(Text::Opaque(*reason)),
+            _ => None,
+        });
+        let text = opaque.unwrap_or_else(|| text::read_joined(pieces, settings));
+        let presentation = if readings.iter().any(|reading| reading.replaces) {
+            Presentation::Replacing
+        } else {
+            readings.iter().map(|reading| reading.presentation).find(|p| *p != Presentation::Kept).unwrap_or_default()
+        };
+        let octets: Vec<u8> = readings.iter().flat_map(|reading| reading.octets.iter().copied()).collect();
+        let canned = readings.iter().map(|reading| reading.sm_default_msg_id).max().unwrap_or_default();
+        let mut readings = readings.into_iter();
+        let first = readings.next().ok_or(NO_MESSAGE)?;
+        let schedule = first.schedule.or_else(|| readings.find_map(|reading| reading.schedule));
+        Ok(Self { text, presentation, octets: octets.into(), sm_default_msg_id: canned, part: None, schedule, ..first })
+    }
+
     /// What a carrier delivers has been accepted by it: both bodies present is no fault here.
     fn delivery(pdu: &DeliverSm<'a>, settings: &TextSettings) -> Result<Self, BodyFault> {
         let octets = if pdu.short_message.is_empty() { pdu.message()? } else { pdu.short_message };
+        let body = Body { esm_class: pdu.esm_class, data_coding: pdu.data_coding, octets, tlvs: pdu.tlvs };
         Ok(Self {
             service_type: pdu.service_type,
             source: pdu.source,
             recipients: Recipients::One(pdu.destination),
-            ..Self::message(pdu.esm_class, pdu.data_coding, octets, pdu.tlvs, settings)
+            ..Self::lenient(&body, settings).0
         })
     }
 
-    fn message(
-        esm_class: EsmClass,
-        data_coding: DataCoding,
-        octets: &'a [u8],
-        tlvs: Tlvs<'a>,
-        settings: &TextSettings,
-    ) -> Self {
-        let user_data = text::read(data_coding, esm_class, octets, settings);
-        let sar =
-            tlvs.sar().map(|sar| Concatenation { reference: sar.reference, total: sar.total, number: sar.number });
-        let text = match tlvs.destination_port() {
+    fn message(body: &Body<'a>, settings: &TextSettings) -> Result<Self, BodyFault> {
+        match Self::lenient(body, settings) {
+            (_, true) => Err(TWO_PLACES),
+            (reading, false) => Ok(reading),
+        }
+    }
+
+    /// The reading, and whether header and parameters name two different places in a long message.
+    fn lenient(body: &Body<'a>, settings: &TextSettings) -> (Self, bool) {
+        let user_data = text::read(body.data_coding, body.esm_class, body.octets, settings);
+        let sar = body.tlvs.sar();
+        let sar = sar.map(|sar| Concatenation { reference: sar.reference, total: sar.total, number: sar.number });
+        let header = user_data.udh.concatenation();
+        let contradict = matches!((header, sar), (Some(header), Some(sar)) if !is_same_place(header, sar));
+        let text = match body.tlvs.destination_port() {
             // A port named beside the text reaches the same application as one in its header.
             Some(port) => Text::Opaque(text::Opaque::PortAddressed(port)),
             None => user_data.text,
         };
-        Self {
+        let flash =
+            body.data_coding.message_class() == Some(0) || body.tlvs.dest_addr_subunit() == Some(Subunit::MS_DISPLAY);
+        let presentation = match (body.data_coding.is_discarded(), flash) {
+            (true, _) => Presentation::Silent,
+            (false, true) => Presentation::Flash,
+            (false, false) => Presentation::Kept,
+        };
+        let reading = Self {
             operation: Operation::SubmitSm,
             service_type: COctetString::default(),
             source: Address::default(),
             recipients: Recipients::One(Address::default()),
-            esm_class,
-            data_coding,
+            esm_class: body.esm_class,
+            data_coding: body.data_coding,
             registered_delivery: RegisteredDelivery::default(),
             sm_default_msg_id: 0,
-            octets,
+            octets: body.octets.into(),
             text,
-            part: user_data.udh.concatenation().or(sar),
-        }
+            presentation,
+            part: header.or(sar),
+            schedule: None,
+            replaces: false,
+        };
+        (reading, contradict)
+    }
+
+    fn handled(self, handling: &Handling<'_>) -> Result<Self, BodyFault> {
+        // Type 0 is acknowledged and thrown away; 0x7C to 0x7F go to the card or the equipment (3GPP TS 23.040 §9.2.3.9).
+        let silent = matches!(handling.protocol_id, 0x40 | 0x7C..=0x7F);
+        let replaces = matches!(handling.protocol_id, 0x41..=0x47) || handling.replace_if_present_flag == 1;
+        let schedule = SmppTime::of(handling.schedule_delivery_time).map_err(|_| UNREADABLE_SCHEDULE)?;
+        let presentation = if silent { Presentation::Silent } else { self.presentation };
+        Ok(Self { presentation, replaces, schedule, ..self })
+    }
+
+    /// When it is to be delivered, where that is later than `now`.
+    pub(super) fn deliver_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let at = match self.schedule? {
+            SmppTime::Absolute(time) => Timestamp::from_millisecond(time.unix_ms()).ok()?,
+            SmppTime::Relative(span) => {
+                let days = Span::new().years(span.years).months(span.months).days(span.days);
+                let span = days.hours(span.hours).minutes(span.minutes).seconds(span.seconds);
+                now.to_zoned_datetime(jiff::tz::TimeZone::UTC).checked_add(span).ok()?.timestamp()
+            }
+        };
+        (at > now).then_some(at)
     }
 }
+
+/// `sar_msg_ref_num` has 16 bits, and is cut to 8 where a header carries it in 8.
+fn is_same_place(header: Concatenation, sar: Concatenation) -> bool {
+    let reference = header.reference == sar.reference || header.reference == sar.reference & 0xFF;
+    reference && (header.total, header.number) == (sar.total, sar.number)
+}
+
+/// Peers differ in which of the two they believe.
+const TWO_PLACES: BodyFault = BodyFault {
+    field: "sar_msg_ref_num",
+    fault: "expected the same place in a long message as the user-data header names",
+    status: CommandStatus::ESME_ROPTPARNOTALLWD,
+};
+
+const UNREADABLE_SCHEDULE: BodyFault = BodyFault {
+    field: "schedule_delivery_time",
+    fault: "expected nothing or 16 characters: YYMMDDhhmmsstnn and '+', '-' or 'R'",
+    status: CommandStatus::ESME_RINVSCHED,
+};
 
 /// Nobody can be asked about a list that only the carrier knows.
 pub(super) const DISTRIBUTION_LIST: BodyFault = BodyFault {
     field: "dest_address",
     fault: "a distribution list hides its recipients: name each of them",
     status: CommandStatus::ESME_RCNTSUBDL,
-};
-
-/// `replace_sm` names neither recipient nor coding: its text cannot be judged by itself.
-const REPLACEMENT: BodyFault = BodyFault {
-    field: "message_id",
-    fault: "a replacement is not judged yet, so it is not passed: cancel the message and submit it anew",
-    status: CommandStatus::ESME_RREPLACEFAIL,
 };
 
 /// The provider is no longer in the register.

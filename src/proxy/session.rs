@@ -4,22 +4,23 @@
 //! decide anything: the relay says what to send, the desk what may pass. Driven by the
 //! listener, which spawns one [`Session::run`] for each accepted connection.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use portcullis_protocol::Frame;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Sleep, sleep_until};
 use tokio_util::task::TaskTracker;
 
 use super::carrier::{Carrier, Dial};
 use super::wire::{Wire, farewell};
 use crate::clock;
-use crate::gate::{Desk, Settling};
-use crate::relay::{Action, Ending, Event, Leg, Relay};
+use crate::gate::{Desk, Judged, Mail, Moment, Settling};
+use crate::relay::{Action, BindKind, Ending, Event, Leg, Relay, State, Ticket};
 use crate::store::Progress;
 
 /// An event the relay hears of once the journal has settled a record.
@@ -35,6 +36,11 @@ pub(crate) struct Session<'a> {
     provider: Option<Wire>,
     carrier: Option<Wire>,
     dialling: Option<Dial>,
+    mail: mpsc::Receiver<Mail>,
+    /// Requests whose judging takes time.
+    waiting: HashMap<Ticket, Frame>,
+    /// As what the account has it among its binds, once it does.
+    joined: Option<BindKind>,
     deferred: VecDeque<Deferred>,
     ended: Option<Ending>,
     now: Instant,
@@ -50,7 +56,7 @@ impl<'a> Session<'a> {
     pub(crate) fn new(
         provider: Wire,
         relay: Relay,
-        desk: Desk,
+        (desk, mail): (Desk, mpsc::Receiver<Mail>),
         route: &'a Carrier,
         farewells: &'a TaskTracker,
     ) -> Self {
@@ -61,6 +67,9 @@ impl<'a> Session<'a> {
             provider: Some(provider),
             carrier: None,
             dialling: None,
+            mail,
+            waiting: HashMap::new(),
+            joined: None,
             deferred: VecDeque::new(),
             ended: None,
             now: clock::monotonic(),
@@ -80,12 +89,16 @@ impl<'a> Session<'a> {
                 draining = true;
                 self.relay.handle_event(Event::Drain, self.now);
             }
+            while let Ok(mail) = self.mail.try_recv() {
+                self.read(mail);
+            }
             self.release(&mut progress);
             self.relay.handle_timeout(self.now);
-            self.pump();
+            self.tend_parts();
+            self.pump(&progress);
             if let Some(ending) = self.ended {
                 self.part();
-                self.desk.ended(ending, clock::wall());
+                self.desk.ended(ending, &mut self.mail, clock::wall());
                 return ending;
             }
             self.wait(&mut progress, timer.as_mut(), &mut drain, draining).await;
@@ -93,8 +106,9 @@ impl<'a> Session<'a> {
     }
 
     /// Hands over what has arrived until the relay wants no more or nothing is left.
-    fn pump(&mut self) {
+    fn pump(&mut self, progress: &watch::Receiver<Progress>) {
         loop {
+            self.send_owed(progress);
             self.perform();
             let moved = self.take(Leg::Provider) | self.take(Leg::Carrier);
             if !moved {
@@ -144,13 +158,17 @@ impl<'a> Session<'a> {
                     }
                 }
                 Action::Judge { ticket, leg, frame } => {
-                    let judged = self.desk.judge(ticket, leg, &frame, clock::wall());
-                    let event = Event::Judged { ticket, frame, decision: judged.decision };
-                    self.defer(judged.settling, event);
+                    let now = self.moment();
+                    match self.desk.judge(ticket, leg, &frame, now) {
+                        Some(judged) => self.judged(ticket, frame, judged),
+                        None => drop(self.waiting.insert(ticket, frame)),
+                    }
                 }
                 Action::Record { ticket, outcome } => {
-                    let settling = self.desk.record(ticket, outcome, self.relay.answer(ticket), clock::wall());
-                    self.defer(settling, Event::Recorded { ticket });
+                    let now = self.moment();
+                    let recorded = self.desk.record(ticket, outcome, self.relay.answer(ticket), now);
+                    self.waiting.remove(&ticket);
+                    self.defer(recorded.settling, Event::Recorded { ticket, answer: recorded.answer });
                 }
                 Action::JudgeBind { frame } => {
                     let decision = self.desk.judge_bind(&frame, clock::wall());
@@ -161,6 +179,65 @@ impl<'a> Session<'a> {
                 Action::Ended(ending) => self.ended = Some(ending),
             }
         }
+    }
+
+    fn read(&mut self, mail: Mail) {
+        match mail {
+            Mail::Judged(late) => {
+                let (ticket, judged) = self.desk.take(*late);
+                self.judged_late(ticket, judged);
+            }
+            Mail::Owed(owed) => self.desk.owe(*owed),
+        }
+    }
+
+    fn judged_late(&mut self, ticket: Ticket, judged: Judged) {
+        if let Some(frame) = self.waiting.remove(&ticket) {
+            self.judged(ticket, frame, judged);
+        }
+    }
+
+    /// Held parts are answered when their peer waits for it, or when the session is about to end.
+    fn tend_parts(&mut self) {
+        let snapshot = self.relay.snapshot();
+        if self.joined.is_none() && snapshot.state == State::Bound {
+            self.joined = snapshot.bind;
+            snapshot.bind.inspect(|kind| self.desk.join(*kind));
+        }
+        if self.desk.held() == 0 {
+            return;
+        }
+        let now = self.moment();
+        let pending = snapshot.provider_pending;
+        let stuck = pending >= snapshot.provider_window && self.desk.held() >= pending;
+        let answered = match snapshot.state {
+            State::Bound => self.desk.handle_timeout(stuck, now),
+            _ => self.desk.release_held(now),
+        };
+        for (ticket, judged) in answered {
+            self.judged_late(ticket, judged);
+        }
+    }
+
+    /// Sends what the gate owes the account, as far as the windows have room.
+    fn send_owed(&mut self, progress: &watch::Receiver<Progress>) {
+        for asking in Leg::BOTH {
+            loop {
+                let now = self.moment();
+                let Some((frame, permit)) = self.desk.next_owed(asking, &progress.borrow(), now) else { break };
+                let Some(ticket) = self.relay.originate(asking, frame, permit, self.now) else { break };
+                self.desk.owed_sent(asking, ticket, now.wall);
+            }
+        }
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { wall: clock::wall(), monotonic: self.now }
+    }
+
+    fn judged(&mut self, ticket: Ticket, frame: Frame, judged: Judged) {
+        let frame = judged.frame.unwrap_or(frame);
+        self.defer(judged.settling, Event::Judged { ticket, frame, decision: judged.decision });
     }
 
     /// Tells the relay at once, or when the journal has caught up.
@@ -196,7 +273,7 @@ impl<'a> Session<'a> {
         if self.deferred.front().is_some_and(|next| next.settling.is_settled_by(&progress.borrow())) {
             return;
         }
-        let deadline = self.relay.poll_timeout();
+        let deadline = [self.relay.poll_timeout(), self.desk.poll_timeout()].into_iter().flatten().min();
         if let Some(deadline) = deadline
             && timer.deadline().into_std() != deadline
         {
@@ -204,11 +281,12 @@ impl<'a> Session<'a> {
         }
         let starved = self.relay.wants_input(Leg::Provider) && !self.desk.has_room();
         let wanted = Wanted { provider: self.wants_input(Leg::Provider), carrier: self.wants_input(Leg::Carrier) };
-        let Self { provider, carrier, dialling, deferred, desk, .. } = self;
+        let Self { provider, carrier, dialling, deferred, desk, mail, .. } = self;
         tokio::select! {
             biased;
             () = poll_fn(|cx| poll_wires(provider, carrier, wanted, cx)) => {}
             connected = connected(dialling) => self.connected(connected),
+            Some(mail) = mail.recv() => self.read(mail),
             _ = progress.changed(), if !deferred.is_empty() => {}
             () = desk.room(), if starved => {}
             () = timer, if deadline.is_some() => {}

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::{LONGEST_PORT, Port, Provider, Register, Secret, Sender, version_of};
+use super::{LONGEST_PORT, LongMode, Port, Provider, Register, Secret, Sender, version_of};
 use portcullis_protocol::text::{Alphabet, TextSettings};
 
 use crate::document::{self, Complaints, Fault, Section, did_you_mean};
@@ -80,6 +80,9 @@ fn add_provider(register: &mut Register, section: &Section<'_, '_>) {
         rules,
         codes: section.word("codes", &Codes::WORDS).unwrap_or_default(),
         text: text_settings(section),
+        long_messages: section.word("long_messages", &LongMode::WORDS),
+        distribution_lists: section.boolean("distribution_lists").unwrap_or(false),
+        broadcasts: section.boolean("broadcasts").unwrap_or(false),
         service_types: service_types(section),
         carrier_system_id: section.string("carrier_system_id").map(str::to_owned),
         carrier_password: section.string("carrier_password").map(|text| Secret::new(text.to_owned())),

@@ -45,7 +45,8 @@ pub(super) const fn permitted(command: CommandId, from: Leg, bind: Option<BindKi
     operations::permitted(command, side, state)
 }
 
-/// Whether this operation carries or changes text, so that the gate decides on it.
+/// Whether the gate decides on this operation: it carries or changes text, or it names a message
+/// that the gate may know under another `message_id` than the carrier does.
 pub(super) const fn is_judged(command: CommandId) -> bool {
     matches!(
         command,
@@ -55,5 +56,7 @@ pub(super) const fn is_judged(command: CommandId) -> bool {
             | CommandId::SUBMIT_MULTI
             | CommandId::REPLACE_SM
             | CommandId::BROADCAST_SM
+            | CommandId::QUERY_SM
+            | CommandId::CANCEL_SM
     )
 }

@@ -44,6 +44,12 @@ impl Leg {
 pub struct Ticket(pub(super) u64);
 
 impl Ticket {
+    /// Any ticket, for tests of what is done with them.
+    #[cfg(test)]
+    pub(crate) const fn of(number: u64) -> Self {
+        Self(number)
+    }
+
     /// A number for logs, unique within the session.
     pub const fn number(self) -> u64 {
         self.0
@@ -107,6 +113,8 @@ pub enum Event {
     Recorded {
         /// The ticket of the record.
         ticket: Ticket,
+        /// What the asking leg gets in place of the answer as it came; `None` leaves that one.
+        answer: Option<Frame>,
     },
     /// The process stops: settle, unbind both legs, end.
     Drain,
@@ -117,6 +125,11 @@ pub enum Event {
 pub enum Decision {
     /// It goes on to the other leg, byte for byte but for its sequence number.
     Forward(Permit),
+    /// The gate takes it over: answered as a success here, with this body, and forwarded or reported later.
+    Acknowledge {
+        /// The answer's body: the `message_id` the provider will know it by.
+        body: Bytes,
+    },
     /// It is answered here.
     Refuse {
         /// The status of the answer.
@@ -202,6 +215,8 @@ pub enum Action {
 pub enum Outcome {
     /// Judged not fit to go on; the asking leg gets this status.
     Refused(CommandStatus),
+    /// Taken over by the gate; the asking leg was told of success.
+    Acknowledged,
     /// Permitted, but the other leg was no longer there to take it (or the asking leg no longer
     /// there to be answered): it was certainly not forwarded.
     NotForwarded,

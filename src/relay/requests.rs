@@ -69,7 +69,7 @@ impl Relay {
             return self.send(leg.other(), frame);
         }
         let judged = commands::is_judged(command);
-        let Some(ticket) = self.windows[leg.index()].admit(command, sequence, judged) else {
+        let Some(ticket) = self.windows[leg.index()].admit(command, Some(sequence), judged) else {
             self.counts.over_window += 1;
             return self.reply(leg, command, sequence, statuses::over_window(leg));
         };
@@ -92,6 +92,10 @@ impl Relay {
                 let status = statuses::unanswered(asking, slot.command);
                 self.conclude(ticket, Outcome::NotForwarded, status, &Bytes::new());
             }
+            Decision::Acknowledge { body } => {
+                self.counts.acknowledged += 1;
+                self.conclude(ticket, Outcome::Acknowledged, CommandStatus::ESME_ROK, &body);
+            }
             Decision::Refuse { status, body } => {
                 self.counts.refused += 1;
                 self.conclude(ticket, Outcome::Refused(status), status, &body);
@@ -99,11 +103,28 @@ impl Relay {
         }
     }
 
+    /// Sends a request of the gate's own to the leg across from `asking`, within that leg's window.
+    ///
+    /// Its outcome is asked to be recorded like any other; its answer goes to nobody. `None` when
+    /// it cannot be sent now: the window is full, the leg is gone or takes no more.
+    pub fn originate(&mut self, asking: Leg, frame: Frame, permit: Permit, now: Instant) -> Option<Ticket> {
+        if !self.can_send(asking.other()) {
+            return None;
+        }
+        let ticket = self.windows[asking.index()].admit(frame.command_id(), None, true)?;
+        self.counts.originated += 1;
+        self.forward(ticket, frame, permit, now);
+        Some(ticket)
+    }
+
     fn can_forward(&self, asking: Leg) -> bool {
+        self.can_send(asking.other()) && self.links[asking.index()].open
+    }
+
+    fn can_send(&self, leg: Leg) -> bool {
         matches!(self.state, State::Bound | State::Settling)
             && !self.abandoning
-            && self.links[asking.index()].open
-            && self.links[asking.other().index()].takes_requests()
+            && self.links[leg.index()].takes_requests()
     }
 
     /// The one place where a request goes on.
@@ -120,7 +141,7 @@ impl Relay {
     pub(super) fn conclude(&mut self, ticket: Ticket, outcome: Outcome, status: CommandStatus, body: &Bytes) {
         let asking = Window::leg_of(ticket);
         let Some(slot) = self.windows[asking.index()].get(ticket) else { return };
-        let answer = Frame::new(slot.command.response(), status, slot.original, body);
+        let answer = Frame::new(slot.command.response(), status, slot.original.unwrap_or_default(), body);
         self.settle(ticket, outcome, answer);
     }
 
@@ -138,13 +159,15 @@ impl Relay {
         }
     }
 
-    pub(super) fn handle_recorded(&mut self, ticket: Ticket, now: Instant) {
+    pub(super) fn handle_recorded(&mut self, ticket: Ticket, instead: Option<Frame>, now: Instant) {
         let asking = Window::leg_of(ticket);
         let window = &mut self.windows[asking.index()];
-        if window.get(ticket).is_none_or(|slot| slot.stage != Stage::Recording) {
-            return;
-        }
-        if let Some(answer) = window.release(ticket) {
+        let Some(slot) = window.get(ticket).filter(|slot| slot.stage == Stage::Recording) else { return };
+        let original = slot.original;
+        let answer = window.release(ticket);
+        // A request of the gate's own has nobody to answer.
+        if let (Some(mut answer), Some(original)) = (instead.or(answer), original) {
+            answer.restamp(original);
             self.send(asking, answer);
         }
         self.advance(now);

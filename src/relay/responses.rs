@@ -47,7 +47,7 @@ impl Relay {
         let (command, status) = (frame.command_id(), frame.command_status());
         if command == expected {
             self.counts.answered += 1;
-            frame.restamp(original);
+            frame.restamp(original.unwrap_or_default());
             return self.settle(ticket, Outcome::Answered(status), frame);
         }
         let status = match (command, status) {
@@ -60,7 +60,7 @@ impl Relay {
         };
         self.counts.answered += 1;
         self.counts.nacked += 1;
-        self.settle(ticket, Outcome::Nacked(status), Frame::new(expected, status, original, &[]));
+        self.settle(ticket, Outcome::Nacked(status), Frame::new(expected, status, original.unwrap_or_default(), &[]));
     }
 
     fn handle_unmatched(&mut self, leg: Leg, frame: &Frame, now: Instant) {

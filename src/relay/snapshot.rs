@@ -13,6 +13,10 @@ pub struct Counts {
     pub forwarded: u64,
     /// Requests the gate's verdict refused.
     pub refused: u64,
+    /// Requests the gate took over: answered as a success before they went on.
+    pub acknowledged: u64,
+    /// Requests of the gate's own.
+    pub originated: u64,
     /// Requests answered by the other leg.
     pub answered: u64,
     /// Of these, with `generic_nack`.

@@ -37,8 +37,8 @@ pub(super) enum Stage {
 pub(super) struct Slot {
     pub(super) ticket: Ticket,
     pub(super) command: CommandId,
-    /// The asking leg's own sequence number.
-    pub(super) original: u32,
+    /// The asking leg's own sequence number; none where the gate asks itself.
+    pub(super) original: Option<u32>,
     /// Whether the gate decides on it and its outcome is recorded.
     pub(super) judged: bool,
     pub(super) stage: Stage,
@@ -106,7 +106,7 @@ impl Window {
     }
 
     /// Takes a request in; `None` when the window is full.
-    pub(super) fn admit(&mut self, command: CommandId, original: u32, judged: bool) -> Option<Ticket> {
+    pub(super) fn admit(&mut self, command: CommandId, original: Option<u32>, judged: bool) -> Option<Ticket> {
         if self.is_full() {
             return None;
         }
@@ -128,7 +128,7 @@ impl Window {
         self.slots.push(Slot {
             ticket: Ticket(0),
             command: CommandId(0),
-            original: 0,
+            original: None,
             judged: false,
             stage: Stage::Free,
             answer: None,

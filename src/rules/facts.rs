@@ -47,12 +47,14 @@ pub struct Facts<'r> {
     pub refusal: Option<Refusal>,
     /// Whether this sender has asked the recipient for consent before (R12).
     pub asked_before: bool,
+    /// Only the carrier knows the recipients (a distribution list, a broadcast area), and the provider may address them.
+    pub vouched: bool,
 }
 
 impl<'r> Facts<'r> {
     /// Nothing known beyond who and whom: no consent, no refusal.
     pub const fn new(identity: Identity<'r>) -> Self {
-        Self { identity, consent: Consent::None, refusal: None, asked_before: false }
+        Self { identity, consent: Consent::None, refusal: None, asked_before: false, vouched: false }
     }
 }
 

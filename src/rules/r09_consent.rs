@@ -23,6 +23,7 @@ pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
     let why = match (identity.sender, identity.msisdn, case.facts.consent) {
         (None, ..) if case.refused_by(&[Rule::R01, Rule::R02, Rule::R04, Rule::R05]) => return None,
         (None, ..) => "nobody knows for whom it is sent, so nobody can have agreed",
+        (_, None, _) if case.facts.vouched => return None,
         (_, None, _) => "the destination is not a subscriber's number, so no consent can be found",
         (.., Consent::Active) => return None,
         (.., Consent::None) => "the recipient has not agreed to this sender's messages",

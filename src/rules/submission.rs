@@ -20,6 +20,20 @@ pub enum Operation {
     BroadcastSm,
 }
 
+/// How a handset treats the message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Presentation {
+    /// It is kept, and shown as a whole.
+    #[default]
+    Kept,
+    /// Shown at once and gone with the next key: class 0.
+    Flash,
+    /// Never shown: short message type 0, a message waiting indication to be discarded, data for the card.
+    Silent,
+    /// Its parts ask to replace one another, so what is shown is not the whole text.
+    Replacing,
+}
+
 /// One message to one recipient, as far as the rules look at it.
 #[derive(Clone, Debug)]
 pub struct Submission<'a> {
@@ -35,7 +49,9 @@ pub struct Submission<'a> {
     pub sm_default_msg_id: u8,
     /// The text, or why it cannot be read.
     pub content: Text<'a>,
-    /// Its place in a long message, from the user-data header or the SAR parameters.
+    /// How a handset treats it.
+    pub presentation: Presentation,
+    /// Its place in a long message, where only a part of one is judged; from the user-data header or the SAR parameters.
     pub part: Option<Concatenation>,
     /// When it is to be delivered, where that is not at once.
     pub deliver_at: Option<Timestamp>,

@@ -176,6 +176,11 @@ impl Stage {
             "cannot-connect" => self.tell(Event::CarrierUnreachable),
             "drains" => self.tell(Event::Drain),
             "forwards" => self.decide(rest, Decision::Forward(Permit::unjudged("script")))?,
+            "acknowledges" => {
+                let (number, body) = rest.split_once(" body=").ok_or("acknowledges #n body=message_id")?;
+                self.decide(number, Decision::Acknowledge { body: Bytes::from(pdu::unescape(body)?) })?;
+            }
+            "originates" => self.originate(rest)?,
             "refuses" => {
                 let (number, rest) = rest.split_once(' ').ok_or("refuses #n status")?;
                 let (status, body) = rest.split_once(" body=").unwrap_or((rest, ""));
@@ -183,8 +188,12 @@ impl Stage {
                 self.decide(number, Decision::Refuse { status: CommandStatus(pdu::number(status)?), body })?;
             }
             "records" => {
-                let (ticket, _) = self.judged[ordinal(rest)?];
-                self.tell(Event::Recorded { ticket });
+                let (number, answer) = match rest.split_once(" answer=") {
+                    Some((number, pdu)) => (number, Some(pdu::parse(pdu)?)),
+                    None => (rest, None),
+                };
+                let (ticket, _) = self.judged[ordinal(number)?];
+                self.tell(Event::Recorded { ticket, answer });
             }
             _ => return self.expect(time, &format!("gate {what}")),
         }
@@ -196,6 +205,28 @@ impl Stage {
         let frame = frame.take().ok_or("it was decided before")?;
         let ticket = *ticket;
         self.tell(Event::Judged { ticket, frame, decision });
+        Ok(())
+    }
+
+    /// A request of the gate's own, numbered with the judged ones; `cannot` where it is not taken.
+    fn originate(&mut self, what: &str) -> Result<(), String> {
+        let (leg, rest) = what.split_once(' ').ok_or("originates to-carrier|to-provider PDU")?;
+        let asking = match leg {
+            "to-carrier" => Leg::Provider,
+            "to-provider" => Leg::Carrier,
+            _ => return Err(format!("to whom? {leg}")),
+        };
+        let (rest, wanted) = rest.strip_prefix("cannot ").map_or((rest, true), |rest| (rest, false));
+        let (frame, now) = (pdu::parse(rest)?, self.now);
+        let ticket = self.relay().originate(asking, frame, Permit::unjudged("script"), now);
+        if ticket.is_some() != wanted {
+            return Err(format!("taken: {}", ticket.is_some()));
+        }
+        if let Some(ticket) = ticket {
+            self.judged.push((ticket, None));
+            self.numbers.insert(ticket, self.judged.len());
+        }
+        self.settle();
         Ok(())
     }
 
@@ -285,7 +316,7 @@ impl Stage {
             Action::Record { ticket, outcome } => {
                 self.note(format!("journal #{} {}", self.numbers[&ticket], print(outcome)));
                 if !self.manual.record {
-                    self.relay().handle_event(Event::Recorded { ticket }, now);
+                    self.relay().handle_event(Event::Recorded { ticket, answer: None }, now);
                 }
             }
             Action::Close { leg } => {
@@ -324,6 +355,7 @@ fn who(leg: Leg) -> &'static str {
 fn print(outcome: Outcome) -> String {
     match outcome {
         Outcome::Refused(status) => format!("refused {:#x}", status.0),
+        Outcome::Acknowledged => "acknowledged".to_owned(),
         Outcome::NotForwarded => "not-forwarded".to_owned(),
         Outcome::Answered(status) => format!("answered {:#x}", status.0),
         Outcome::Nacked(status) => format!("nacked {:#x}", status.0),

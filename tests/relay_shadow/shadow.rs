@@ -154,7 +154,7 @@ impl Shadow {
             numbers.retain(|_, (_, other)| other != key);
             numbers.len() < before
         });
-        let expected = !matches!(outcome, Outcome::Refused(_) | Outcome::NotForwarded);
+        let expected = !matches!(outcome, Outcome::Refused(_) | Outcome::Acknowledged | Outcome::NotForwarded);
         assert_eq!(forwarded, expected, "{outcome:?} of a message that was forwarded: {forwarded}");
         assert!(matches!(fate, Fate::Asked | Fate::Judged), "a second record: {fate:?}, {outcome:?}");
         *fate = Fate::Recording(outcome);

@@ -290,7 +290,7 @@ impl World {
         self.shadow.recorded(ticket);
         let body = self.messages[&ticket].clone();
         assert!(self.durable.insert(body, self.outcomes[&ticket]).is_none(), "two records of one message");
-        self.tell(Event::Recorded { ticket });
+        self.tell(Event::Recorded { ticket, answer: None });
     }
 
     /// What the peers believe is what the records say.
@@ -320,6 +320,7 @@ impl World {
 fn name(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Refused(_) => "Refused",
+        Outcome::Acknowledged => "Acknowledged",
         Outcome::NotForwarded => "NotForwarded",
         Outcome::Answered(_) => "Answered",
         Outcome::Nacked(_) => "Nacked",

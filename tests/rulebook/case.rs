@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use portcullis::cli::judge::{Request, Standing};
 use portcullis::config::Config;
 use portcullis::register::Register;
-use portcullis::rules::{Facts, Profile, Submission, Verdict, judge};
+use portcullis::rules::{Facts, Presentation, Profile, Submission, Verdict, judge};
 use portcullis_protocol::address::Ton;
 use portcullis_protocol::text::{Concatenation, Opaque, Text};
 use serde::Deserialize;
@@ -112,6 +112,7 @@ impl Case {
             content: opaque.map_or(submission.content, Text::Opaque),
             sm_default_msg_id: self.canned,
             service_type: self.service_type.as_bytes(),
+            presentation: Presentation::Kept,
             part: self.part.map(|(number, total)| Concatenation { reference: 7, total, number }),
             deliver_at: self.deliver_at.as_ref().map(|at| at.parse::<Timestamp>().unwrap()),
             ..submission

@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use portcullis::register::{Provider, Register};
-use portcullis::rules::{Consent, Decision, Effect, Facts, Mode, Operation, Profile, Refusal, Rule, Submission, judge};
+use portcullis::rules::{
+    Consent, Decision, Effect, Facts, Mode, Operation, Presentation, Profile, Refusal, Rule, Submission, judge,
+};
 use portcullis_protocol::CommandStatus;
 use portcullis_protocol::address::{Address, Npi, Ton};
 use portcullis_protocol::text::{Concatenation, Opaque, Text};
@@ -185,6 +187,7 @@ impl World {
             service_type: b"",
             sm_default_msg_id: self.canned,
             content,
+            presentation: Presentation::Kept,
             part: self.part.map(|(number, total)| Concatenation { reference: 1, total, number }),
             deliver_at: None,
         }

@@ -86,6 +86,11 @@ impl Provider {
         }
     }
 
+    /// Keeps a request that came while something else was awaited.
+    pub(crate) async fn keep(&mut self, request: Frame) {
+        self.requests.push_back(request);
+    }
+
     /// The gate's next request, answered `ESME_ROK`.
     pub(crate) async fn request(&mut self) -> Frame {
         let request = match self.requests.pop_front() {

@@ -7,7 +7,7 @@ use portcullis_protocol::text::Text;
 use serde::Deserialize;
 
 use crate::register::{Provider, Register};
-use crate::rules::{Consent, Facts, Identity, Operation, Refusal, Submission};
+use crate::rules::{Consent, Facts, Identity, Operation, Presentation, Refusal, Submission};
 
 /// One message.
 #[derive(Clone, Debug, Deserialize)]
@@ -82,6 +82,7 @@ impl Request {
             service_type: b"",
             sm_default_msg_id: 0,
             content: Text::Readable(self.text.as_str().into()),
+            presentation: Presentation::Kept,
             part: None,
             deliver_at: None,
         }

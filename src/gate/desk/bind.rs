@@ -31,12 +31,12 @@ impl Desk {
         match granted {
             Ok(grant) => {
                 tracing::info!(peer = %self.peer, system_id, "bind accepted");
-                self.write_session("bind accepted", now);
+                self.pen().write_session("bind accepted", now);
                 Ok(grant)
             }
             Err(refused) => {
                 tracing::warn!(peer = %self.peer, system_id, status = ?refused.status, "bind refused: {}", refused.why);
-                self.write_session(&format!("bind refused: {}", refused.why), now);
+                self.pen().write_session(&format!("bind refused: {}", refused.why), now);
                 self.provider = None;
                 Err(refused.status)
             }

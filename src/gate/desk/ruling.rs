@@ -20,13 +20,19 @@ impl Judgement<'_, '_> {
     fn needs_store(&self) -> bool {
         self.verdict.class == Class::Commercial
     }
+
+    pub(super) fn is_forwarded(&self) -> bool {
+        self.verdict.decision == Decision::Forward
+    }
 }
 
 /// What becomes of the PDU.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Ruling {
     /// Every recipient's verdict permits it.
     Forward(Permit),
+    /// It goes on without the recipients whose verdict refuses it.
+    Split(Permit),
     /// It is answered with this status.
     Refuse {
         status: CommandStatus,
@@ -36,7 +42,6 @@ pub(super) enum Ruling {
 }
 
 impl Ruling {
-    /// The PDU goes on whole or not at all: one recipient refused refuses it.
     pub(super) fn of(judgements: &[Judgement<'_, '_>], journal_down: bool) -> Self {
         let first = |decision| judgements.iter().find(|judgement| judgement.verdict.decision == decision);
         let waits = judgements
@@ -46,12 +51,12 @@ impl Ruling {
             // Before any rejection: consent unknown is not consent missing.
             return Self::Refuse { status: TRY_AGAIN, down: true };
         }
-        if let Some(refused) = first(Decision::Reject).or_else(|| first(Decision::Hold)) {
-            return Self::Refuse { status: refused.verdict.status, down: false };
-        }
-        match judgements.first().and_then(|judgement| judgement.verdict.permit()) {
-            Some(permit) => Self::Forward(permit),
-            None => Self::Refuse { status: CommandStatus::ESME_RINVNUMDESTS, down: false },
+        let refused = first(Decision::Reject).or_else(|| first(Decision::Hold));
+        match (judgements.iter().find_map(|judgement| judgement.verdict.permit()), refused) {
+            (Some(permit), None) => Self::Forward(permit),
+            (Some(permit), Some(_)) => Self::Split(permit),
+            (None, Some(refused)) => Self::Refuse { status: refused.verdict.status, down: false },
+            (None, None) => Self::Refuse { status: CommandStatus::ESME_RINVNUMDESTS, down: false },
         }
     }
 }

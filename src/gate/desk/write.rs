@@ -1,4 +1,7 @@
-//! From a judged PDU to its records.
+//! From what was decided to its records.
+//!
+//! Owns the shape of every record the gate writes on its own. Refuses to decide anything.
+//! Driven by the desks, and by the gate where no session is at hand.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -6,19 +9,20 @@ use std::cell::RefCell;
 use jiff::Timestamp;
 use portcullis_protocol::address::Address;
 use portcullis_protocol::field::COctetString;
-use portcullis_protocol::text::{Text, TextSettings};
+use portcullis_protocol::text::Text;
 use portcullis_protocol::{BodyFault, Frame, Pdu};
 
 use super::ruling::{Judgement, Ruling};
 use super::{Desk, Open, Sent, TRY_AGAIN};
+use crate::gate::Gate;
+use crate::gate::parts::Part;
 use crate::gate::reading::{Reading, Recipients};
-use crate::gate::receipt;
-use crate::gate::record::{self, Content, Origin, Record, WireAddress, subscriber_key};
+use crate::gate::record::{self, Content, Origin, PartOf, Record, WireAddress, name, subscriber_key};
 use crate::register::Register;
 use crate::relay::Outcome;
 use crate::rules::{Effect, Msisdn, Rule};
-use crate::store::Ticket;
 use crate::store::journal::AppendError;
+use crate::store::{EntryId, Ticket};
 
 /// What the scratch buffer may keep allocated.
 const KEPT: usize = 64 * 1024;
@@ -29,19 +33,39 @@ thread_local! {
 }
 
 /// The records written, or why none could be.
-pub(super) type Written = Result<Vec<Sent>, AppendError>;
+pub(in crate::gate) type Written = Result<Vec<Sent>, AppendError>;
+
+/// Writes in the name of one session.
+#[derive(Clone, Copy)]
+pub(in crate::gate) struct Pen<'a> {
+    pub(in crate::gate) gate: &'a Gate,
+    pub(in crate::gate) provider: &'a str,
+    pub(in crate::gate) session: u64,
+    pub(in crate::gate) peer: &'a str,
+}
 
 impl Desk {
+    /// Writes in this session's name.
+    pub(super) fn pen(&self) -> Pen<'_> {
+        let provider = self.provider.as_deref().unwrap_or_default();
+        Pen { gate: &self.gate, provider, session: self.session, peer: &self.peer_text }
+    }
+}
+
+impl<'a> Pen<'a> {
+    /// One record for each recipient; `parts` are those of a long message.
     pub(super) fn write_submissions(
-        &self,
+        self,
         register: &Register,
         frame: &Frame,
         reading: &Reading<'_>,
         judgements: &[Judgement<'_, '_>],
         ruling: &Ruling,
+        parts: &[Part],
         now: Timestamp,
     ) -> Written {
         let source = wire_address(&reading.source);
+        let parts: Vec<PartOf> = parts.iter().map(part_of).collect();
         let mut records = Vec::with_capacity(judgements.len());
         for judgement in judgements {
             let identity = &judgement.facts.identity;
@@ -49,27 +73,22 @@ impl Desk {
             let destination = wire_address(&judgement.to);
             let subscriber = subscriber_key(msisdn, &destination.addr).into_owned();
             let (verdict, status, findings) = decision(judgement, ruling);
-            let record = Record::Submission(record::Submission {
-                received_ms: now.as_millisecond(),
-                origin: self.origin(),
-                command_id: frame.command_id().0,
-                sequence_number: frame.sequence_number(),
-                source: source.clone(),
+            let submission = record::Submission {
                 destination,
                 msisdn,
                 port: identity.port.map(|port| (port.number.as_str().into(), port.class.name().into())),
                 sender: identity.sender.map(|sender| sender.id.as_str().into()),
                 class: judgement.verdict.class.name().into(),
-                service_type: printable(&reading.service_type),
-                flags: (reading.esm_class.0, reading.data_coding.0, reading.registered_delivery.0),
-                part: reading.part.map(|part| (part.reference, part.total, part.number)),
-                content: content(reading),
                 verdict: verdict.into(),
                 status,
                 findings,
-                profile: self.gate.profile.name.as_str().into(),
                 register: register.version().into(),
-            });
+                ..self.unjudged(frame, reading, now)
+            };
+            let record = match parts.as_slice() {
+                [] => Record::Submission(submission),
+                parts => Record::Long(record::Long { submission, parts: parts.to_vec() }),
+            };
             let ticket = self.append(&record)?;
             let port = source.addr.clone().into_owned();
             records.push(Sent { id: ticket.id, sequence: ticket.sequence, subscriber, port });
@@ -77,7 +96,65 @@ impl Desk {
         Ok(records)
     }
 
-    pub(super) fn write_turned_away(&self, frame: &Frame, fault: &BodyFault, now: Timestamp) -> Written {
+    /// A long message that is given up before it was whole.
+    pub(in crate::gate) fn write_given_up(
+        self,
+        reading: &Reading<'_>,
+        parts: &[Part],
+        why: &str,
+        now: Timestamp,
+    ) -> Written {
+        let Some(first) = parts.first() else { return Ok(Vec::new()) };
+        let to = match reading.recipients {
+            Recipients::One(to) => to,
+            Recipients::Many(_) => Address::default(),
+        };
+        let msisdn = Msisdn::from_address(&to).map(|msisdn| msisdn.0);
+        let finding = record::Finding { rule: Rule::R16.id().into(), effect: "held".into(), why: why.into() };
+        let submission = record::Submission {
+            destination: wire_address(&to),
+            msisdn,
+            verdict: "incomplete".into(),
+            status: TRY_AGAIN.0,
+            findings: vec![finding],
+            ..self.unjudged(&first.frame, reading, now)
+        };
+        let source = submission.source.addr.clone().into_owned();
+        let subscriber = subscriber_key(msisdn, &submission.destination.addr).into_owned();
+        let parts = parts.iter().map(part_of).collect();
+        let ticket = self.append(&Record::Long(record::Long { submission, parts }))?;
+        Ok(vec![Sent { id: ticket.id, sequence: ticket.sequence, subscriber, port: source }])
+    }
+
+    /// What a submission's record holds whatever is decided.
+    fn unjudged<'r>(self, frame: &Frame, reading: &'r Reading<'_>, now: Timestamp) -> record::Submission<'r>
+    where
+        'a: 'r,
+    {
+        record::Submission {
+            received_ms: now.as_millisecond(),
+            source: wire_address(&reading.source),
+            destination: wire_address(&Address::default()),
+            msisdn: None,
+            origin: self.origin(),
+            command_id: frame.command_id().0,
+            sequence_number: frame.sequence_number(),
+            port: None,
+            sender: None,
+            class: "".into(),
+            service_type: printable(&reading.service_type),
+            flags: (reading.esm_class.0, reading.data_coding.0, reading.registered_delivery.0),
+            part: reading.part.map(|part| (part.reference, part.total, part.number)),
+            content: content(reading),
+            verdict: "".into(),
+            status: 0,
+            findings: Vec::new(),
+            profile: self.gate.profile.name.as_str().into(),
+            register: "".into(),
+        }
+    }
+
+    pub(super) fn write_turned_away(self, frame: &Frame, fault: &BodyFault, now: Timestamp) -> Written {
         let nobody = || WireAddress { ton: 0, npi: 0, addr: "".into() };
         let record = Record::Submission(record::Submission {
             received_ms: now.as_millisecond(),
@@ -104,28 +181,52 @@ impl Desk {
         Ok(vec![Sent { id: ticket.id, sequence: ticket.sequence, subscriber: String::new(), port: String::new() }])
     }
 
+    /// A part that is answered before its message is whole.
+    pub(super) fn write_part(self, part: &Part, reading: &Reading<'_>) -> Result<Ticket, AppendError> {
+        let to = match reading.recipients {
+            Recipients::One(to) => to,
+            Recipients::Many(_) => Address::default(),
+        };
+        self.append(&Record::Part(record::Part {
+            received_ms: part.received.as_millisecond(),
+            source: wire_address(&reading.source),
+            destination: wire_address(&to),
+            msisdn: Msisdn::from_address(&to).map(|msisdn| msisdn.0),
+            origin: self.origin(),
+            frame: part.frame.as_bytes().into(),
+        }))
+    }
+
     pub(super) fn write_outcome(
-        &self,
+        self,
         open: &Open,
         outcome: Outcome,
         answer: Option<&Frame>,
         now: Timestamp,
     ) -> Option<u64> {
         self.gate.counters.outcome();
-        let (name, status) = named(outcome);
+        let (word, status) = named(outcome);
         let message_id = answer.and_then(message_id);
         let mut last = None;
         for sent in &open.records {
-            let record = Record::Outcome(record::Outcome {
-                of: record::Outcome::name(sent.id),
+            let outcome = record::Outcome {
+                of: name(sent.id),
                 forwarded_ms: open.judged_at.as_millisecond(),
                 at_ms: now.as_millisecond(),
                 subscriber: sent.subscriber.as_str().into(),
                 port: sent.port.as_str().into(),
-                outcome: name.into(),
+                outcome: word.into(),
                 status,
                 message_id: message_id.as_deref().map(Cow::Borrowed),
-            });
+            };
+            let record = match open.part {
+                None => Record::Outcome(outcome),
+                Some(number) => Record::PartOutcome(record::PartOutcome {
+                    outcome,
+                    number,
+                    acknowledged: open.acknowledged.map(name),
+                }),
+            };
             match self.append(&record) {
                 Ok(ticket) => last = Some(ticket.sequence),
                 // The message is with the carrier whatever is written: say it loudly.
@@ -135,32 +236,29 @@ impl Desk {
         last
     }
 
-    pub(super) fn write_delivery(&self, frame: &Frame, settings: &TextSettings, now: Timestamp) -> Written {
-        let reading = match Reading::of(frame, settings) {
-            Ok(reading) => reading,
-            Err(fault) => return self.write_turned_away(frame, &fault, now),
-        };
-        let to = match reading.recipients {
-            Recipients::One(to) => to,
-            Recipients::Many(_) => Address::default(),
-        };
-        let msisdn = Msisdn::from_address(&reading.source).map(|msisdn| msisdn.0);
-        let pdu = Pdu::decode(frame).ok();
-        let record = Record::Delivery(record::Delivery {
-            received_ms: now.as_millisecond(),
-            origin: self.origin(),
-            source: wire_address(&reading.source),
-            destination: wire_address(&to),
-            msisdn,
-            flags: (reading.esm_class.0, reading.data_coding.0),
-            receipt: pdu.as_ref().and_then(|pdu| receipt::read(pdu, reading.text.readable())),
-            content: content(&reading),
+    /// That the provider was told of an acknowledged part's end, or would have been had it asked.
+    pub(in crate::gate) fn write_report(
+        self,
+        of: EntryId,
+        (subscriber, port): (&str, &str),
+        state: &str,
+        sent: bool,
+        now: Timestamp,
+    ) {
+        let record = Record::Report(record::Report {
+            at_ms: now.as_millisecond(),
+            subscriber: subscriber.into(),
+            port: port.into(),
+            of: name(of),
+            state: state.into(),
+            sent,
         });
-        let ticket = self.append(&record)?;
-        Ok(vec![Sent { id: ticket.id, sequence: ticket.sequence, subscriber: String::new(), port: String::new() }])
+        if let Err(error) = self.append(&record) {
+            tracing::error!(%error, %of, state, "a report could not be recorded");
+        }
     }
 
-    pub(super) fn write_session(&self, event: &str, now: Timestamp) {
+    pub(super) fn write_session(self, event: &str, now: Timestamp) {
         let record = Record::Session(record::Session {
             at_ms: now.as_millisecond(),
             origin: self.origin(),
@@ -171,7 +269,7 @@ impl Desk {
         }
     }
 
-    fn append(&self, record: &Record<'_>) -> Result<Ticket, AppendError> {
+    pub(in crate::gate) fn append(self, record: &Record<'_>) -> Result<Ticket, AppendError> {
         SCRATCH.with_borrow_mut(|scratch| {
             let mut payload = std::mem::take(scratch);
             payload.clear();
@@ -184,35 +282,34 @@ impl Desk {
         })
     }
 
-    fn origin(&self) -> Origin<'_> {
-        Origin {
-            provider: self.provider.as_deref().unwrap_or_default().into(),
-            session: self.session,
-            peer: self.peer_text.as_str().into(),
-        }
+    pub(super) fn origin(self) -> Origin<'a> {
+        Origin { provider: self.provider.into(), session: self.session, peer: self.peer.into() }
+    }
+}
+
+fn part_of(part: &Part) -> PartOf {
+    PartOf {
+        received_ms: part.received.as_millisecond(),
+        number: part.number,
+        session: part.session,
+        sequence_number: part.frame.sequence_number(),
+        acknowledged: part.acknowledged_as().map(name),
     }
 }
 
 /// What the record says was decided for one recipient, given what became of the whole PDU.
 fn decision<'j>(judgement: &'j Judgement<'_, '_>, ruling: &Ruling) -> (&'static str, u32, Vec<record::Finding<'j>>) {
     let mut findings: Vec<_> = judgement.verdict.findings.iter().map(finding).collect();
-    match *ruling {
-        Ruling::Forward(_) => ("forward", 0, findings),
-        Ruling::Refuse { down: true, .. } => {
-            let why = judgement.unanswered.as_deref().unwrap_or("the journal cannot write");
-            findings.push(record::Finding { rule: Rule::R26.id().into(), effect: "held".into(), why: why.into() });
-            ("hold", TRY_AGAIN.0, findings)
-        }
-        Ruling::Refuse { status, .. } => {
-            let own = judgement.verdict.decision;
-            if own == crate::rules::Decision::Forward {
-                let why = "another recipient of the same PDU was refused";
-                findings.push(record::Finding { rule: "".into(), effect: "refused".into(), why: why.into() });
-                return ("reject", status.0, findings);
-            }
-            let name = if own == crate::rules::Decision::Hold { "hold" } else { "reject" };
-            (name, judgement.verdict.status.0, findings)
-        }
+    if let Ruling::Refuse { down: true, .. } = ruling {
+        let why = judgement.unanswered.as_deref().unwrap_or("the journal cannot write");
+        findings.push(record::Finding { rule: Rule::R26.id().into(), effect: "held".into(), why: why.into() });
+        return ("hold", TRY_AGAIN.0, findings);
+    }
+    let verdict = &judgement.verdict;
+    match verdict.decision {
+        crate::rules::Decision::Forward => ("forward", 0, findings),
+        crate::rules::Decision::Reject => ("reject", verdict.status.0, findings),
+        crate::rules::Decision::Hold => ("hold", verdict.status.0, findings),
     }
 }
 
@@ -230,6 +327,7 @@ fn finding(finding: &crate::rules::Finding) -> record::Finding<'_> {
 fn named(outcome: Outcome) -> (&'static str, u32) {
     match outcome {
         Outcome::Refused(status) => ("refused", status.0),
+        Outcome::Acknowledged => ("acknowledged", 0),
         Outcome::Answered(status) => ("answered", status.0),
         Outcome::Nacked(status) => ("nacked", status.0),
         Outcome::NotForwarded => ("not-forwarded", 0),
@@ -241,7 +339,7 @@ fn named(outcome: Outcome) -> (&'static str, u32) {
 }
 
 /// The `message_id` a carrier's answer gives, where it gives one.
-fn message_id(answer: &Frame) -> Option<String> {
+pub(super) fn message_id(answer: &Frame) -> Option<String> {
     let message_id = match Pdu::decode(answer).ok()? {
         Pdu::SubmitSmResp(pdu) => pdu.message_id,
         Pdu::SubmitMultiResp(pdu) => pdu.accepted.map(|accepted| accepted.message_id),
@@ -252,14 +350,14 @@ fn message_id(answer: &Frame) -> Option<String> {
     Some(printable(&message_id?).into_owned()).filter(|id| !id.is_empty())
 }
 
-fn content<'a>(reading: &'a Reading<'_>) -> Content<'a> {
+pub(super) fn content<'a>(reading: &'a Reading<'_>) -> Content<'a> {
     match &reading.text {
         Text::Readable(text) => Content::Text(text.as_ref().into()),
-        Text::Opaque(reason) => Content::Opaque(reason.to_string().into(), reading.octets.into()),
+        Text::Opaque(reason) => Content::Opaque(reason.to_string().into(), reading.octets.as_ref().into()),
     }
 }
 
-fn wire_address<'a>(address: &Address<'a>) -> WireAddress<'a> {
+pub(super) fn wire_address<'a>(address: &Address<'a>) -> WireAddress<'a> {
     WireAddress { ton: address.ton.0, npi: address.npi.0, addr: printable(&address.addr) }
 }
 

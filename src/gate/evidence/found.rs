@@ -71,6 +71,28 @@ pub struct FoundMessage {
     pub outcome: Option<FoundOutcome>,
     /// The receipts that came for it.
     pub receipts: Vec<FoundReceipt>,
+    /// The parts it came in, where it is a long message.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<FoundPart>,
+}
+
+/// A part of a long message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundPart {
+    /// Its place, from 1.
+    pub number: u8,
+    /// When it came.
+    pub received: Timestamp,
+    /// The gate's number of the session it came over.
+    pub session: u64,
+    /// Its own `sequence_number`.
+    pub sequence_number: u32,
+    /// The gate's own `message_id`, where the part was acknowledged before the message was whole.
+    pub message_id: Option<String>,
+    /// What became of it, where it was forwarded.
+    pub outcome: Option<FoundOutcome>,
+    /// What the gate's own receipt told of it, where the carrier had nothing to tell.
+    pub reported: Option<String>,
 }
 
 /// One rule's result.
@@ -192,6 +214,49 @@ impl FoundMessage {
             register: record.register.to_string(),
             outcome: None,
             receipts: Vec::new(),
+            parts: Vec::new(),
+        }
+    }
+
+    pub(super) fn of_parts(id: EntryId, record: &record::Long<'_>) -> Self {
+        let part = |part: &record::PartOf| FoundPart {
+            number: part.number,
+            received: time(part.received_ms),
+            session: part.session,
+            sequence_number: part.sequence_number,
+            message_id: part.acknowledged.and_then(record::entry_id).map(|id| id.to_string()),
+            outcome: None,
+            reported: None,
+        };
+        Self { parts: record.parts.iter().map(part).collect(), ..Self::new(id, &record.submission) }
+    }
+
+    /// Whether no outcome is to come any more.
+    pub(super) fn is_told(&self) -> bool {
+        let told = match self.parts.as_slice() {
+            [] => self.outcome.is_some(),
+            parts => parts.iter().all(|part| part.outcome.is_some() || part.reported.is_some()),
+        };
+        told || self.verdict != "forward"
+    }
+
+    /// What became of one of its parts; the last one's outcome stands for the message.
+    pub(super) fn tell(&mut self, told: &record::PartOutcome<'_>) {
+        let outcome = FoundOutcome::new(&told.outcome);
+        let acknowledged = told.acknowledged.and_then(record::entry_id).map(|id| id.to_string());
+        let of = |part: &&mut FoundPart| {
+            part.number == told.number && part.message_id == acknowledged && part.outcome.is_none()
+        };
+        if let Some(part) = self.parts.iter_mut().find(of) {
+            part.outcome = Some(outcome.clone());
+        }
+        self.outcome = Some(outcome);
+    }
+
+    pub(super) fn reported(&mut self, of: record::Name, report: &record::Report<'_>) {
+        let Some(id) = record::entry_id(of).map(|id| id.to_string()) else { return };
+        for part in self.parts.iter_mut().filter(|part| part.message_id.as_ref() == Some(&id)) {
+            part.reported = Some(report.state.to_string());
         }
     }
 }

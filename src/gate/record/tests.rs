@@ -9,7 +9,11 @@ fn origin() -> Origin<'static> {
 }
 
 fn submission() -> Record<'static> {
-    Record::Submission(Submission {
+    Record::Submission(judged())
+}
+
+fn judged() -> Submission<'static> {
+    Submission {
         received_ms: 1_795_000_000_123,
         source: address("10690001230801"),
         destination: address("8613900001111"),
@@ -29,11 +33,42 @@ fn submission() -> Record<'static> {
         findings: vec![Finding { rule: "R05".into(), effect: "failed".into(), why: "no name".into() }],
         profile: "cn-2020-draft".into(),
         register: "abc".into(),
+    }
+}
+
+fn long() -> Record<'static> {
+    let part =
+        PartOf { received_ms: 3, number: 2, session: 7, sequence_number: 10, acknowledged: Some((2026, 11, 24, 4)) };
+    Record::Long(Long { submission: judged(), parts: vec![PartOf { number: 1, acknowledged: None, ..part }, part] })
+}
+
+fn part() -> Record<'static> {
+    let Submission { received_ms, source, destination, msisdn, origin, .. } = judged();
+    let frame = vec![0, 0, 0, 17, 4].into();
+    Record::Part(Part { received_ms, source, destination, msisdn, origin, frame })
+}
+
+fn part_outcome() -> Record<'static> {
+    Record::PartOutcome(PartOutcome { outcome: answered(), number: 2, acknowledged: Some((2026, 11, 24, 4)) })
+}
+
+fn report() -> Record<'static> {
+    Record::Report(Report {
+        at_ms: 77,
+        subscriber: "8613900001111".into(),
+        port: "10690001230801".into(),
+        of: (2026, 11, 24, 4),
+        state: "REJECTD".into(),
+        sent: true,
     })
 }
 
 fn outcome() -> Record<'static> {
-    Record::Outcome(Outcome {
+    Record::Outcome(answered())
+}
+
+fn answered() -> Outcome<'static> {
+    Outcome {
         at_ms: 1_795_000_000_456,
         subscriber: "8613900001111".into(),
         port: "10690001230801".into(),
@@ -42,7 +77,11 @@ fn outcome() -> Record<'static> {
         forwarded_ms: 1_795_000_000_124,
         outcome: "answered".into(),
         status: 0,
-    })
+    }
+}
+
+fn all() -> [Record<'static>; 8] {
+    [submission(), outcome(), delivery(), session(), long(), part(), part_outcome(), report()]
 }
 
 fn delivery() -> Record<'static> {
@@ -71,14 +110,14 @@ fn keys(record: &Record<'_>) -> Vec<(Index, String)> {
 
 #[test]
 fn a_record_comes_back_as_it_was() {
-    for record in [submission(), outcome(), delivery(), session()] {
+    for record in all() {
         assert_eq!(Record::decode(&record.encode(Vec::new())).unwrap(), record);
     }
 }
 
 #[test]
 fn the_head_alone_tells_the_time_of_every_kind() {
-    for record in [submission(), outcome(), delivery(), session()] {
+    for record in all() {
         assert_eq!(RecordSchema.at_ms(&record.encode(Vec::new())), record.at_ms());
     }
 }
@@ -89,6 +128,14 @@ fn a_message_and_its_outcome_are_found_by_the_same_number_and_port() {
     let port = (Index::Source, "10690001230801".to_owned());
     assert_eq!(keys(&submission()), [number.clone(), port.clone()]);
     assert_eq!(keys(&outcome()), [number, port, (Index::MessageId, "4f2a".to_owned())]);
+}
+
+#[test]
+fn a_long_message_is_found_as_a_short_one_is() {
+    assert_eq!(keys(&long()), keys(&submission()));
+    assert_eq!(keys(&part()), keys(&submission()));
+    assert_eq!(keys(&report()), keys(&submission()));
+    assert_eq!(keys(&part_outcome()), keys(&outcome()));
 }
 
 #[test]

@@ -10,7 +10,7 @@ fn now() -> Instant {
 }
 
 fn admit(window: &mut Window) -> Ticket {
-    window.admit(CommandId::SUBMIT_SM, 9, true).unwrap()
+    window.admit(CommandId::SUBMIT_SM, Some(9), true).unwrap()
 }
 
 fn answer() -> Frame {
@@ -81,7 +81,7 @@ fn memory_follows_the_window_and_not_the_traffic() {
     let stuck = admit(&mut window);
     window.launch(stuck, now).unwrap();
     for round in 0..1000 {
-        let tickets: Vec<_> = std::iter::from_fn(|| window.admit(CommandId::SUBMIT_SM, round, true)).collect();
+        let tickets: Vec<_> = std::iter::from_fn(|| window.admit(CommandId::SUBMIT_SM, Some(round), true)).collect();
         assert_eq!(tickets.len(), 99);
         assert!(window.is_full());
         for &ticket in &tickets {

@@ -1,0 +1,377 @@
+//! Long messages: their parts are held or acknowledged until the last one has come, then judged
+//! as one message.
+//!
+//! Whoever sends a part and waits for its answer before the next would wait for ever. Such a
+//! session is told by its silence, or by a window full of held parts, and its parts are
+//! acknowledged from then on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use portcullis_protocol::text::Concatenation;
+use portcullis_protocol::{BodyFault, CommandStatus, Frame, Pdu};
+
+use super::owing::owed_part;
+use super::ruling::{Judgement, Ruling};
+use super::write::{Pen, Written};
+use super::{Desk, Judged, Late, Open, Sent, Settling, TRY_AGAIN, multi};
+use crate::gate::mailbox::{Mail, Mailbox};
+use crate::gate::owed::{Owed, State, acknowledgement};
+use crate::gate::parts::{Added, Holder, Key, Part};
+use crate::gate::reading::{Reading, Recipients};
+use crate::gate::record::subscriber_key;
+use crate::gate::{Gate, Moment};
+use crate::register::{LongMode, Provider, Register};
+use crate::relay::{self, Ticket};
+use crate::rules::{Class, Msisdn};
+
+/// A part this session has not answered.
+#[derive(Debug)]
+pub(super) struct Held {
+    key: Key,
+    since: Instant,
+}
+
+/// What a decision on a long message rests on.
+struct Whole<'a, 'r, 'm> {
+    ruling: Ruling,
+    judgements: &'a [Judgement<'r, 'm>],
+    written: Written,
+    now: Timestamp,
+}
+
+impl Desk {
+    #[expect(clippy::too_many_arguments, reason = "what was found out about one PDU, each thing once")]
+    pub(super) fn gather(
+        &mut self,
+        register: &Register,
+        provider: &Provider,
+        ticket: Ticket,
+        frame: &Frame,
+        reading: &Reading<'_>,
+        place: Concatenation,
+        now: Moment,
+    ) -> Option<Judged> {
+        let key = key(provider, reading, frame, place);
+        let holder = Holder::Waiting { ticket, mailbox: self.mailbox.clone() };
+        let (number, received, session) = (place.number, now.wall, self.session);
+        let part = Part { number, frame: frame.clone(), received, session, holder };
+        match self.gate.parts.add(&key, part, now.monotonic) {
+            Added::Over => {
+                self.gate.counters.throttled();
+                Some(self.refuse(ticket, Open::unrecorded(now.wall), CommandStatus::ESME_RTHROTTLED))
+            }
+            Added::Known(id) => {
+                self.open.insert(ticket, Open::recorded(Vec::new(), now.wall));
+                Some(acknowledged(id))
+            }
+            Added::Waits { displaced } => {
+                self.gate.give_up(&key, displaced, "another part of the same number took its place", now.wall);
+                self.held.insert(ticket, Held { key, since: now.monotonic });
+                if self.waits_for_answers || self.gate.long_mode(provider) == LongMode::Acknowledge {
+                    return self.acknowledge(ticket, now.wall);
+                }
+                None
+            }
+            Added::Whole { parts, displaced } => {
+                self.gate.give_up(&key, displaced, "another part of the same number took its place", now.wall);
+                let frames = parts.iter().map(|part| (part.number, part.frame.clone())).collect();
+                self.judge_parts(register, provider, &key, frames, parts, now);
+                None
+            }
+        }
+    }
+
+    /// Judges the text of `frames` and decides on `parts`, in their order.
+    fn judge_parts(
+        &mut self,
+        register: &Register,
+        provider: &Provider,
+        key: &Key,
+        frames: BTreeMap<u8, Frame>,
+        mut parts: Vec<Part>,
+        now: Moment,
+    ) {
+        parts.sort_by_key(|part| part.number);
+        let frames: Vec<Frame> = frames.into_values().collect();
+        let reading = match Reading::of_parts(&frames, &provider.text) {
+            Ok(reading) => reading,
+            Err(fault) => return self.turn_away_parts(&fault, parts, now.wall),
+        };
+        let judgements = match self.judgements(register, provider, &reading, now.wall) {
+            Ok(judgements) => judgements,
+            Err(fault) => return self.turn_away_parts(&fault, parts, now.wall),
+        };
+        let Some(first) = frames.first() else { return };
+        let ruling = self.rule(&judgements);
+        let written = self.pen().write_submissions(register, first, &reading, &judgements, &ruling, &parts, now.wall);
+        let whole = Whole { ruling, judgements: &judgements, written, now: now.wall };
+        for part in parts {
+            match part.holder {
+                Holder::Waiting { ticket, ref mailbox } => {
+                    let (judged, open) = self.decide_part(&whole, &part);
+                    deliver(mailbox, Late { ticket, judged, open });
+                }
+                Holder::Acknowledged { .. } => self.settle_acknowledged(&whole, key, part, now),
+            }
+        }
+    }
+
+    fn decide_part(&self, whole: &Whole<'_, '_, '_>, part: &Part) -> (Judged, Open) {
+        let written = match &whole.written {
+            Ok(records) => Ok(records.clone()),
+            Err(error) => Err(*error),
+        };
+        let (judged, open) = self.decide(whole.ruling, &part.frame, whole.judgements, written, whole.now);
+        (judged, Open { part: Some(part.number), ..open })
+    }
+
+    /// A part the provider was told to be accepted: forwarded, reported, or kept where nothing can be recorded.
+    fn settle_acknowledged(&mut self, whole: &Whole<'_, '_, '_>, key: &Key, part: Part, now: Moment) {
+        let Holder::Acknowledged { id } = part.holder else { return };
+        let Ok(records) = &whole.written else { return drop(self.gate.parts.add(key, part, now.monotonic)) };
+        let (permit, frame) = match whole.ruling {
+            Ruling::Refuse { down: true, .. } => return drop(self.gate.parts.add(key, part, now.monotonic)),
+            Ruling::Refuse { status, .. } => {
+                let provider = self.provider.as_deref().unwrap_or_default();
+                let state = State::Rejected(status);
+                return self.gate.report(provider, &part.frame, id, state, part.received, now.wall);
+            }
+            Ruling::Forward(permit) => (permit, part.frame.clone()),
+            Ruling::Split(permit) => match multi::without_refused(&part.frame, whole.judgements) {
+                Some(rest) => (permit, rest),
+                None => return,
+            },
+        };
+        let provider = self.provider.clone().unwrap_or_default();
+        let marketing = marketing(whole.judgements);
+        if let Some(part) = owed_part(&provider, &part, frame, records.clone(), permit, marketing) {
+            self.owe(Owed::Part(part));
+        }
+    }
+
+    fn turn_away_parts(&mut self, fault: &BodyFault, parts: Vec<Part>, now: Timestamp) {
+        for part in parts {
+            let (judged, open) = self.turned_away(&part.frame, fault, now);
+            match part.holder {
+                Holder::Waiting { ticket, mailbox } => deliver(&mailbox, Late { ticket, judged, open }),
+                Holder::Acknowledged { id } => {
+                    let provider = self.provider.as_deref().unwrap_or_default();
+                    let state = State::Rejected(fault.status);
+                    self.gate.report(provider, &part.frame, id, state, part.received, now);
+                }
+            }
+        }
+    }
+
+    /// Takes a held part over: it is on disk before the provider is told so. `None` where it is no
+    /// longer held, because its message has become whole: the decision is on its way.
+    fn acknowledge(&mut self, ticket: Ticket, now: Timestamp) -> Option<Judged> {
+        let held = self.held.get(&ticket)?;
+        let register = self.gate.register.load();
+        let settings = register.provider(&held.key.provider).map(|provider| provider.text).unwrap_or_default();
+        let mut sequence = None;
+        let id = self.gate.parts.acknowledge(&held.key, ticket, self.session, |part| {
+            let reading = Reading::of(&part.frame, &settings).ok()?;
+            let ticket = self.pen().write_part(part, &reading).ok()?;
+            sequence = Some(ticket.sequence);
+            Some(ticket.id)
+        })?;
+        self.held.remove(&ticket);
+        self.gate.remember_acknowledging();
+        self.open.insert(ticket, Open { sequence, ..Open::recorded(Vec::new(), now) });
+        Some(acknowledged(id))
+    }
+
+    /// When held parts show that the peer waits for their answers, or something owed is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let held = self.held.values().map(|held| held.since.max(self.looked) + self.gate.patience()).min();
+        [held, self.owed_due()].into_iter().flatten().min()
+    }
+
+    /// Acknowledges what is held where the peer visibly waits: it has been silent for the patience,
+    /// or `stuck` says that its window is full of held parts.
+    pub fn handle_timeout(&mut self, stuck: bool, now: Moment) -> Vec<(Ticket, Judged)> {
+        let patience = self.gate.patience();
+        let silent = now.monotonic >= self.heard + patience;
+        let waited = self.held.values().any(|held| now.monotonic >= held.since.max(self.looked) + patience);
+        if waited || stuck {
+            self.looked = now.monotonic;
+            self.judge_repeats(stuck, now);
+        }
+        if self.held.is_empty() || !(silent || stuck) {
+            return Vec::new();
+        }
+        if !std::mem::replace(&mut self.waits_for_answers, true) {
+            tracing::info!(held = self.held.len(), "the provider waits for answers to parts: they are acknowledged");
+        }
+        let tickets: Vec<Ticket> = self.held.keys().copied().collect();
+        tickets.into_iter().filter_map(|ticket| Some((ticket, self.acknowledge(ticket, now.wall)?))).collect()
+    }
+
+    /// Parts that only repeat a message that was whole before, and to which nothing new has come:
+    /// judged with that message, they go on by themselves.
+    fn judge_repeats(&mut self, stuck: bool, now: Moment) {
+        let gate = Arc::clone(&self.gate);
+        let register = gate.register.load();
+        let Some(provider) = self.provider.as_deref().and_then(|id| register.provider(id)) else { return };
+        let patience = gate.patience();
+        let due = self.held.iter().filter(|(_, held)| stuck || now.monotonic >= held.since + patience);
+        let due: Vec<(Ticket, Key)> = due.map(|(ticket, held)| (*ticket, held.key.clone())).collect();
+        for (ticket, key) in due {
+            if let Some((parts, whole)) = gate.parts.take_repeats(&key, ticket, self.session) {
+                self.judge_parts(&register, provider, &key, whole.into_iter().collect(), parts, now);
+            }
+        }
+    }
+
+    /// How many parts are held.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// The session takes no more requests: what is held will not become whole here.
+    pub fn release_held(&mut self, now: Moment) -> Vec<(Ticket, Judged)> {
+        let tickets: Vec<Ticket> = self.held.keys().copied().collect();
+        let mut released = Vec::new();
+        for ticket in tickets {
+            if let Some(records) = self.withdraw(ticket, now) {
+                released.push((ticket, self.refuse(ticket, Open::of(records, now.wall), TRY_AGAIN)));
+            }
+        }
+        released
+    }
+
+    /// Gives up a held part with its record; `None` where its decision is on its way.
+    pub(super) fn withdraw(&mut self, ticket: Ticket, now: Moment) -> Option<Vec<Sent>> {
+        let held = self.held.remove(&ticket)?;
+        let part = self.gate.parts.withdraw(&held.key, ticket, self.session)?;
+        let why = "its session ended before the other parts came";
+        Some(self.gate.record_given_up(&held.key, &[part], why, now.wall))
+    }
+}
+
+impl Gate {
+    /// How this provider's parts are treated.
+    fn long_mode(&self, provider: &Provider) -> LongMode {
+        provider.long_messages.unwrap_or(self.long_messages.mode)
+    }
+
+    /// Gives up what never became whole.
+    pub fn sweep(&self, now: Moment) {
+        for (key, parts) in self.parts.expire(now.monotonic) {
+            let why = missing(&key, &parts);
+            self.give_up(&key, parts, &why, now.wall);
+        }
+    }
+
+    /// Records parts that will not become whole, and tells whoever sent them.
+    fn give_up(&self, key: &Key, parts: impl IntoIterator<Item = Part>, why: &str, now: Timestamp) {
+        let parts: Vec<Part> = parts.into_iter().collect();
+        if parts.is_empty() {
+            return;
+        }
+        let records = self.record_given_up(key, &parts, why, now);
+        for part in parts {
+            match part.holder {
+                Holder::Waiting { ticket, mailbox } => {
+                    let open = Open::of(records.clone(), now);
+                    let decision = relay::Decision::Refuse { status: TRY_AGAIN, body: bytes::Bytes::new() };
+                    let judged = Judged { decision, settling: Settling::NOW, frame: None };
+                    deliver(&mailbox, Late { ticket, judged, open });
+                }
+                Holder::Acknowledged { id } => {
+                    let state = State::Undeliverable(TRY_AGAIN);
+                    self.report(&key.provider, &part.frame, id, state, part.received, now);
+                }
+            }
+        }
+    }
+
+    fn record_given_up(&self, key: &Key, parts: &[Part], why: &str, now: Timestamp) -> Vec<Sent> {
+        self.counters.incomplete();
+        let register = self.register.load();
+        let settings = register.provider(&key.provider).map(|provider| provider.text).unwrap_or_default();
+        let frames: BTreeMap<u8, Frame> = parts.iter().map(|part| (part.number, part.frame.clone())).collect();
+        let frames: Vec<Frame> = frames.into_values().collect();
+        let session = parts.first().map_or(0, |part| part.session);
+        let pen = Pen { gate: self, provider: &key.provider, session, peer: "" };
+        let written = match Reading::of_parts(&frames, &settings) {
+            Ok(reading) => pen.write_given_up(&reading, parts, why, now),
+            Err(fault) => frames.first().map_or(Ok(Vec::new()), |frame| pen.write_turned_away(frame, &fault, now)),
+        };
+        written.unwrap_or_else(|error| {
+            self.counters.unrecorded();
+            tracing::error!(%error, "parts of a long message could not be recorded");
+            Vec::new()
+        })
+    }
+}
+
+/// A session that is gone has withdrawn its parts, or is about to end: then nobody reads this.
+fn deliver(mailbox: &Mailbox, late: Late) {
+    mailbox.try_send(Mail::Judged(Box::new(late))).ok();
+}
+
+/// What all parts of a message have in common.
+fn key(provider: &Provider, reading: &Reading<'_>, frame: &Frame, place: Concatenation) -> Key {
+    let destination = match reading.recipients {
+        Recipients::One(to) => match Msisdn::from_address(&to) {
+            Some(msisdn) => msisdn.0.to_string().into_bytes(),
+            None => to.addr.0.to_vec(),
+        },
+        Recipients::Many(_) => recipients(frame),
+    };
+    Key {
+        provider: provider.system_id.clone(),
+        source: reading.source.addr.0.to_vec(),
+        destination,
+        reference: place.reference,
+        total: place.total,
+    }
+}
+
+/// Every recipient of a `submit_multi`, as octets.
+fn recipients(frame: &Frame) -> Vec<u8> {
+    let mut octets = bytes::BytesMut::new();
+    if let Ok(Pdu::SubmitMulti(pdu)) = Pdu::decode(frame) {
+        pdu.destinations.encode(&mut octets);
+    }
+    octets.to_vec()
+}
+
+/// Subscriber and port of a part, as its records name them.
+pub(super) fn parties(frame: &Frame) -> (String, String) {
+    let (source, destination) = match Pdu::decode(frame) {
+        Ok(Pdu::SubmitSm(pdu)) => (pdu.source, pdu.destination),
+        Ok(Pdu::DataSm(pdu)) => (pdu.source, pdu.destination),
+        _ => return (String::new(), String::new()),
+    };
+    let raw = destination.addr.to_string();
+    let msisdn = Msisdn::from_address(&destination).map(|msisdn| msisdn.0);
+    (subscriber_key(msisdn, &raw).into_owned(), source.addr.to_string())
+}
+
+/// Whose refusal stops a message that has not gone out yet.
+fn marketing(judgements: &[Judgement<'_, '_>]) -> Option<(String, u64)> {
+    let [judgement] = judgements else { return None };
+    let identity = &judgement.facts.identity;
+    let commercial = judgement.verdict.class == Class::Commercial
+        && identity.port.is_none_or(|port| port.class == Class::Commercial);
+    let (sender, msisdn) = (identity.sender?, identity.msisdn?);
+    commercial.then(|| (sender.id.clone(), msisdn.0))
+}
+
+fn missing(key: &Key, parts: &[Part]) -> String {
+    let came = |number: u8| parts.iter().any(|part| part.number == number);
+    let missing: Vec<String> =
+        (1..=key.total).filter(|number| !came(*number)).map(|number| number.to_string()).collect();
+    format!("part {} of {} did not come in time", missing.join(", "), key.total)
+}
+
+fn acknowledged(id: crate::store::EntryId) -> Judged {
+    let decision = relay::Decision::Acknowledge { body: acknowledgement(id) };
+    Judged { decision, settling: Settling::NOW, frame: None }
+}

@@ -1,0 +1,215 @@
+//! A message, from its PDU to its verdict.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use portcullis_protocol::address::Address;
+use portcullis_protocol::pdu::Destination;
+use portcullis_protocol::{BodyFault, CommandStatus, Frame};
+
+use super::ruling::{Judgement, Ruling};
+use super::write::Written;
+use super::{Desk, Judged, Kind, Open, Settling, TRY_AGAIN, multi};
+use crate::config::Durability;
+use crate::gate::reading::{DISTRIBUTION_LIST, Reading, Recipients, STRUCK_OFF};
+use crate::gate::{Moment, facts};
+use crate::register::{Provider, Register};
+use crate::relay::{self, Ticket};
+use crate::rules::{self, Facts, Operation, Submission};
+use crate::store::journal::AppendError;
+
+impl Desk {
+    pub(super) fn judge_message(
+        &mut self,
+        register: &Register,
+        ticket: Ticket,
+        frame: &Frame,
+        now: Moment,
+    ) -> Option<Judged> {
+        let provider = self.provider.as_deref().and_then(|system_id| register.provider(system_id));
+        let Some(provider) = provider else {
+            // Struck from the register while bound: what it still sends is nobody's.
+            return Some(self.turn_away(ticket, frame, &STRUCK_OFF, now.wall));
+        };
+        let reading = match Reading::of(frame, &provider.text) {
+            Ok(reading) => reading,
+            Err(fault) => return Some(self.turn_away(ticket, frame, &fault, now.wall)),
+        };
+        if let Some(part) = reading.part.filter(|part| part.total > 1) {
+            return self.gather(register, provider, ticket, frame, &reading, part, now);
+        }
+        Some(self.judge_reading(register, provider, ticket, frame, &reading, now.wall))
+    }
+
+    /// Judges a message that is there as a whole.
+    fn judge_reading(
+        &mut self,
+        register: &Register,
+        provider: &Provider,
+        ticket: Ticket,
+        frame: &Frame,
+        reading: &Reading<'_>,
+        now: Timestamp,
+    ) -> Judged {
+        let judgements = match self.judgements(register, provider, reading, now) {
+            Ok(judgements) => judgements,
+            Err(fault) => return self.turn_away(ticket, frame, &fault, now),
+        };
+        let ruling = self.rule(&judgements);
+        let written = self.pen().write_submissions(register, frame, reading, &judgements, &ruling, &[], now);
+        let (judged, open) = self.decide(ruling, frame, &judgements, written, now);
+        self.open.insert(ticket, open);
+        judged
+    }
+
+    /// The verdict for each recipient.
+    pub(super) fn judgements<'r, 'm>(
+        &self,
+        register: &'r Register,
+        provider: &'r Provider,
+        reading: &Reading<'m>,
+        now: Timestamp,
+    ) -> Result<Vec<Judgement<'r, 'm>>, BodyFault> {
+        let mut judgements = Vec::with_capacity(1);
+        match reading.recipients {
+            Recipients::One(to) => {
+                let vouched = reading.operation == Operation::BroadcastSm && provider.broadcasts;
+                judgements.push(self.weigh(register, provider, reading, to, vouched, now));
+            }
+            Recipients::Many(list) => {
+                for destination in list.iter() {
+                    let (to, vouched) = match destination {
+                        Destination::Sme(to) => (to, false),
+                        Destination::DistributionList(name) if provider.distribution_lists => {
+                            (Address { addr: name, ..Address::default() }, true)
+                        }
+                        Destination::DistributionList(_) => return Err(DISTRIBUTION_LIST),
+                    };
+                    judgements.push(self.weigh(register, provider, reading, to, vouched, now));
+                }
+            }
+        }
+        Ok(judgements)
+    }
+
+    /// What the verdicts come to, counted.
+    pub(super) fn rule(&self, judgements: &[Judgement<'_, '_>]) -> Ruling {
+        for judgement in judgements {
+            self.gate.counters.judged(&judgement.verdict);
+        }
+        Ruling::of(judgements, self.is_down())
+    }
+
+    /// One recipient's verdict. A store that cannot be asked is a fact of its own (R26).
+    fn weigh<'r, 'm>(
+        &self,
+        register: &'r Register,
+        provider: &'r Provider,
+        reading: &Reading<'m>,
+        to: Address<'m>,
+        vouched: bool,
+        now: Timestamp,
+    ) -> Judgement<'r, 'm> {
+        let deliver_at = reading.deliver_at(now);
+        let submission = Submission {
+            operation: reading.operation,
+            source: reading.source,
+            destination: to,
+            service_type: reading.service_type.0,
+            sm_default_msg_id: reading.sm_default_msg_id,
+            content: reading.text.clone(),
+            presentation: reading.presentation,
+            part: reading.part,
+            deliver_at,
+        };
+        let identity = register.identify(provider, &submission);
+        let (facts, unanswered) = match facts::look_up(&self.gate.consents, identity, deliver_at.unwrap_or(now)) {
+            Ok(facts) => (Facts { vouched, ..facts }, None),
+            Err(error) => {
+                tracing::error!(%error, "the consents cannot be asked");
+                (Facts { vouched, ..Facts::new(identity) }, Some(error.to_string()))
+            }
+        };
+        let verdict = rules::judge(&submission, &facts, &self.gate.profile, now);
+        Judgement { to, facts, verdict, unanswered }
+    }
+
+    /// What becomes of one PDU under a ruling, and what is to be remembered of it.
+    pub(super) fn decide(
+        &self,
+        ruling: Ruling,
+        frame: &Frame,
+        judgements: &[Judgement<'_, '_>],
+        written: Written,
+        now: Timestamp,
+    ) -> (Judged, Open) {
+        let records = match written {
+            Ok(records) => records,
+            Err(error) => {
+                self.gate.counters.unrecorded();
+                return refuse(unrecordable(error), Bytes::new(), Open::unrecorded(now));
+            }
+        };
+        let open = Open::of(records, now);
+        match ruling {
+            Ruling::Forward(permit) => self.forward(permit, None, open),
+            Ruling::Split(permit) => match multi::without_refused(frame, judgements) {
+                Some(rest) => {
+                    let kind = Kind::Split(multi::refused(frame, judgements));
+                    self.forward(permit, Some(rest), Open { kind, ..open })
+                }
+                None => refuse(TRY_AGAIN, Bytes::new(), open),
+            },
+            Ruling::Refuse { status, down } => {
+                let entries = if down { Bytes::new() } else { multi::refused(frame, judgements) };
+                let body = if entries.is_empty() { Bytes::new() } else { multi::all_refused(&entries) };
+                refuse(status, body, open)
+            }
+        }
+    }
+
+    fn forward(&self, permit: rules::Permit, frame: Option<Frame>, open: Open) -> (Judged, Open) {
+        let settling = match self.gate.durability {
+            Durability::BeforeForward => Settling(open.sequence),
+            Durability::BeforeResponse | Durability::Interval => Settling::NOW,
+        };
+        (Judged { decision: relay::Decision::Forward(permit), settling, frame }, open)
+    }
+
+    /// A request whose body cannot be read, or that nobody may send: answered and recorded.
+    pub(super) fn turn_away(&mut self, ticket: Ticket, frame: &Frame, fault: &BodyFault, now: Timestamp) -> Judged {
+        let (judged, open) = self.turned_away(frame, fault, now);
+        self.open.insert(ticket, open);
+        judged
+    }
+
+    pub(super) fn turned_away(&self, frame: &Frame, fault: &BodyFault, now: Timestamp) -> (Judged, Open) {
+        self.gate.counters.malformed();
+        tracing::info!(command = ?frame.command_id(), %fault, "request turned away");
+        match self.pen().write_turned_away(frame, fault, now) {
+            Ok(records) => refuse(fault.status, Bytes::new(), Open::of(records, now)),
+            Err(error) => {
+                self.gate.counters.unrecorded();
+                refuse(unrecordable(error), Bytes::new(), Open::unrecorded(now))
+            }
+        }
+    }
+
+    pub(super) fn refuse(&mut self, ticket: Ticket, open: Open, status: CommandStatus) -> Judged {
+        let (judged, open) = refuse(status, Bytes::new(), open);
+        self.open.insert(ticket, open);
+        judged
+    }
+}
+
+fn refuse(status: CommandStatus, body: Bytes, open: Open) -> (Judged, Open) {
+    let decision = relay::Decision::Refuse { status, body };
+    (Judged { decision, settling: Settling::NOW, frame: None }, open)
+}
+
+/// What is too long for the journal stays so; what finds no room now may find it later.
+fn unrecordable(error: AppendError) -> CommandStatus {
+    match error {
+        AppendError::TooLong { .. } => CommandStatus::ESME_RINVMSGLEN,
+        AppendError::Full | AppendError::Closed => TRY_AGAIN,
+    }
+}

@@ -1,0 +1,227 @@
+//! What this session sends for the gate: acknowledged parts, and receipts about them.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use portcullis_protocol::{CommandStatus, Frame};
+
+use super::write::{Pen, message_id};
+use super::{Desk, Kind, Open, Settling};
+use crate::gate::owed::{Owed, OwedPart, Report, State, receipt};
+use crate::gate::parts::{Holder, Part};
+use crate::gate::{Gate, Moment};
+use crate::relay::{BindKind, Leg, Outcome, Ticket};
+use crate::rules::Permit;
+use crate::store::{EntryId, Progress};
+
+/// How often something owed is tried again that the peer refused for now.
+const ATTEMPTS: u32 = 30;
+
+/// The wait between two attempts.
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl Desk {
+    /// The session is bound: from now on it can send what the gate owes its account.
+    pub fn join(&self, kind: BindKind) {
+        if let Some(provider) = &self.provider {
+            self.gate.accounts.join(provider, self.session, kind, self.mailbox.clone());
+        }
+    }
+
+    /// Takes over something the gate owes.
+    pub fn owe(&mut self, owed: Owed) {
+        let asking = match owed {
+            Owed::Part(_) => Leg::Provider,
+            Owed::Report(_) => Leg::Carrier,
+        };
+        self.owed[place(asking)].push_back(owed);
+    }
+
+    /// What is to be sent next in place of this leg, if it may be sent yet.
+    pub fn next_owed(&mut self, asking: Leg, progress: &Progress, now: Moment) -> Option<(Frame, Permit)> {
+        loop {
+            let queue = &mut self.owed[place(asking)];
+            if queue.front()?.not_before().is_some_and(|at| at > now.monotonic) {
+                // Whoever waits for its next attempt lets the others pass.
+                let at = queue.iter().position(|owed| owed.not_before().is_none_or(|at| at <= now.monotonic))?;
+                queue.swap(0, at);
+            }
+            match queue.front()? {
+                Owed::Report(report) => {
+                    return Some((report.frame.clone(), Permit::unjudged("a receipt of the gate's own")));
+                }
+                Owed::Part(part) if !is_recorded(part, progress) => return None,
+                Owed::Part(part) if !self.gate.is_refused_since(part) => {
+                    return Some((part.frame.clone(), part.permit));
+                }
+                Owed::Part(_) => {
+                    if let Some(Owed::Part(part)) = self.owed[place(asking)].pop_front() {
+                        self.refused_since(&part, now.wall);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The relay has sent what [`Desk::next_owed`] named, under this ticket.
+    pub fn owed_sent(&mut self, asking: Leg, ticket: Ticket, now: Timestamp) {
+        let Some(owed) = self.owed[place(asking)].pop_front() else { return };
+        let (records, part, acknowledged) = match &owed {
+            Owed::Part(part) => (part.records.clone(), Some(part.number), Some(part.id)),
+            Owed::Report(_) => (Vec::new(), None, None),
+        };
+        let open = Open { kind: Kind::Owed(owed), part, acknowledged, ..Open::of(records, now) };
+        self.open.insert(ticket, open);
+    }
+
+    /// When something owed may be tried again.
+    pub(super) fn owed_due(&self) -> Option<Instant> {
+        self.owed.iter().flatten().filter_map(Owed::not_before).min()
+    }
+
+    pub(super) fn conclude_owed(
+        &mut self,
+        owed: Owed,
+        open: &Open,
+        outcome: Outcome,
+        answer: Option<&Frame>,
+        now: Moment,
+    ) {
+        match owed {
+            Owed::Part(part) => self.conclude_part(part, open, outcome, answer, now),
+            Owed::Report(report) => self.conclude_report(report, outcome, now),
+        }
+    }
+
+    fn conclude_part(
+        &mut self,
+        mut part: OwedPart,
+        open: &Open,
+        outcome: Outcome,
+        answer: Option<&Frame>,
+        now: Moment,
+    ) {
+        match outcome {
+            Outcome::NotForwarded => return self.gate.accounts.post(Owed::Part(part)),
+            Outcome::Answered(status) | Outcome::Nacked(status) if is_temporary(status) && part.attempts < ATTEMPTS => {
+                part.attempts += 1;
+                part.not_before = Some(now.monotonic + PAUSE);
+                return self.owe(Owed::Part(part));
+            }
+            _ => {}
+        }
+        self.pen().write_outcome(open, outcome, answer, now.wall);
+        let state = match outcome {
+            Outcome::Answered(CommandStatus::ESME_ROK) => {
+                if let Some(carriers) = answer.and_then(message_id) {
+                    self.gate.ids.learn(&carriers, part.id);
+                }
+                return;
+            }
+            Outcome::Answered(status) | Outcome::Nacked(status) => State::Undeliverable(status),
+            _ => State::Unknown,
+        };
+        self.gate.report(&part.provider, &part.frame, part.id, state, part.received, now.wall);
+    }
+
+    fn conclude_report(&mut self, mut report: Report, outcome: Outcome, now: Moment) {
+        match outcome {
+            Outcome::Answered(status) | Outcome::Nacked(status)
+                if !is_temporary(status) || report.attempts >= ATTEMPTS =>
+            {
+                let (word, _) = report.state.word();
+                self.pen().write_report(report.id, (&report.subscriber, &report.port), word, true, now.wall);
+            }
+            Outcome::Answered(_) | Outcome::Nacked(_) | Outcome::TimedOut => {
+                report.attempts += 1;
+                report.not_before = Some(now.monotonic + PAUSE);
+                self.owe(Owed::Report(report));
+            }
+            _ => self.gate.accounts.post(Owed::Report(report)),
+        }
+    }
+
+    /// The subscriber refused after the verdict: what has not gone out does not go out.
+    fn refused_since(&mut self, part: &OwedPart, now: Timestamp) {
+        let status = self.gate.refusal_status(&part.provider);
+        let open = Open { part: Some(part.number), acknowledged: Some(part.id), ..Open::of(part.records.clone(), now) };
+        self.pen().write_outcome(&open, Outcome::Refused(status), None, now);
+        self.gate.report(&part.provider, &part.frame, part.id, State::Rejected(status), part.received, now);
+    }
+}
+
+impl Gate {
+    /// Tells a provider of an acknowledged part's end, or records that it did not ask to be told.
+    pub(in crate::gate) fn report(
+        &self,
+        provider: &str,
+        part: &Frame,
+        id: EntryId,
+        state: State,
+        received: Timestamp,
+        now: Timestamp,
+    ) {
+        let (subscriber, port) = super::long::parties(part);
+        match receipt(part, id, state, received, now, &self.profile.time_zone) {
+            Some(frame) => {
+                let provider = provider.to_owned();
+                let report = Report { provider, id, frame, subscriber, port, state, attempts: 0, not_before: None };
+                self.accounts.post(Owed::Report(report));
+            }
+            None => {
+                let pen = Pen { gate: self, provider, session: 0, peer: "" };
+                pen.write_report(id, (&subscriber, &port), state.word().0, false, now);
+            }
+        }
+    }
+
+    /// Whether the subscriber has refused the sender since the verdict.
+    fn is_refused_since(&self, part: &OwedPart) -> bool {
+        let Some((sender, msisdn)) = &part.marketing else { return false };
+        // A store that cannot answer does not change a verdict that stands.
+        self.consents.standing(sender, *msisdn).is_ok_and(|standing| standing.refused_at_ms.is_some())
+    }
+
+    fn refusal_status(&self, provider: &str) -> CommandStatus {
+        let register = self.register.load();
+        let codes = register.provider(provider).map(|provider| provider.codes).unwrap_or_default();
+        crate::rules::Code::Own(2).status(codes, self.profile.code_base)
+    }
+}
+
+/// An acknowledged part whose message may pass becomes something owed.
+pub(super) fn owed_part(
+    provider: &str,
+    part: &Part,
+    frame: Frame,
+    records: Vec<super::Sent>,
+    permit: Permit,
+    marketing: Option<(String, u64)>,
+) -> Option<OwedPart> {
+    let Holder::Acknowledged { id } = part.holder else { return None };
+    let (provider, number, received) = (provider.to_owned(), part.number, part.received);
+    Some(OwedPart { provider, id, number, frame, records, permit, marketing, received, attempts: 0, not_before: None })
+}
+
+/// Nothing is sent before the verdict on it is on disk: a restart must not send it twice.
+fn is_recorded(part: &OwedPart, progress: &Progress) -> bool {
+    Settling(part.records.last().map(|sent| sent.sequence)).is_settled_by(progress)
+}
+
+/// Statuses that ask for another try (rulebook §3).
+const fn is_temporary(status: CommandStatus) -> bool {
+    matches!(
+        status,
+        CommandStatus::ESME_RSYSERR
+            | CommandStatus::ESME_RMSGQFUL
+            | CommandStatus::ESME_RTHROTTLED
+            | CommandStatus::ESME_RX_T_APPN
+    )
+}
+
+const fn place(asking: Leg) -> usize {
+    match asking {
+        Leg::Provider => 0,
+        Leg::Carrier => 1,
+    }
+}

@@ -1,0 +1,205 @@
+use std::time::Duration;
+
+use jiff::civil::date;
+use portcullis_protocol::{CommandId, CommandStatus};
+use proptest::prelude::*;
+
+use super::*;
+use crate::gate::mailbox;
+use crate::store::journal::Day;
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+fn parts(most: usize) -> Parts {
+    Parts::new(Limits { timeout: TIMEOUT, parts: most, bytes: 1 << 20 })
+}
+
+fn key(reference: u16, total: u8) -> Key {
+    Key { provider: "p".into(), source: b"1069".to_vec(), destination: b"8613".to_vec(), reference, total }
+}
+
+fn part(number: u8, body: &str, ticket: u64) -> Part {
+    let sequence = u32::try_from(ticket).unwrap();
+    Part {
+        number,
+        frame: Frame::new(CommandId::SUBMIT_SM, CommandStatus::ESME_ROK, sequence, body.as_bytes()),
+        received: Timestamp::UNIX_EPOCH,
+        session: 1,
+        holder: Holder::Waiting { ticket: Ticket::of(ticket), mailbox: mailbox::new().0 },
+    }
+}
+
+fn id(number: u64) -> EntryId {
+    EntryId { day: Day(date(2026, 11, 24)), number }
+}
+
+#[expect(clippy::disallowed_methods, reason = "an arbitrary origin of virtual time")]
+fn start() -> Instant {
+    Instant::now()
+}
+
+fn numbers(added: &Added) -> Vec<u8> {
+    match added {
+        Added::Whole { parts, .. } => {
+            let mut numbers: Vec<u8> = parts.iter().map(|part| part.number).collect();
+            numbers.sort_unstable();
+            numbers
+        }
+        other => panic!("not whole: {other:?}"),
+    }
+}
+
+#[test]
+fn any_order_makes_a_message_whole_once() {
+    let (parts, now) = (parts(10), start());
+    assert!(matches!(parts.add(&key(0, 3), part(3, "c", 1), now), Added::Waits { displaced: None }));
+    assert!(matches!(parts.add(&key(0, 3), part(1, "a", 2), now), Added::Waits { displaced: None }));
+    assert_eq!(numbers(&parts.add(&key(0, 3), part(2, "b", 3), now)), [1, 2, 3]);
+    assert!(parts.expire(now + TIMEOUT).is_empty());
+    assert_eq!(parts.held(), (0, 0));
+}
+
+#[test]
+fn another_reference_total_or_number_is_another_message() {
+    let (parts, now) = (parts(10), start());
+    for key in [key(1, 2), key(2, 2), key(1, 3), Key { destination: b"8614".to_vec(), ..key(1, 2) }] {
+        assert!(matches!(parts.add(&key, part(1, "a", 1), now), Added::Waits { .. }));
+    }
+    assert_eq!(parts.expire(now + TIMEOUT).len(), 4);
+}
+
+#[test]
+fn a_repeated_part_waits_beside_the_first() {
+    let (parts, now) = (parts(10), start());
+    parts.add(&key(1, 2), part(1, "a", 1), now);
+    assert!(matches!(parts.add(&key(1, 2), part(1, "a", 2), now), Added::Waits { displaced: None }));
+    assert_eq!(numbers(&parts.add(&key(1, 2), part(2, "b", 3), now)), [1, 1, 2]);
+}
+
+#[test]
+fn other_octets_under_the_same_number_take_its_place() {
+    let (parts, now) = (parts(10), start());
+    parts.add(&key(1, 2), part(1, "a", 1), now);
+    let Added::Waits { displaced: Some(old) } = parts.add(&key(1, 2), part(1, "x", 2), now) else { panic!("kept") };
+    assert_eq!(old.frame.body(), b"a");
+    let Added::Whole { parts, .. } = parts.add(&key(1, 2), part(2, "b", 3), now) else { panic!("not whole") };
+    assert!(parts.iter().all(|part| part.frame.body() != b"a"));
+}
+
+#[test]
+fn a_whole_message_answers_for_its_repetitions_only() {
+    let (parts, now) = (parts(10), start());
+    parts.add(&key(1, 2), part(1, "a", 1), now);
+    parts.add(&key(1, 2), part(2, "b", 2), now);
+    assert!(matches!(parts.add(&key(1, 2), part(2, "b", 3), now), Added::Waits { displaced: None }));
+    let (repeats, whole) = parts.take_repeats(&key(1, 2), Ticket::of(3), 1).expect("a mere repetition");
+    assert_eq!((repeats.len(), whole.len()), (1, 2));
+    assert!(matches!(parts.add(&key(1, 2), part(2, "x", 4), now), Added::Waits { displaced: None }));
+    assert!(parts.take_repeats(&key(1, 2), Ticket::of(4), 1).is_none(), "something new");
+    assert_eq!(parts.expire(now + TIMEOUT).len(), 1, "the new message is incomplete");
+}
+
+#[test]
+fn a_reference_that_comes_again_is_another_message_though_its_first_part_be_the_same() {
+    let (parts, now) = (parts(10), start());
+    for second in ["b", "c", "c"] {
+        assert!(matches!(parts.add(&key(0, 2), part(1, "a", 1), now), Added::Waits { displaced: None }), "{second}");
+        let Added::Whole { parts, .. } = parts.add(&key(0, 2), part(2, second, 2), now) else { panic!("{second}") };
+        assert!(parts.iter().any(|part| part.frame.body() == second.as_bytes()));
+    }
+}
+
+#[test]
+fn an_acknowledged_part_is_known_by_its_id() {
+    let (parts, now) = (parts(10), start());
+    parts.add(&key(1, 2), part(1, "a", 1), now);
+    assert_eq!(parts.acknowledge(&key(1, 2), Ticket::of(9), 1, |_| Some(id(5))), None, "nobody's ticket");
+    assert_eq!(parts.acknowledge(&key(1, 2), Ticket::of(1), 1, |_| Some(id(5))), Some(id(5)));
+    assert!(matches!(parts.add(&key(1, 2), part(1, "a", 2), now), Added::Known(known) if known == id(5)));
+    assert!(parts.is_waiting(id(5)));
+    assert_eq!(numbers(&parts.add(&key(1, 2), part(2, "b", 3), now)), [1, 2]);
+    assert!(!parts.is_waiting(id(5)));
+    assert!(matches!(parts.add(&key(1, 2), part(1, "a", 4), now), Added::Known(known) if known == id(5)));
+    assert!(!parts.is_waiting(id(5)), "it had its end");
+    assert_eq!(numbers(&parts.add(&key(1, 2), part(2, "c", 5), now)), [1, 2], "and it begins the next message");
+    parts.add(&key(1, 2), part(1, "a", 6), now);
+    assert!(parts.expire(now + TIMEOUT).is_empty(), "a mere repetition is owed nothing");
+}
+
+#[test]
+fn an_acknowledged_part_can_be_cancelled_until_the_message_is_whole() {
+    let (parts, now) = (parts(10), start());
+    parts.add(&key(1, 2), part(1, "a", 1), now);
+    parts.acknowledge(&key(1, 2), Ticket::of(1), 1, |_| Some(id(5)));
+    assert_eq!(parts.cancel(id(5)).map(|part| part.number), Some(1));
+    assert!(parts.cancel(id(5)).is_none());
+    assert_eq!(parts.held(), (0, 0));
+}
+
+#[test]
+fn a_session_that_ends_takes_its_waiting_parts_along() {
+    let (parts, now) = (parts(10), start());
+    parts.add(&key(1, 2), part(1, "a", 1), now);
+    assert!(parts.withdraw(&key(1, 2), Ticket::of(1), 2).is_none(), "another session's");
+    assert!(parts.withdraw(&key(1, 2), Ticket::of(1), 1).is_some());
+    assert!(matches!(parts.add(&key(1, 2), part(2, "b", 2), now), Added::Waits { .. }));
+}
+
+#[test]
+fn whole_messages_give_way_before_a_part_is_refused() {
+    let (parts, now) = (parts(3), start());
+    parts.add(&key(1, 2), part(1, "a", 1), now);
+    parts.add(&key(1, 2), part(2, "b", 2), now);
+    for reference in 2..5 {
+        assert!(matches!(parts.add(&key(reference, 2), part(1, "a", 3), now), Added::Waits { .. }), "{reference}");
+    }
+    assert!(matches!(parts.add(&key(9, 2), part(1, "a", 4), now), Added::Over));
+    let other = Key { provider: "q".into(), ..key(9, 2) };
+    assert!(matches!(parts.add(&other, part(1, "a", 5), now), Added::Waits { .. }), "bounds are the provider's own");
+}
+
+#[test]
+fn what_never_becomes_whole_is_given_back_in_time() {
+    let (parts, now) = (parts(10), start());
+    parts.add(&key(1, 2), part(1, "a", 1), now);
+    parts.add(&key(2, 2), part(1, "a", 2), now + TIMEOUT / 2);
+    assert!(parts.expire(now + TIMEOUT - Duration::from_millis(1)).is_empty());
+    assert_eq!(parts.expire(now + TIMEOUT).len(), 1);
+    assert_eq!(parts.expire(now + TIMEOUT * 2).len(), 1);
+}
+
+proptest! {
+    /// Whatever comes, the figures are those of what is kept, and in the end nothing is.
+    #[test]
+    fn the_bounds_hold_and_nothing_stays(
+        steps in proptest::collection::vec((0u16..3, 1u8..4, 0u8..3, 0u8..6, 0u64..3), 0..120),
+    ) {
+        let (parts, begin) = (parts(5), start());
+        let mut now = begin;
+        for (serial, (reference, number, body, what, wait)) in (1u64..).zip(steps) {
+            let key = key(reference, 3);
+            match what {
+                0 => drop(parts.acknowledge(&key, Ticket::of(serial.saturating_sub(1)), 1, |_| Some(id(serial)))),
+                1 => drop(parts.withdraw(&key, Ticket::of(serial.saturating_sub(2)), 1)),
+                2 => drop(parts.cancel(id(serial.saturating_sub(3)))),
+                3 => {
+                    now += Duration::from_secs(wait * 4);
+                    parts.expire(now);
+                }
+                _ => {
+                    parts.add(&key, part(number, ["a", "b", "c"][usize::from(body)], serial), now);
+                }
+            }
+            let table = parts.lock();
+            let kept: usize = table.gatherings.values().map(|gathering| gathering.parts.len() + gathering.whole.len()).sum();
+            let counted: usize = table.usage.values().map(|usage| usage.parts).sum();
+            prop_assert_eq!(kept, counted);
+            prop_assert!(kept <= 5);
+            prop_assert_eq!(table.by_serial.len(), table.gatherings.len());
+        }
+        parts.expire(now + TIMEOUT);
+        prop_assert_eq!(parts.held(), (0, 0));
+        let table = parts.lock();
+        prop_assert!(table.gatherings.is_empty() && table.acknowledged.is_empty() && table.due.is_empty());
+    }
+}
