@@ -53,7 +53,7 @@ pub struct Proxy {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The register cannot be used.
-    #[error("the register has {} fault(s), the first: {}", .0.len(), .0.first().map_or_else(String::new, ToString::to_string))]
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nerror: "))]
     Register(Vec<Fault>),
     /// The store cannot be opened.
     #[error(transparent)]
@@ -82,6 +82,9 @@ impl Proxy {
     /// Opens the store, takes the listening addresses and serves until [`Proxy::drain`].
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         let register = Register::load(&config.register).map_err(StartError::Register)?;
+        for warning in register.warnings() {
+            tracing::warn!("{warning}");
+        }
         let mut listeners = Vec::new();
         for listen in &config.listen {
             let address = listen.address;
