@@ -19,6 +19,7 @@ mod gate;
 mod modes;
 #[path = "gate/outage.rs"]
 mod outage;
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/provider.rs"]
 mod provider;
 #[path = "gate/reload.rs"]
@@ -29,5 +30,7 @@ mod samples;
 mod secrecy;
 #[path = "gate/stage.rs"]
 mod stage;
+#[path = "gate/timers.rs"]
+mod timers;
 #[path = "gate/traffic.rs"]
 mod traffic;

@@ -150,6 +150,21 @@ fn exit_codes_tell_success_failure_and_a_wrong_command_line() {
     }
 }
 
+/// A gate that cannot start says all that is in the way at once.
+#[test]
+fn a_gate_tells_every_fault_of_its_register_and_what_is_probably_not_meant() {
+    let folder = Folder::new("", std::net::SocketAddr::from(([127, 0, 0, 1], 2776)));
+    folder.write_register(&REGISTER.replace("ports = [\"1069000779\"]", "port = [\"1069000779\"]"));
+    let said = folder.run(&["run"]);
+    assert_eq!(said.code, Some(1));
+    for fault in ["register.toml:12: provider[2].ports: is missing", "register.toml:15: provider[2].port: "] {
+        assert!(said.stderr.contains(fault), "{}", said.stderr);
+    }
+    folder.write_register(&REGISTER.replace("max_binds = 1", "mode = \"off\""));
+    let gate = folder.start();
+    gate.await_log("provider[2].mode: no rule is applied to this provider at all");
+}
+
 #[test]
 fn every_command_has_help_and_every_one_with_options_an_example() {
     for command in ["demo", "run", "check", "judge", "simulate", "status"] {
