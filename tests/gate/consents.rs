@@ -89,6 +89,45 @@ fn a_file_without_the_needed_columns_is_refused_whole() {
     assert!(missing.stderr.contains("/nowhere/consents.csv"), "{}", missing.stderr);
 }
 
+/// A row between good ones whose text the store cannot keep: through the gate and without it.
+fn one_is_too_long(folder: &Folder) {
+    let row = |number: u32, category: &str, evidence: &str| {
+        format!("1380014{number:04},bakery,{category},consent,2026-01-02,web,{evidence},\n")
+    };
+    let long = "x".repeat(5_000);
+    let rows = [row(1, "", "form"), row(2, "", &long), row(3, &long, "form"), row(4, "", "form")].concat();
+    let said = folder.feed(&["consent", "import", "-"], &format!("{HEADER}\n{rows}"));
+    assert_eq!(said.code, Some(1));
+    assert_eq!(said.stdout, "4 rows: 2 changed, 0 unchanged, 0 superseded by what is held, 2 faulty\n");
+    let told: Vec<&str> = said.stderr.lines().collect();
+    let starts = ["line 3: evidence has 5000 octets", "line 4: category has 5000 octets"];
+    assert!(told.len() == 2 && told.iter().zip(starts).all(|(told, start)| told.starts_with(start)), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_text_that_is_too_long_costs_its_row_alone() {
+    let stage = Stage::new().await;
+    one_is_too_long(&stage.folder);
+    let Stage { gate, folder, carrier } = stage;
+    gate.stop();
+    one_is_too_long(&Folder::new(REGISTER, carrier.address()));
+    assert_eq!(folder.run(&["consent", "export"]).ok().lines().count(), 3, "the header and the good rows");
+}
+
+/// A quote that is not closed takes all that follows for one field: told where it began, and never read whole.
+#[test]
+fn a_quote_that_is_not_closed_is_told_with_its_line() {
+    let folder = Folder::new(REGISTER, std::net::SocketAddr::from(([127, 0, 0, 1], 2776)));
+    let good = "13800138001,bakery,,consent,2026-01-02,web,form,\n";
+    let open = "13800138002,bakery,,consent,2026-01-02,web,\"form,\n";
+    for (after, told) in [(1_000, "line 3: evidence has"), (100_000, "line 3: the row has more than 1048576 octets")] {
+        let csv = format!("{HEADER}\n{good}{open}{}", good.repeat(after));
+        let said = folder.feed(&["consent", "import", "-"], &csv);
+        assert_eq!(said.code, Some(1));
+        assert!(said.stderr.contains(told) && said.stderr.contains("is a quote not closed?"), "{}", said.stderr);
+    }
+}
+
 /// The last event in event time wins whatever the order of arrival, and a tie is a refusal.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_order_of_rows_does_not_decide() {
