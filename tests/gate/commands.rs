@@ -1,7 +1,7 @@
 //! The command line beside a running gate and without one: same questions, same answers.
 
 use std::os::unix::fs::MetadataExt;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use portcullis::admin::socket_path;
 use serde_json::Value;
@@ -148,6 +148,36 @@ fn exit_codes_tell_success_failure_and_a_wrong_command_line() {
         assert_eq!((said.code, said.stdout.as_str()), (Some(1), ""), "{command}");
         assert!(said.stderr.contains(&format!("{}:7: carrier.window:", file.display())), "{}", said.stderr);
     }
+}
+
+/// A socket's path has a limit of the system's; what needs no socket works beyond it.
+#[test]
+fn a_data_directory_too_deep_for_a_socket_is_told_as_that() {
+    let carrier = std::net::SocketAddr::from(([127, 0, 0, 1], 2776));
+    let folder = Folder::new(REGISTER, carrier);
+    let text = std::fs::read_to_string(folder.config_file()).expect("the configuration");
+    let deep = text.replace("data = \"data\"", &format!("data = \"{}\"", "d".repeat(150)));
+    std::fs::write(folder.config_file(), deep).expect("the configuration");
+    let said = folder.run(&["run"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.stderr.contains("portcullis.sock: ") && said.stderr.contains("shorter path"), "{}", said.stderr);
+    folder.run(&["consent", "grant", "--msisdn", WILLING, "--sender", "bakery"]).ok();
+    assert_eq!(folder.run(&["consent", "show", WILLING]).ok().lines().count(), 2);
+}
+
+/// Whoever reads only the beginning is no failure.
+#[test]
+fn a_reader_that_has_seen_enough_ends_an_export_quietly() {
+    let folder = Folder::new(REGISTER, std::net::SocketAddr::from(([127, 0, 0, 1], 2776)));
+    let rows: String = (0..20_000).map(|n| format!("138{n:08},bakery,,consent,2026-01-02,web,form {n},\n")).collect();
+    let csv = format!("msisdn,sender,category,status,at,method,evidence,expires_at\n{rows}");
+    folder.feed(&["consent", "import", "-"], &csv).ok();
+    let mut export = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    export.args(["consent", "export", "--config"]).arg(folder.config_file());
+    let mut export = export.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program");
+    drop(export.stdout.take());
+    let ended = export.wait_with_output().expect("its end");
+    assert_eq!((ended.status.code(), String::from_utf8_lossy(&ended.stderr).as_ref()), (Some(0), ""));
 }
 
 /// A gate that cannot start says all that is in the way at once.
