@@ -9,6 +9,8 @@ mod binds;
 mod commands;
 #[path = "gate/consents.rs"]
 mod consents;
+#[path = "gate/deliveries.rs"]
+mod deliveries;
 #[path = "gate/drain.rs"]
 mod drain;
 #[path = "gate/durability.rs"]
