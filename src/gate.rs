@@ -16,6 +16,7 @@ mod parts;
 mod reading;
 mod receipt;
 pub mod record;
+mod restore;
 mod sessions;
 
 use std::path::Path;
@@ -26,7 +27,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 pub use counters::{Counters, Totals};
-pub use desk::{Desk, Judged, Late, Recorded, Settling};
+pub use desk::{Desk, Judged, Late, Looked, Recorded, Settling};
 pub use mailbox::Mail;
 pub use owed::{Owed, OwedPart, Report};
 pub use sessions::{SessionStatus, Sessions};
@@ -79,8 +80,14 @@ struct CarrierAccount {
 }
 
 impl Gate {
-    /// Opens the store under the configured data directory.
-    pub fn open(config: &Config, register: Register) -> Result<Self, StoreError> {
+    /// Opens the store under the configured data directory, and takes up what is owed from before.
+    pub fn open(config: &Config, register: Register, now: Moment) -> Result<Self, StoreError> {
+        let gate = Self::with_store(config, register)?;
+        restore::restore(&gate, now)?;
+        Ok(gate)
+    }
+
+    fn with_store(config: &Config, register: Register) -> Result<Self, StoreError> {
         Ok(Self {
             register: ArcSwap::from_pointee(register),
             profile: config.profile.clone(),
@@ -108,8 +115,6 @@ impl Gate {
     fn patience(&self) -> Duration {
         self.long_messages.patience
     }
-
-    fn remember_acknowledging(&self) {}
 }
 
 /// The journal of this configuration.

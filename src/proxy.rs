@@ -91,7 +91,7 @@ impl Proxy {
             let listener = TcpListener::bind(address).await.map_err(|error| StartError::Listen { address, error })?;
             listeners.push(listener);
         }
-        let gate = Arc::new(Gate::open(config, register)?);
+        let gate = Arc::new(Gate::open(config, register, moment())?);
         let (drain, draining) = watch::channel(false);
         let tasks = TaskTracker::new();
         let shared = Arc::new(Shared {
@@ -157,10 +157,14 @@ fn relay_config(config: &Config) -> RelayConfig {
 async fn sweep(gate: Arc<Gate>, mut drain: watch::Receiver<bool>) {
     loop {
         tokio::select! {
-            () = sleep(SWEEP) => gate.sweep(Moment { wall: clock::wall(), monotonic: clock::monotonic() }),
+            () = sleep(SWEEP) => gate.sweep(moment()),
             _ = drain.wait_for(|draining| *draining) => return,
         }
     }
+}
+
+fn moment() -> Moment {
+    Moment { wall: clock::wall(), monotonic: clock::monotonic() }
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {

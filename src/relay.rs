@@ -40,6 +40,7 @@ pub use ending::Ending;
 pub use interface::{Action, BindGrant, Cause, Credentials, Decision, Event, Leg, Outcome, Ticket};
 pub use snapshot::{Counts, Snapshot};
 pub use state::State;
+pub use statuses::unanswerable;
 
 use binding::Binding;
 use link::Link;

@@ -14,6 +14,8 @@ mod provider;
 use std::time::Duration;
 
 use portcullis::simulator::{Simulator, SimulatorOptions};
+use portcullis_protocol::field::COctetString;
+use portcullis_protocol::pdu::{CancelSm, QuerySm, ReplaceSm};
 use portcullis_protocol::{CommandId, CommandStatus, Frame, Pdu};
 
 use gate::{Folder, Gate, PATIENCE};
@@ -372,4 +374,150 @@ async fn what_waits_is_bounded_for_each_provider() {
     assert_eq!(provider.ask(parts[0].clone()).await.command_status(), CommandStatus::ESME_RTHROTTLED);
     let mut other = scene.provider("courier").await;
     assert_eq!(other.ask(parts[0].clone()).await.command_status(), OK, "each provider has its own bound");
+}
+
+impl Scene {
+    /// SIGKILL, and a fresh process on the same data.
+    fn restart(&mut self) {
+        self.gate.take().expect("a running gate").kill();
+        self.gate = Some(self.folder.start());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acknowledged_parts_survive_a_kill() {
+    let mut scene = Scene::start("").await;
+    let mut provider = scene.provider("courier").await;
+    let long = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference: 4, form: Form::Udh8 };
+    let parts = long.parts_with_receipts(60);
+    let (last, first) = parts.split_last().expect("parts");
+    let answers = send_all(&mut provider, first).await;
+    let mut ids: Vec<String> = answers.iter().filter_map(message_id).collect();
+    assert_eq!(ids.len(), first.len());
+    scene.restart();
+    let mut provider = scene.provider("courier").await;
+    let answer = provider.ask(last.clone()).await;
+    assert_eq!(answer.command_status(), OK);
+    scene.carries(parts.len() as u64).await;
+    let (mut seen, mut sent) = (bodies(&scene.carried()), bodies(&parts));
+    seen.sort();
+    sent.sort();
+    assert_eq!(seen, sent, "each part once");
+    // A second restart finds nothing left to do.
+    scene.restart();
+    let mut provider = scene.provider("courier").await;
+    assert_eq!(provider.ask(provider::bare(CommandId::ENQUIRE_LINK)).await.command_status(), OK);
+    assert_eq!(scene.carried().len(), parts.len());
+    ids.extend(message_id(&answer));
+    for id in &ids {
+        let by_id = portcullis::gate::evidence::Query { message_id: Some(id.clone()), ..Default::default() };
+        assert_eq!(gate::messages(scene.folder.find(by_id)).len(), 1, "{id}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_never_becomes_whole_after_a_kill_is_reported() {
+    let mut scene = Scene::start("[long_messages]\ntimeout = \"1s\"\npatience = \"900ms\"").await;
+    let mut provider = scene.provider("courier").await;
+    let long = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference: 4, form: Form::Udh8 };
+    let parts = long.parts_with_receipts(60);
+    let answers = send_all(&mut provider, &parts[..2]).await;
+    scene.restart();
+    let mut provider = scene.provider("courier").await;
+    let mut told = vec![receipt(&provider.request().await), receipt(&provider.request().await)];
+    told.sort();
+    let mut expected: Vec<_> = answers.iter().filter_map(message_id).map(|id| (id, 5)).collect();
+    expected.sort();
+    assert_eq!(told, expected);
+    assert!(scene.carried().is_empty());
+    // Reported once: the next process has nothing to say.
+    let [record] = scene.folder.sent_to(WILLING).try_into().expect("one record");
+    assert!(record.parts.iter().all(|part| part.reported.as_deref() == Some("UNDELIV")), "{record:#?}");
+    scene.restart();
+    let mut provider = scene.provider("courier").await;
+    assert_eq!(provider.ask(provider::bare(CommandId::ENQUIRE_LINK)).await.command_status(), OK);
+}
+
+fn naming(message_id: &str, command: CommandId, text: &str) -> Frame {
+    let id = COctetString(message_id.as_bytes());
+    let source = provider::source(COMMERCIAL);
+    match command {
+        CommandId::QUERY_SM => Pdu::QuerySm(QuerySm { message_id: id, source, ..QuerySm::default() }).to_frame(OK, 0),
+        CommandId::CANCEL_SM => {
+            Pdu::CancelSm(CancelSm { message_id: id, source, ..CancelSm::default() }).to_frame(OK, 0)
+        }
+        _ => {
+            let (_, octets) = provider::encoded(text);
+            let pdu = ReplaceSm { message_id: id, source, short_message: &octets, ..ReplaceSm::default() };
+            Pdu::ReplaceSm(pdu).to_frame(OK, 0)
+        }
+    }
+}
+
+/// What a `query_sm_resp` says: whose state, and which.
+fn state(answer: &Frame) -> (String, u8) {
+    let Ok(Pdu::QuerySmResp(pdu)) = Pdu::decode(answer) else { panic!("no query_sm_resp: {answer:?}") };
+    let found = pdu.found.expect("a state");
+    (found.message_id.to_string(), found.message_state.0)
+}
+
+#[tokio::test]
+async fn the_provider_asks_and_cancels_by_the_name_it_knows() {
+    let scene = Scene::start("[long_messages]\ntimeout = \"9s\"").await;
+    let mut provider = scene.provider("courier").await;
+    let long = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference: 4, form: Form::Udh8 };
+    let parts = long.parts(60);
+    let own = message_id(&provider.ask(parts[0].clone()).await).expect("a message_id");
+    // Still with the gate: it answers itself.
+    let answer = provider.ask(naming(&own, CommandId::QUERY_SM, "")).await;
+    assert_eq!(state(&answer), (own.clone(), 1));
+    assert_eq!(provider.ask(naming(&own, CommandId::CANCEL_SM, "")).await.command_status(), OK);
+    let again = provider.ask(naming(&own, CommandId::CANCEL_SM, "")).await;
+    assert_eq!(again.command_status(), CommandStatus::ESME_RCANCELFAIL);
+    assert_eq!(state(&provider.ask(naming(&own, CommandId::QUERY_SM, "")).await), (own, 4));
+    assert!(scene.carrier.received_of(CommandId::QUERY_SM).is_empty());
+    // With the carrier: asked for under its name, told under the provider's.
+    let own = message_id(&provider.ask(parts[0].clone()).await).expect("a message_id");
+    send_all(&mut provider, &parts[1..]).await;
+    scene.carries(parts.len() as u64).await;
+    let id = own.clone();
+    let answer = tokio::time::timeout(PATIENCE, async move {
+        loop {
+            let answer = provider.ask(naming(&id, CommandId::QUERY_SM, "")).await;
+            // Until the outcome is on disk the part counts as being with the gate.
+            if state(&answer).1 != 1 {
+                return answer;
+            }
+        }
+    });
+    let answer = answer.await.expect("the carrier's answer");
+    assert_eq!(state(&answer).0, own);
+    let asked = scene.carrier.received_of(CommandId::QUERY_SM);
+    let Ok(Pdu::QuerySm(asked)) = Pdu::decode(&asked.last().expect("a query").frame) else { panic!() };
+    assert_ne!(asked.message_id.to_string(), own);
+}
+
+#[tokio::test]
+async fn a_replacement_is_judged_for_the_subscriber_of_the_first_text() {
+    let scene = Scene::start("").await;
+    let mut provider = scene.provider("herald").await;
+    let first = provider.ask(provider::submit(COMMERCIAL, WILLING, COMPLIANT)).await;
+    let id = message_id(&first).expect("a message_id");
+    let replaced = provider.ask(naming(&id, CommandId::REPLACE_SM, NO_PHONE)).await;
+    assert_eq!(replaced.command_status(), PHONE);
+    assert!(scene.carrier.received_of(CommandId::REPLACE_SM).is_empty());
+    let good = COMPLIANT.replace("八折", "七折");
+    // The simulator has delivered it already and says so; what counts is that it was asked.
+    provider.ask(naming(&id, CommandId::REPLACE_SM, &good)).await;
+    assert_eq!(scene.carrier.received_of(CommandId::REPLACE_SM).len(), 1);
+    // A message nobody knows, another provider's, and a part of a long one.
+    let fails = CommandStatus::ESME_RREPLACEFAIL;
+    assert_eq!(provider.ask(naming("4711", CommandId::REPLACE_SM, &good)).await.command_status(), fails);
+    let mut other = scene.provider("courier").await;
+    assert_eq!(other.ask(naming(&id, CommandId::REPLACE_SM, &good)).await.command_status(), fails);
+    let parts = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference: 4, form: Form::Udh8 }.parts(60);
+    let answers = send_all(&mut provider, &parts).await;
+    let part = message_id(&answers[0]).expect("a message_id");
+    assert_eq!(provider.ask(naming(&part, CommandId::REPLACE_SM, &good)).await.command_status(), fails);
+    assert_eq!(scene.carrier.received_of(CommandId::REPLACE_SM).len(), 1);
 }

@@ -136,6 +136,24 @@ impl Absolute {
             && self.quarters.unsigned_abs() <= 48
     }
 
+    /// A point in time in UTC; outside the years this format has, its first or last.
+    pub fn from_unix_ms(unix_ms: i64) -> Self {
+        const FIRST: i64 = 946_684_800_000;
+        const LAST: i64 = 4_102_444_799_900;
+        let tenths = unix_ms.clamp(FIRST, LAST) / 100;
+        let (seconds, tenth) = (tenths / 10, tenths % 10);
+        let (days, of_day) = (seconds.div_euclid(SECONDS_PER_DAY), seconds.rem_euclid(SECONDS_PER_DAY));
+        let small = |number: i64| u8::try_from(number).unwrap_or_default();
+        let first = Self { year: 0, month: 1, day: 1, hour: 0, minute: 0, second: 0, tenth: small(tenth), quarters: 0 };
+        let clock =
+            Self { hour: small(of_day / 3600), minute: small(of_day / 60 % 60), second: small(of_day % 60), ..first };
+        // The last year, then the last month, that does not begin after the day.
+        let begun = |time: &Self| time.days_since_1970() <= days;
+        let year = (0..100).map(|year| Self { year, ..clock }).take_while(begun).last().unwrap_or(clock);
+        let month = (1..=12).map(|month| Self { month, ..year }).take_while(begun).last().unwrap_or(year);
+        Self { day: small(days - month.days_since_1970() + 1), ..month }
+    }
+
     /// Milliseconds since 1970 in UTC.
     pub fn unix_ms(&self) -> i64 {
         let of_day = (i64::from(self.hour) * 60 + i64::from(self.minute)) * 60 + i64::from(self.second);
@@ -203,6 +221,16 @@ mod tests {
         assert_eq!(unix_ms("261123230000020-"), unix_ms("261124040000000+"));
         assert_eq!(unix_ms("240301000000000+") - unix_ms("240228000000000+"), 2 * 86_400_000);
         assert_eq!(unix_ms("991231235959900+"), 4_102_444_799_900);
+    }
+
+    #[test]
+    fn a_point_in_time_is_written_as_it_is_read() {
+        for field in
+            ["000101000000000+", "240229235959900+", "261124120000500+", "991231235959900+", "270301000000000+"]
+        {
+            assert_eq!(SmppTime::Absolute(Absolute::from_unix_ms(unix_ms(field))).to_string(), field);
+        }
+        assert_eq!(SmppTime::Absolute(Absolute::from_unix_ms(-1)).to_string(), "000101000000000+");
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Bound {
         let sent = self.mailbox.try_send(Mail::Owed(Box::new(owed)));
         sent.map_err(|error| match error.into_inner() {
             Mail::Owed(owed) => *owed,
-            Mail::Judged(_) => unreachable!("what comes back is what was sent"),
+            Mail::Judged(_) | Mail::Looked(_) => unreachable!("what comes back is what was sent"),
         })
     }
 }

@@ -31,7 +31,8 @@ mod ruling;
 mod write;
 
 use long::Held;
-pub(super) use write::Pen;
+pub(super) use long::key_of;
+pub use naming::Looked;
 
 /// A temporary failure: the provider keeps the message and tries again.
 pub(super) const TRY_AGAIN: CommandStatus = CommandStatus::ESME_RX_T_APPN;
@@ -86,7 +87,7 @@ enum Kind {
     /// What was asked about goes by this `message_id` for the provider.
     Named(Vec<u8>),
     /// Whatever the gate owes on it.
-    Owed(Owed),
+    Owed(Box<Owed>),
 }
 
 impl Open {
@@ -232,8 +233,9 @@ impl Desk {
         let Some(mut open) = self.open.remove(&ticket) else {
             return Recorded { settling: Settling::NOW, answer: None };
         };
-        if let Kind::Owed(owed) = std::mem::replace(&mut open.kind, Kind::Message) {
-            self.conclude_owed(owed, &open, outcome, answer, now);
+        if let Kind::Owed(owed) = open.kind {
+            open.kind = Kind::Message;
+            self.conclude_owed(*owed, &open, outcome, answer, now);
             return Recorded { settling: Settling::NOW, answer: None };
         }
         let sequence = match (&open.kind, outcome) {

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::record::{Content, Name, PartOutcome, Record, RecordError, WireAddress, entry_id, name, subscriber_key};
+use super::record::{Content, PartOutcome, Record, RecordError, WireAddress, entry_id, subscriber_key};
 use crate::rules::Msisdn;
 use crate::store::{EntryId, Index, Journal, Query as Entries, StoreError};
 
@@ -99,37 +99,19 @@ fn by_message_id(
                 wanted.insert(id);
                 subscribers.insert(subscriber_key(delivery.msisdn, &delivery.source.addr).into_owned());
             }
-            _ => {}
+            Record::Long(long) => {
+                wanted.insert(id);
+                let submission = &long.submission;
+                subscribers.insert(subscriber_key(submission.msisdn, &submission.destination.addr).into_owned());
+            }
+            Record::Submission(_) | Record::Session(_) | Record::Part(_) | Record::Report(_) => {}
         }
     }
-    // A part that the gate acknowledged is known by its record's own name.
-    let own = message_id.parse::<EntryId>().ok().map(name);
-    if let Some(part) = own.and_then(entry_id).map(|id| journal.get(id)).transpose()?.flatten()
-        && let Ok(Record::Part(part)) = Record::decode(&part)
-    {
-        subscribers.insert(subscriber_key(part.msisdn, &part.destination.addr).into_owned());
-    }
-    let wanted = Wanted { entries: wanted, acknowledged: own };
     for subscriber in subscribers {
         let key = Some((Index::Destination, subscriber.into_bytes()));
         gather(journal, &Entries { key, ..Entries::default() }, query, Some(&wanted), emit)?;
     }
     Ok(())
-}
-
-/// What a search by `message_id` has led to.
-struct Wanted {
-    entries: HashSet<EntryId>,
-    /// A part acknowledged under this name.
-    acknowledged: Option<Name>,
-}
-
-impl Wanted {
-    fn contains(&self, id: EntryId, record: &Record<'_>) -> bool {
-        self.entries.contains(&id)
-            || matches!(record, Record::Long(long) if self.acknowledged.is_some()
-                && long.parts.iter().any(|part| part.acknowledged == self.acknowledged))
-    }
 }
 
 /// The narrowest index for the conditions.
@@ -152,7 +134,7 @@ fn gather(
     journal: &Journal,
     entries: &Entries,
     query: &Query,
-    wanted: Option<&Wanted>,
+    wanted: Option<&HashSet<EntryId>>,
     emit: &mut dyn FnMut(Found) -> bool,
 ) -> Result<(), EvidenceError> {
     let mut joining = Joining::default();
@@ -163,7 +145,7 @@ fn gather(
         if joining.join(&record) {
             continue;
         }
-        let is_wanted = wanted.is_none_or(|wanted| wanted.contains(id, &record)) && taken < query.limit;
+        let is_wanted = wanted.is_none_or(|wanted| wanted.contains(&id)) && taken < query.limit;
         if !is_wanted || query.until_ms.is_some_and(|until| record.at_ms() >= until) {
             continue;
         }

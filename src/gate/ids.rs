@@ -40,11 +40,6 @@ impl Ids {
     pub(super) fn find(&self, carriers: &str) -> Option<EntryId> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner).by_carriers.get(carriers).copied()
     }
-
-    /// Whether any part was acknowledged of late.
-    pub(super) fn is_empty(&self) -> bool {
-        self.recent.lock().unwrap_or_else(PoisonError::into_inner).by_carriers.is_empty()
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use tokio::sync::mpsc;
 
-use super::desk::Late;
+use super::desk::{Late, Looked};
 use super::owed::Owed;
 
 /// Above both windows together.
@@ -20,6 +20,8 @@ pub(super) type Mailbox = mpsc::Sender<Mail>;
 pub enum Mail {
     /// The decision on a request whose judging took time.
     Judged(Box<Late>),
+    /// What the journal knows of a message that a request names.
+    Looked(Box<Looked>),
     /// Something to send for the gate.
     Owed(Box<Owed>),
 }

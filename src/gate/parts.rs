@@ -28,7 +28,7 @@ use crate::store::EntryId;
 
 /// What one provider may have waiting, and for how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Limits {
+pub(super) struct Limits {
     /// From a message's first part to its last.
     pub timeout: Duration,
     /// Parts kept.

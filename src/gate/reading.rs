@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use jiff::{Span, Timestamp};
 use portcullis_protocol::address::Address;
 use portcullis_protocol::field::{COctetString, DataCoding, EsmClass, RegisteredDelivery};
-use portcullis_protocol::pdu::{DeliverSm, Destinations};
+use portcullis_protocol::pdu::{DeliverSm, Destinations, ReplaceSm};
 use portcullis_protocol::text::{self, Concatenation, Piece, Text, TextSettings};
 use portcullis_protocol::time::SmppTime;
 use portcullis_protocol::tlv::{Subunit, Tlvs};
@@ -172,6 +172,28 @@ impl<'a> Reading<'a> {
         let first = readings.next().ok_or(NO_MESSAGE)?;
         let schedule = first.schedule.or_else(|| readings.find_map(|reading| reading.schedule));
         Ok(Self { text, presentation, octets: octets.into(), sm_default_msg_id: canned, part: None, schedule, ..first })
+    }
+
+    /// Reads a new text for a message to `destination`, in the coding of the first.
+    pub(super) fn of_replacement(
+        pdu: &ReplaceSm<'a>,
+        destination: Address<'a>,
+        service_type: COctetString<'a>,
+        (esm_class, data_coding): (EsmClass, DataCoding),
+        settings: &TextSettings,
+    ) -> Result<Self, BodyFault> {
+        let body = Body { esm_class, data_coding, octets: pdu.message()?, tlvs: pdu.tlvs };
+        let handling =
+            Handling { protocol_id: 0, replace_if_present_flag: 0, schedule_delivery_time: pdu.schedule_delivery_time };
+        Ok(Self {
+            operation: Operation::ReplaceSm,
+            service_type,
+            source: pdu.source,
+            recipients: Recipients::One(destination),
+            registered_delivery: pdu.registered_delivery,
+            sm_default_msg_id: pdu.sm_default_msg_id,
+            ..Self::message(&body, settings)?.handled(&handling)?
+        })
     }
 
     /// What a carrier delivers has been accepted by it: both bodies present is no fault here.

@@ -379,6 +379,26 @@ struct OutcomeHead<'a> {
     message_id: Option<Cow<'a, str>>,
 }
 
+/// The source under which everything about acknowledged parts is found again after a restart; no
+/// address has a NUL.
+pub const ACKNOWLEDGED: &[u8] = b"\0acknowledged";
+
+/// The parts a record tells of that were acknowledged: found by the names the provider has for them.
+fn acknowledged(payload: &[u8], emit: &mut dyn FnMut(Index, &[u8])) {
+    let names: Vec<Name> = match Record::decode(payload) {
+        Ok(Record::Long(long)) => long.parts.iter().filter_map(|part| part.acknowledged).collect(),
+        Ok(Record::PartOutcome(part)) => part.acknowledged.into_iter().collect(),
+        Ok(Record::Report(report)) => vec![report.of],
+        _ => return,
+    };
+    if !names.is_empty() {
+        emit(Index::Source, ACKNOWLEDGED);
+    }
+    for id in names.into_iter().filter_map(entry_id) {
+        emit(Index::MessageId, id.to_string().as_bytes());
+    }
+}
+
 impl<'a> Head<'a> {
     fn decode(payload: &'a [u8]) -> Option<Self> {
         let body = payload.strip_prefix(&[VERSION])?;
@@ -397,7 +417,13 @@ impl Schema for RecordSchema {
     }
 
     fn keys(&self, payload: &[u8], emit: &mut dyn FnMut(Index, &[u8])) {
-        match Head::decode(payload) {
+        let head = Head::decode(payload);
+        match head {
+            Some(Head::Part(_)) => emit(Index::Source, ACKNOWLEDGED),
+            Some(Head::Long(_) | Head::PartOutcome(_) | Head::Report(_)) => acknowledged(payload, emit),
+            _ => {}
+        }
+        match head {
             Some(Head::Submission(head) | Head::Long(head) | Head::Part(head)) => {
                 emit(Index::Destination, subscriber_key(head.msisdn, &head.destination.addr).as_bytes());
                 emit(Index::Source, head.source.addr.as_bytes());

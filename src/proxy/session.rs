@@ -94,7 +94,6 @@ impl<'a> Session<'a> {
             }
             self.release(&mut progress);
             self.relay.handle_timeout(self.now);
-            self.tend_parts();
             self.pump(&progress);
             if let Some(ending) = self.ended {
                 self.part();
@@ -108,6 +107,7 @@ impl<'a> Session<'a> {
     /// Hands over what has arrived until the relay wants no more or nothing is left.
     fn pump(&mut self, progress: &watch::Receiver<Progress>) {
         loop {
+            self.tend_parts();
             self.send_owed(progress);
             self.perform();
             let moved = self.take(Leg::Provider) | self.take(Leg::Carrier);
@@ -187,6 +187,12 @@ impl<'a> Session<'a> {
                 let (ticket, judged) = self.desk.take(*late);
                 self.judged_late(ticket, judged);
             }
+            Mail::Looked(looked) => {
+                let now = self.moment();
+                let Some(frame) = self.waiting.get(&looked.ticket()) else { return };
+                let (ticket, judged) = self.desk.judge_looked(*looked, frame, now);
+                self.judged_late(ticket, judged);
+            }
             Mail::Owed(owed) => self.desk.owe(*owed),
         }
     }
@@ -199,13 +205,13 @@ impl<'a> Session<'a> {
 
     /// Held parts are answered when their peer waits for it, or when the session is about to end.
     fn tend_parts(&mut self) {
+        if self.joined.is_some() && self.desk.held() == 0 {
+            return;
+        }
         let snapshot = self.relay.snapshot();
         if self.joined.is_none() && snapshot.state == State::Bound {
             self.joined = snapshot.bind;
             snapshot.bind.inspect(|kind| self.desk.join(*kind));
-        }
-        if self.desk.held() == 0 {
-            return;
         }
         let now = self.moment();
         let pending = snapshot.provider_pending;

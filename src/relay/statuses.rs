@@ -32,6 +32,11 @@ pub(super) const fn unanswered(asking: Leg, command: CommandId) -> CommandStatus
     }
 }
 
+/// The same for a request of the provider that the gate itself cannot answer.
+pub const fn unanswerable(command: CommandId) -> CommandStatus {
+    unanswered(Leg::Provider, command)
+}
+
 /// A request beyond the window, from a driver that read on: slow down.
 pub(super) const fn over_window(asking: Leg) -> CommandStatus {
     match asking {

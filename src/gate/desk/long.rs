@@ -180,7 +180,6 @@ impl Desk {
             Some(ticket.id)
         })?;
         self.held.remove(&ticket);
-        self.gate.remember_acknowledging();
         self.open.insert(ticket, Open { sequence, ..Open::recorded(Vec::new(), now) });
         Some(acknowledged(id))
     }
@@ -313,6 +312,13 @@ impl Gate {
 /// A session that is gone has withdrawn its parts, or is about to end: then nobody reads this.
 fn deliver(mailbox: &Mailbox, late: Late) {
     mailbox.try_send(Mail::Judged(Box::new(late))).ok();
+}
+
+/// Where a part's frame belongs: its message, and its number there. `None` where it is no part.
+pub(in crate::gate) fn key_of(provider: &Provider, frame: &Frame) -> Option<(Key, u8)> {
+    let reading = Reading::of(frame, &provider.text).ok()?;
+    let place = reading.part.filter(|part| part.total > 1)?;
+    Some((key(provider, &reading, frame, place), place.number))
 }
 
 /// What all parts of a message have in common.

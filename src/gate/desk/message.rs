@@ -41,7 +41,7 @@ impl Desk {
     }
 
     /// Judges a message that is there as a whole.
-    fn judge_reading(
+    pub(super) fn judge_reading(
         &mut self,
         register: &Register,
         provider: &Provider,

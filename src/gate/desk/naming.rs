@@ -1,36 +1,221 @@
 //! `query_sm`, `cancel_sm` and `replace_sm`: they name a message by its `message_id`.
 //!
 //! The provider knows an acknowledged part by the gate's own `message_id`, the carrier by
-//! another. What is still with the gate is answered here.
+//! another; and a new text is judged for the subscriber and in the coding of the first. Both are
+//! in the journal, which is read in a task of its own. What is still with the gate is answered here.
 
+use std::sync::Arc;
+
+use bytes::BytesMut;
 use jiff::Timestamp;
-use portcullis_protocol::field::COctetString;
-use portcullis_protocol::pdu::{QueryResult, QuerySmResp};
+use portcullis_protocol::address::{Address, Npi, Ton};
+use portcullis_protocol::field::{COctetString, DataCoding, EsmClass};
+use portcullis_protocol::pdu::{CancelSm, QueryResult, QuerySm, QuerySmResp, ReplaceSm};
+use portcullis_protocol::time::{Absolute, SmppTime};
+use portcullis_protocol::tlv::MessageState;
+use portcullis_protocol::{BodyFault, CommandStatus, Frame, Pdu};
 
-use portcullis_protocol::{CommandStatus, Frame, Pdu};
-
+use super::owing::DELETED;
 use super::{Desk, Judged, Kind, Open, Settling};
-use crate::gate::Moment;
+use crate::gate::mailbox::Mail;
+use crate::gate::reading::{Reading, STRUCK_OFF};
+use crate::gate::record::{self, Name, Record, entry_id};
+use crate::gate::{Gate, Moment};
 use crate::register::Register;
 use crate::relay::{self, Ticket};
 use crate::rules::Permit;
+use crate::store::{EntryId, Index, Query, StoreError};
+
+/// What the journal knows of a message somebody names.
+#[derive(Debug)]
+pub struct Looked {
+    ticket: Ticket,
+    found: Result<Found, StoreError>,
+}
+
+impl Looked {
+    /// The request that names it.
+    pub const fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+}
+
+#[derive(Debug)]
+enum Found {
+    /// Not one the gate gave or has seen given to this provider.
+    Nothing,
+    /// A part the gate acknowledged and has not forwarded.
+    Acknowledged(EntryId),
+    /// A part the gate acknowledged; the carrier knows it by this name.
+    Forwarded(String),
+    /// A part the gate acknowledged; it ended in this state, at this time.
+    Ended(MessageState, Timestamp),
+    /// A message of this provider that the carrier named.
+    Message(Original),
+    /// The same, of which it is one part.
+    Part,
+}
+
+/// What a replacement has in common with its message.
+#[derive(Clone, Debug)]
+struct Original {
+    source: Vec<u8>,
+    destination: (u8, u8, Vec<u8>),
+    service_type: Vec<u8>,
+    esm_class: u8,
+    data_coding: u8,
+}
 
 impl Desk {
     pub(super) fn judge_naming(
         &mut self,
-        _register: &Register,
+        register: &Register,
         ticket: Ticket,
-        _frame: &Frame,
+        frame: &Frame,
         now: Moment,
     ) -> Option<Judged> {
-        Some(self.pass_question(ticket, now.wall))
+        let named = match Pdu::decode(frame) {
+            Ok(Pdu::QuerySm(pdu)) => pdu.message_id,
+            Ok(Pdu::CancelSm(pdu)) => pdu.message_id,
+            Ok(Pdu::ReplaceSm(pdu)) if !self.is_registered(register) => {
+                tracing::info!(message_id = %pdu.message_id, "replacement from a provider that was struck off");
+                return Some(self.turn_away(ticket, frame, &STRUCK_OFF, now.wall));
+            }
+            Ok(Pdu::ReplaceSm(pdu)) => pdu.message_id,
+            Ok(_) => return None,
+            Err(fault) => return Some(self.turn_away(ticket, frame, &fault, now.wall)),
+        };
+        // cancel_sm may name source and destination instead.
+        let Some(message_id) = named.as_str().filter(|id| !id.is_empty()) else {
+            return Some(self.pass_question(ticket, None, now.wall));
+        };
+        let (gate, provider) = (Arc::clone(&self.gate), self.provider.clone().unwrap_or_default());
+        let (message_id, mailbox) = (message_id.to_owned(), self.mailbox.clone());
+        tokio::task::spawn_blocking(move || {
+            let found = look_up(&gate, &provider, &message_id);
+            // A session that is gone reads no more.
+            mailbox.try_send(Mail::Looked(Box::new(Looked { ticket, found }))).ok();
+        });
+        None
     }
 
-    /// What only names a message goes on as it came.
-    fn pass_question(&mut self, ticket: Ticket, now: Timestamp) -> Judged {
+    fn is_registered(&self, register: &Register) -> bool {
+        self.provider.as_deref().is_some_and(|system_id| register.provider(system_id).is_some())
+    }
+
+    /// Goes on where [`Desk::judge`] had to look into the journal.
+    pub fn judge_looked(&mut self, looked: Looked, frame: &Frame, now: Moment) -> (Ticket, Judged) {
+        let ticket = looked.ticket;
+        let judged = match (looked.found, Pdu::decode(frame)) {
+            (Err(error), _) => {
+                tracing::error!(%error, "the journal cannot be asked for a message");
+                self.answer_here(ticket, relay::unanswerable(frame.command_id()), now.wall)
+            }
+            (Ok(found), Ok(Pdu::ReplaceSm(pdu))) => self.judge_replacement(ticket, frame, &pdu, found, now),
+            (Ok(found), Ok(Pdu::QuerySm(pdu))) => self.judge_query(ticket, &pdu, found, now),
+            (Ok(found), Ok(Pdu::CancelSm(pdu))) => self.judge_cancel(ticket, &pdu, found, now),
+            (Ok(_), _) => self.pass_question(ticket, None, now.wall),
+        };
+        (ticket, judged)
+    }
+
+    fn judge_query(&mut self, ticket: Ticket, pdu: &QuerySm<'_>, found: Found, now: Moment) -> Judged {
+        match found {
+            Found::Forwarded(carriers) => {
+                let renamed = QuerySm { message_id: COctetString(carriers.as_bytes()), ..*pdu };
+                let frame = Pdu::QuerySm(renamed).to_frame(CommandStatus::ESME_ROK, 0);
+                let judged = self.pass_question(ticket, Some(frame), now.wall);
+                self.named(ticket, pdu.message_id);
+                judged
+            }
+            Found::Acknowledged(_) => self.tell_state(ticket, pdu.message_id, MessageState::ENROUTE, None, now.wall),
+            Found::Ended(state, at) => self.tell_state(ticket, pdu.message_id, state, Some(at), now.wall),
+            Found::Nothing | Found::Message(_) | Found::Part => self.pass_question(ticket, None, now.wall),
+        }
+    }
+
+    fn judge_cancel(&mut self, ticket: Ticket, pdu: &CancelSm<'_>, found: Found, now: Moment) -> Judged {
+        match found {
+            Found::Forwarded(carriers) => {
+                let renamed = CancelSm { message_id: COctetString(carriers.as_bytes()), ..*pdu };
+                let frame = Pdu::CancelSm(renamed).to_frame(CommandStatus::ESME_ROK, 0);
+                self.pass_question(ticket, Some(frame), now.wall)
+            }
+            Found::Acknowledged(id) => match self.gate.parts.cancel(id) {
+                Some(part) => {
+                    let (subscriber, port) = super::long::parties(&part.frame);
+                    self.pen().write_report(id, (&subscriber, &port), DELETED, false, now.wall);
+                    self.answer_here(ticket, CommandStatus::ESME_ROK, now.wall)
+                }
+                // Its message has become whole: it is on its way.
+                None => self.answer_here(ticket, CommandStatus::ESME_RCANCELFAIL, now.wall),
+            },
+            Found::Ended(..) => self.answer_here(ticket, CommandStatus::ESME_RCANCELFAIL, now.wall),
+            Found::Nothing | Found::Message(_) | Found::Part => self.pass_question(ticket, None, now.wall),
+        }
+    }
+
+    /// A new text is judged like a new message to the same subscriber (R22).
+    fn judge_replacement(
+        &mut self,
+        ticket: Ticket,
+        frame: &Frame,
+        pdu: &ReplaceSm<'_>,
+        found: Found,
+        now: Moment,
+    ) -> Judged {
+        let original = match found {
+            Found::Message(original) if original.source == pdu.source.addr.0 => original,
+            Found::Message(_) | Found::Nothing => return self.turn_away(ticket, frame, &UNKNOWN, now.wall),
+            _ => return self.turn_away(ticket, frame, &ONE_OF_SEVERAL, now.wall),
+        };
+        let gate = Arc::clone(&self.gate);
+        let register = gate.register.load();
+        let Some(provider) = self.provider.as_deref().and_then(|system_id| register.provider(system_id)) else {
+            return self.turn_away(ticket, frame, &STRUCK_OFF, now.wall);
+        };
+        let (ton, npi, addr) = &original.destination;
+        let destination = Address::new(Ton(*ton), Npi(*npi), addr);
+        let class = (EsmClass(original.esm_class), DataCoding(original.data_coding));
+        match Reading::of_replacement(pdu, destination, COctetString(&original.service_type), class, &provider.text) {
+            Ok(reading) => self.judge_reading(&register, provider, ticket, frame, &reading, now.wall),
+            Err(fault) => self.turn_away(ticket, frame, &fault, now.wall),
+        }
+    }
+
+    /// What only names a message goes on, under the carrier's name for it.
+    fn pass_question(&mut self, ticket: Ticket, frame: Option<Frame>, now: Timestamp) -> Judged {
         self.open.insert(ticket, Open::recorded(Vec::new(), now));
         let permit = Permit::unjudged("carries no text");
-        Judged { decision: relay::Decision::Forward(permit), settling: Settling::NOW, frame: None }
+        Judged { decision: relay::Decision::Forward(permit), settling: Settling::NOW, frame }
+    }
+
+    fn named(&mut self, ticket: Ticket, message_id: COctetString<'_>) {
+        if let Some(open) = self.open.get_mut(&ticket) {
+            open.kind = Kind::Named(message_id.0.to_vec());
+        }
+    }
+
+    fn answer_here(&mut self, ticket: Ticket, status: CommandStatus, now: Timestamp) -> Judged {
+        self.refuse(ticket, Open::recorded(Vec::new(), now), status)
+    }
+
+    fn tell_state(
+        &mut self,
+        ticket: Ticket,
+        message_id: COctetString<'_>,
+        message_state: MessageState,
+        at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Judged {
+        let final_date = at.map(|at| SmppTime::Absolute(Absolute::from_unix_ms(at.as_millisecond())).to_string());
+        let final_date = COctetString(final_date.as_deref().unwrap_or_default().as_bytes());
+        let found = Some(QueryResult { message_id, final_date, message_state, error_code: 0 });
+        let mut body = BytesMut::new();
+        QuerySmResp { found, ..QuerySmResp::default() }.encode(&mut body);
+        self.open.insert(ticket, Open::recorded(Vec::new(), now));
+        let decision = relay::Decision::Acknowledge { body: body.freeze() };
+        Judged { decision, settling: Settling::NOW, frame: None }
     }
 }
 
@@ -41,3 +226,97 @@ pub(super) fn under(answer: &Frame, message_id: &[u8]) -> Option<Frame> {
     let pdu = QuerySmResp { found: Some(found), ..pdu };
     Some(Pdu::QuerySmResp(pdu).to_frame(answer.command_status(), answer.sequence_number()))
 }
+
+/// Reads the journal for a `message_id`, the gate's own or the carrier's.
+fn look_up(gate: &Gate, provider: &str, message_id: &str) -> Result<Found, StoreError> {
+    if let Ok(id) = message_id.parse::<EntryId>()
+        && let Some(payload) = gate.journal.get(id)?
+        && let Ok(Record::Part(part)) = Record::decode(&payload)
+        && part.origin.provider == provider
+    {
+        return look_up_part(gate, id, message_id);
+    }
+    let key = Some((Index::MessageId, message_id.as_bytes().to_vec()));
+    for entry in gate.journal.find(Query { key, newest_first: true, limit: 100, ..Query::default() })? {
+        let (_, payload) = entry?;
+        let found = match Record::decode(&payload) {
+            Ok(Record::Outcome(outcome)) => original(gate, provider, outcome.of)?.map(Found::Message),
+            Ok(Record::PartOutcome(part)) => original(gate, provider, part.outcome.of)?.map(|_| Found::Part),
+            _ => None,
+        };
+        if let Some(found) = found {
+            return Ok(found);
+        }
+    }
+    Ok(Found::Nothing)
+}
+
+/// What became of a part the gate acknowledged.
+fn look_up_part(gate: &Gate, id: EntryId, message_id: &str) -> Result<Found, StoreError> {
+    let key = Some((Index::MessageId, message_id.as_bytes().to_vec()));
+    let mut found = Found::Acknowledged(id);
+    for entry in gate.journal.find(Query { key, limit: 100, ..Query::default() })? {
+        let (_, payload) = entry?;
+        match Record::decode(&payload) {
+            Ok(Record::PartOutcome(record::PartOutcome { outcome, .. })) => {
+                if let (Some(carriers), 0) = (&outcome.message_id, outcome.status) {
+                    return Ok(Found::Forwarded(carriers.clone().into_owned()));
+                }
+            }
+            Ok(Record::Report(report)) => {
+                let at = Timestamp::from_millisecond(report.at_ms).unwrap_or_default();
+                found = Found::Ended(state(&report.state), at);
+            }
+            Ok(Record::Long(long)) if long.submission.verdict != "forward" => {
+                let at = Timestamp::from_millisecond(long.submission.received_ms).unwrap_or_default();
+                let state = if long.submission.verdict == "reject" { "REJECTD" } else { "UNDELIV" };
+                found = Found::Ended(self::state(state), at);
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+fn state(word: &str) -> MessageState {
+    match word {
+        "REJECTD" => MessageState::REJECTED,
+        "UNDELIV" => MessageState::UNDELIVERABLE,
+        DELETED => MessageState::DELETED,
+        _ => MessageState::UNKNOWN,
+    }
+}
+
+fn original(gate: &Gate, provider: &str, of: Name) -> Result<Option<Original>, StoreError> {
+    let Some(payload) = entry_id(of).map(|id| gate.journal.get(id)).transpose()?.flatten() else { return Ok(None) };
+    let submission = match Record::decode(&payload) {
+        Ok(Record::Submission(submission)) => submission,
+        Ok(Record::Long(long)) => long.submission,
+        _ => return Ok(None),
+    };
+    if submission.origin.provider != provider {
+        return Ok(None);
+    }
+    let octets = |text: &str| text.as_bytes().to_vec();
+    let to = &submission.destination;
+    Ok(Some(Original {
+        source: octets(&submission.source.addr),
+        destination: (to.ton, to.npi, octets(&to.addr)),
+        service_type: octets(&submission.service_type),
+        esm_class: submission.flags.0,
+        data_coding: submission.flags.1,
+    }))
+}
+
+/// Its text cannot be judged without recipient and coding (R22).
+const UNKNOWN: BodyFault = BodyFault {
+    field: "message_id",
+    fault: "expected a message of this provider and source that the gate has forwarded",
+    status: CommandStatus::ESME_RREPLACEFAIL,
+};
+
+const ONE_OF_SEVERAL: BodyFault = BodyFault {
+    field: "message_id",
+    fault: "expected a message in one part: cancel the parts of a long one and submit it anew",
+    status: CommandStatus::ESME_RREPLACEFAIL,
+};

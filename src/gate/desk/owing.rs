@@ -17,6 +17,9 @@ use crate::store::{EntryId, Progress};
 /// How often something owed is tried again that the peer refused for now.
 const ATTEMPTS: u32 = 30;
 
+/// What a provider's own `cancel_sm` makes of an acknowledged part (SMPP 3.4 appendix B).
+pub(super) const DELETED: &str = "DELETED";
+
 /// The wait between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -70,7 +73,7 @@ impl Desk {
             Owed::Part(part) => (part.records.clone(), Some(part.number), Some(part.id)),
             Owed::Report(_) => (Vec::new(), None, None),
         };
-        let open = Open { kind: Kind::Owed(owed), part, acknowledged, ..Open::of(records, now) };
+        let open = Open { kind: Kind::Owed(Box::new(owed)), part, acknowledged, ..Open::of(records, now) };
         self.open.insert(ticket, open);
     }
 

@@ -132,10 +132,15 @@ fn a_message_and_its_outcome_are_found_by_the_same_number_and_port() {
 
 #[test]
 fn a_long_message_is_found_as_a_short_one_is() {
-    assert_eq!(keys(&long()), keys(&submission()));
-    assert_eq!(keys(&part()), keys(&submission()));
-    assert_eq!(keys(&report()), keys(&submission()));
-    assert_eq!(keys(&part_outcome()), keys(&outcome()));
+    let acknowledged = (Index::Source, String::from_utf8(ACKNOWLEDGED.to_vec()).unwrap());
+    let own = (Index::MessageId, "20261124-000000004".to_owned());
+    let with = |more: &[&(Index, String)], keys: Vec<(Index, String)>| {
+        more.iter().copied().cloned().chain(keys).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&long()), with(&[&acknowledged, &own], keys(&submission())));
+    assert_eq!(keys(&part()), with(&[&acknowledged], keys(&submission())));
+    assert_eq!(keys(&report()), with(&[&acknowledged, &own], keys(&submission())));
+    assert_eq!(keys(&part_outcome()), with(&[&acknowledged, &own], keys(&outcome())));
 }
 
 #[test]

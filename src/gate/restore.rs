@@ -1,0 +1,166 @@
+//! What the process before had acknowledged and not seen to its end.
+//!
+//! Owns the reading of the journal for it: a part whose message was not whole waits again, one
+//! whose end its provider was not told of is reported, and the carrier's names for the others are
+//! remembered. Refuses to forward anything twice: where the carrier may have a part, the report
+//! says that it is not known. Driven once, when the gate opens.
+
+use std::collections::{HashMap, HashSet};
+
+use bytes::BytesMut;
+use jiff::{Timestamp, ToSpan};
+use portcullis_protocol::{CommandStatus, Frame, frame};
+
+use super::desk::key_of;
+use super::owed::State;
+use super::parts::{Holder, Part};
+use super::record::{self, ACKNOWLEDGED, Name, Record, entry_id, name};
+use super::{Gate, Moment};
+use crate::store::{EntryId, Index, Query, StoreError};
+
+/// Receipts come for this long.
+const LOOK_BACK_HOURS: i64 = 72;
+
+/// Records read at most, newest first.
+const MOST: usize = 2_000_000;
+
+/// What is known of the parts of the records read so far, which are later ones.
+#[derive(Default)]
+struct Known {
+    reported: HashSet<Name>,
+    /// The carrier's name where it took the part, and how it ended otherwise.
+    ended: HashMap<Name, Result<String, State>>,
+    /// What became of the message.
+    judged: HashMap<Name, Option<State>>,
+}
+
+/// Takes up what is owed.
+pub(super) fn restore(gate: &Gate, now: Moment) -> Result<(), StoreError> {
+    let since = now.wall.checked_sub(LOOK_BACK_HOURS.hours()).unwrap_or(Timestamp::MIN);
+    let query = Query {
+        key: Some((Index::Source, ACKNOWLEDGED.to_vec())),
+        since_ms: Some(since.as_millisecond()),
+        newest_first: true,
+        limit: MOST,
+        ..Query::default()
+    };
+    let (mut known, mut waiting, mut reported) = (Known::default(), 0, 0);
+    for entry in gate.journal.find(query)? {
+        let (id, payload) = entry?;
+        match Record::decode(&payload) {
+            Ok(Record::Part(part)) => match known.fate(id) {
+                Fate::Done => {}
+                Fate::Waits => waiting += usize::from(wait_again(gate, id, &part, now)),
+                Fate::Owed(state) => {
+                    reported += 1;
+                    report(gate, id, &part, state, now.wall);
+                }
+            },
+            Ok(record) => known.learn(&record),
+            Err(error) => tracing::error!(record = %id, %error, "a record of an acknowledged part cannot be read"),
+        }
+    }
+    let mut named: Vec<(EntryId, String)> =
+        known.ended.into_iter().filter_map(|(part, ended)| Some((entry_id(part)?, ended.ok()?))).collect();
+    // The newest last: they are the ones to be kept.
+    named.sort_unstable();
+    for (id, carriers) in named {
+        gate.ids.learn(&carriers, id);
+    }
+    if waiting + reported > 0 {
+        tracing::info!(waiting, reported, "acknowledged parts of the process before are taken up");
+    }
+    Ok(())
+}
+
+enum Fate {
+    Done,
+    Waits,
+    Owed(State),
+}
+
+impl Known {
+    fn learn(&mut self, record: &Record<'_>) {
+        match record {
+            Record::Report(report) => drop(self.reported.insert(report.of)),
+            Record::PartOutcome(part) => {
+                let Some(of) = part.acknowledged else { return };
+                // What came last is read first, and stands.
+                self.ended.entry(of).or_insert_with(|| ended(&part.outcome));
+            }
+            Record::Long(long) => {
+                let state = state(&long.submission);
+                for part in long.parts.iter().filter_map(|part| part.acknowledged) {
+                    self.judged.entry(part).or_insert(state);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn fate(&self, id: EntryId) -> Fate {
+        let name = name(id);
+        if self.reported.contains(&name) {
+            return Fate::Done;
+        }
+        match (self.ended.get(&name), self.judged.get(&name)) {
+            (Some(Ok(_)), _) => Fate::Done,
+            (Some(Err(state)), _) => Fate::Owed(*state),
+            (None, Some(Some(state))) => Fate::Owed(*state),
+            // Judged, and not recorded as ended: it waits where the verdict had to wait itself.
+            (None, Some(None) | None) => Fate::Waits,
+        }
+    }
+}
+
+fn ended(outcome: &record::Outcome<'_>) -> Result<String, State> {
+    match (&*outcome.outcome, outcome.status, &outcome.message_id) {
+        ("answered", 0, carriers) => Ok(carriers.as_deref().unwrap_or_default().to_owned()),
+        ("answered" | "nacked", status, _) => Err(State::Undeliverable(CommandStatus(status))),
+        ("refused", status, _) => Err(State::Rejected(CommandStatus(status))),
+        _ => Err(State::Unknown),
+    }
+}
+
+/// What a part of a message with this verdict is owed, where its own end is not recorded.
+fn state(submission: &record::Submission<'_>) -> Option<State> {
+    match &*submission.verdict {
+        // It may have been sent.
+        "forward" => Some(State::Unknown),
+        "reject" => Some(State::Rejected(CommandStatus(submission.status))),
+        "incomplete" => Some(State::Undeliverable(CommandStatus(submission.status))),
+        _ => None,
+    }
+}
+
+fn frame_of(part: &record::Part<'_>) -> Option<Frame> {
+    let mut octets = BytesMut::from(&part.frame[..]);
+    let limit = octets.len();
+    frame::split(&mut octets, limit).ok().flatten()
+}
+
+/// Whether the part could be put back where it waited.
+fn wait_again(gate: &Gate, id: EntryId, part: &record::Part<'_>, now: Moment) -> bool {
+    let register = gate.register.load();
+    let provider = register.provider(&part.origin.provider);
+    let place = provider.zip(frame_of(part)).and_then(|(provider, frame)| {
+        let (key, number) = key_of(provider, &frame)?;
+        Some((key, number, frame))
+    });
+    let Some((key, number, frame)) = place else {
+        report(gate, id, part, State::Unknown, now.wall);
+        return false;
+    };
+    let received = Timestamp::from_millisecond(part.received_ms).unwrap_or(now.wall);
+    let part = Part { number, frame, received, session: part.origin.session, holder: Holder::Acknowledged { id } };
+    drop(gate.parts.add(&key, part, now.monotonic));
+    true
+}
+
+fn report(gate: &Gate, id: EntryId, part: &record::Part<'_>, state: State, now: Timestamp) {
+    let received = Timestamp::from_millisecond(part.received_ms).unwrap_or(now);
+    match frame_of(part) {
+        Some(frame) => gate.report(&part.origin.provider, &frame, id, state, received, now),
+        None => tracing::error!(record = %id, "an acknowledged part cannot be read"),
+    }
+}
