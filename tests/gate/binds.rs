@@ -84,6 +84,7 @@ async fn a_bind_fails_while_no_carrier_answers_and_succeeds_once_one_does() {
     let refused = provider.bind(CommandId::BIND_TRANSCEIVER, "herald", "s3cret").await;
     assert_eq!(refused, CommandStatus::ESME_RBINDFAIL);
     gate.await_log("carrier address does not answer");
+    drop(provider);
     gate.stop();
 
     // The second address is tried where the first does not answer.

@@ -44,6 +44,7 @@ async fn log_of_everything(filter: &str) -> String {
     gate.await_log("the register keeps its last good state");
     gate.ask_to_end();
     assert_eq!(provider.request().await.command_id(), CommandId::UNBIND);
+    drop((stranger, broken, provider));
     gate.whole_log()
 }
 
