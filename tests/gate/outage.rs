@@ -90,6 +90,19 @@ async fn the_whole_data_directory_is_gone_and_comes_back() {
     is_whole_again(&stage, &mut provider).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_may_not_grow_and_then_may_again() {
+    let stage = Stage::new().await;
+    let mut provider = begun(&stage).await;
+    stage.gate.limit_files(Some(1));
+    lives_through_it(&stage, &mut provider).await;
+    stage.gate.limit_files(None);
+    is_whole_again(&stage, &mut provider).await;
+    let broken = fs::read_dir(stage.folder.config().data.join("journal")).expect("the journal's folder");
+    let names: Vec<_> = broken.map(|entry| entry.expect("an entry").file_name()).collect();
+    assert!(!names.iter().any(|name| name.to_string_lossy().contains("broken")), "set aside for nothing: {names:?}");
+}
+
 /// Nothing to give back: the journal begins anew, and what waited is in it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_journal_begins_anew() {

@@ -17,7 +17,7 @@ use portcullis::admin::client::Access;
 use portcullis::clock;
 use portcullis::config::Config;
 use portcullis::gate::evidence::{Found, FoundMessage, Query};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 /// How long anything may take before the test gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -203,6 +203,12 @@ impl Gate {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("a process to signal");
+    }
+
+    /// Lets no file of the gate's grow beyond this; `None` for no limit.
+    pub(crate) fn limit_files(&self, octets: Option<u64>) {
+        let limit = Rlimit { current: octets, maximum: None };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Fsize, limit).expect("a limit of the gate's");
     }
 
     /// Waits for the process to end by itself.
