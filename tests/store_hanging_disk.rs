@@ -1,7 +1,5 @@
 //! A disk that neither answers nor fails: the journal says so, keeps what comes, and writes it in the end.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
