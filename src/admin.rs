@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod client;
+pub mod handover;
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -15,12 +16,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use crate::clock;
 use crate::gate::{Gate, Totals};
+use crate::proxy::Handover;
 use crate::store::Health;
 use api::{Books, Line, Request, Status};
 
@@ -50,12 +53,15 @@ struct Shared {
     started: jiff::Timestamp,
     /// The counters of one rate window ago, and of now.
     samples: Mutex<[Totals; 2]>,
+    /// What a successor may have.
+    handover: Option<Arc<Handover>>,
 }
 
 impl Admin {
     /// Takes the socket's place; one left behind by a gate that was killed is replaced. The
     /// store's lock, taken before, makes sure that no other gate answers there.
-    pub fn bind(data: &Path, gate: Arc<Gate>) -> io::Result<Self> {
+    /// With `handover`, a successor may ask for the listening sockets.
+    pub fn bind(data: &Path, gate: Arc<Gate>, handover: Option<Arc<Handover>>) -> io::Result<Self> {
         let path = socket_path(data);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -63,7 +69,7 @@ impl Admin {
         }
         let listener = UnixListener::bind(&path).map_err(|error| unbound(&path, &error))?;
         fs::set_permissions(&path, Permissions::from_mode(0o600))?;
-        let shared = Shared { gate, started: clock::wall(), samples: Mutex::default() };
+        let shared = Shared { gate, started: clock::wall(), samples: Mutex::default(), handover };
         Ok(Self { listener, path, shared: Arc::new(shared) })
     }
 
@@ -131,6 +137,9 @@ async fn converse(stream: UnixStream, shared: Arc<Shared>) {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
+        if let (true, Some(handover)) = (is_take_over(&line), &shared.handover) {
+            return hand_over(reading.into_inner(), writing, handover).await;
+        }
         let mut answers = answers(line, Arc::clone(&shared));
         while let Some(answer) = answers.recv().await {
             let mut text = serde_json::to_string(&answer).unwrap_or_default();
@@ -139,6 +148,18 @@ async fn converse(stream: UnixStream, shared: Arc<Shared>) {
                 return;
             }
         }
+    }
+}
+
+fn is_take_over(line: &str) -> bool {
+    serde_json::to_string(&Request::TakeOver).is_ok_and(|asked| line.trim_end() == asked)
+}
+
+/// Descriptors travel beside the octets, so this is no exchange of lines.
+async fn hand_over(reading: OwnedReadHalf, writing: OwnedWriteHalf, handover: &Handover) {
+    let Ok(stream) = reading.reunite(writing) else { return };
+    if let Err(error) = handover::give(stream, handover).await {
+        tracing::error!(%error, "the listening sockets could not be handed over: the gate goes on");
     }
 }
 

@@ -3,17 +3,20 @@
 //! Owns every setting's name, default and bounds. Refuses unknown keys and values that
 //! cannot work, each with file, line and key. Driven by the command line.
 
+mod links;
 mod load;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
 pub use crate::document::Fault;
-use crate::register::{LongMode, Secret};
+use crate::register::{LongMode, Secret, WindowOverflow};
 use crate::rules::Profile;
+use crate::tls::{CarrierTls, ListenTls};
 
 /// Everything portcullis.toml says; paths are relative to it no longer.
 #[derive(Clone, Debug)]
@@ -51,6 +54,10 @@ pub struct Config {
 pub struct Listen {
     /// The address and port.
     pub address: SocketAddr,
+    /// TLS, where it is spoken there.
+    pub tls: Option<ListenTls>,
+    /// The networks of balancers that speak the PROXY protocol there; none where it is not spoken.
+    pub trusted: Vec<IpNet>,
 }
 
 /// The SMSC side.
@@ -70,6 +77,8 @@ pub struct Carrier {
     pub system_id: Option<String>,
     /// The password that goes with it.
     pub password: Option<Secret>,
+    /// TLS, where it is spoken there.
+    pub tls: Option<CarrierTls>,
 }
 
 /// When a record is durable with respect to the message.
@@ -112,6 +121,8 @@ pub struct LongMessages {
 pub struct SessionConfig {
     /// From the connection to the bind.
     pub session_init_timeout: Duration,
+    /// What PROXY header and TLS handshake may take of that.
+    pub handshake_timeout: Duration,
     /// How long the provider's leg may be silent before it is asked for life.
     pub enquire_link_interval: Duration,
     /// How long no message may pass before the session is ended; zero for any time.
@@ -120,10 +131,16 @@ pub struct SessionConfig {
     pub response_timeout: Duration,
     /// Requests left unanswered at a time, each way.
     pub window: usize,
+    /// What becomes of a provider's request beyond the window.
+    pub window_overflow: WindowOverflow,
     /// The longest PDU, in octets.
     pub pdu_limit: usize,
-    /// Sessions at a time.
+    /// Connections at a time, bound or not.
     pub max_sessions: usize,
+    /// Connections from one address at a time.
+    pub max_sessions_per_address: usize,
+    /// Binds of all providers at a time.
+    pub max_binds: usize,
 }
 
 impl Config {

@@ -10,6 +10,7 @@ mod desk;
 pub mod evidence;
 pub mod facts;
 mod ids;
+mod limits;
 mod mailbox;
 mod owed;
 mod parts;
@@ -28,9 +29,10 @@ use jiff::Timestamp;
 
 pub use counters::{Counters, Totals};
 pub use desk::{Desk, Judged, Late, Looked, Recorded, Settling};
+pub use limits::LONGEST_DELAY;
 pub use mailbox::Mail;
 pub use owed::{Owed, OwedPart, Report};
-pub use sessions::{SessionStatus, Sessions};
+pub use sessions::{Full, Place, SessionLimits, SessionStatus, Sessions};
 
 use crate::config::{Config, Durability, LongMessages};
 use crate::register::{Register, Secret};
@@ -39,6 +41,7 @@ use crate::store::consents::ConsentsOptions;
 use crate::store::{Consents, Journal, JournalOptions, StoreError};
 use accounts::Accounts;
 use ids::Ids;
+use limits::{Allowances, Attempts};
 use parts::{Limits, Parts};
 use record::RecordSchema;
 
@@ -55,7 +58,9 @@ pub struct Gate {
     /// What happened since the start.
     pub counters: Counters,
     /// Who is connected.
-    pub sessions: Sessions,
+    pub sessions: Arc<Sessions>,
+    attempts: Attempts,
+    allowances: Allowances,
     durability: Durability,
     carrier_account: CarrierAccount,
     long_messages: LongMessages,
@@ -81,20 +86,26 @@ struct CarrierAccount {
 
 impl Gate {
     /// Opens the store under the configured data directory, and takes up what is owed from before.
-    pub fn open(config: &Config, register: Register, now: Moment) -> Result<Self, StoreError> {
-        let gate = Self::with_store(config, register)?;
+    pub fn open(config: &Config, register: impl Into<Arc<Register>>, now: Moment) -> Result<Self, StoreError> {
+        let gate = Self::with_store(config, register.into())?;
         restore::restore(&gate, now)?;
         Ok(gate)
     }
 
-    fn with_store(config: &Config, register: Register) -> Result<Self, StoreError> {
+    fn with_store(config: &Config, register: Arc<Register>) -> Result<Self, StoreError> {
         Ok(Self {
-            register: ArcSwap::from_pointee(register),
+            register: ArcSwap::new(register),
             profile: config.profile.clone(),
             consents: Arc::new(open_consents(&config.data)?),
             journal: open_journal(config)?,
             counters: Counters::default(),
-            sessions: Sessions::new(config.session.max_sessions),
+            sessions: Sessions::new(SessionLimits {
+                sessions: config.session.max_sessions,
+                per_address: config.session.max_sessions_per_address,
+                binds: config.session.max_binds,
+            }),
+            attempts: Attempts::default(),
+            allowances: Allowances::default(),
             durability: config.journal.durability,
             carrier_account: CarrierAccount {
                 system_id: config.carrier.system_id.clone(),

@@ -15,3 +15,4 @@ pub mod relay;
 pub mod rules;
 pub mod simulator;
 pub mod store;
+pub mod tls;

@@ -4,15 +4,21 @@
 //! passes: the relay and the desk do. Driven by `portcullis run`, `portcullis demo` and tests.
 
 mod carrier;
+mod delayed;
+mod door;
+mod proxy_header;
 mod reload;
 mod session;
+mod sockets;
+mod tls;
 mod wire;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustls::ClientConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -20,21 +26,29 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Listen};
 use crate::document::Fault;
-use crate::gate::{Desk, Gate, Moment};
-use crate::register::Register;
+use crate::gate::{Desk, Gate, LONGEST_DELAY, Moment};
+use crate::register::{Register, WindowOverflow};
 use crate::relay::{Relay, RelayConfig};
 use crate::store::StoreError;
+use crate::tls::{CarrierTls, ListenTls, TlsFault};
 use carrier::Carrier;
+use door::{Door, Guest, TurnedAway};
+use reload::Watched;
 use session::Session;
-use wire::Wire;
+use tls::Reloading;
+
+pub use sockets::{Handover, Inherited};
 
 /// The pause after `accept` failed, for want of file descriptors as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How often parts that wait for others are looked at.
 const SWEEP: Duration = Duration::from_millis(100);
+
+/// Between two looks at whether the predecessor has let go of the store.
+const STORE_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a drain may take beyond its time-out: flushing and the sockets' farewells.
 const DRAIN_SLACK: Duration = Duration::from_secs(5);
@@ -44,6 +58,7 @@ pub struct Proxy {
     /// What the sessions share; the admin socket and the demo look into it.
     pub gate: Arc<Gate>,
     addresses: Vec<SocketAddr>,
+    handover: Arc<Handover>,
     drain: watch::Sender<bool>,
     tasks: TaskTracker,
     drain_timeout: Duration,
@@ -58,6 +73,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Certificate files cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsFault),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {error}")]
     Listen {
@@ -68,52 +86,74 @@ pub enum StartError {
     },
 }
 
-/// What every session of a listener is made from.
+/// What every session is made from.
 struct Shared {
     gate: Arc<Gate>,
     route: Carrier,
     relay: RelayConfig,
-    pdu_limit: usize,
     tasks: TaskTracker,
     drain: watch::Receiver<bool>,
 }
 
 impl Proxy {
-    /// Opens the store, takes the listening addresses and serves until [`Proxy::drain`].
-    pub async fn start(config: &Config) -> Result<Self, StartError> {
+    /// Takes the listening addresses, opens the store and serves until [`Proxy::drain`].
+    /// Sockets that listen already are used where the configuration has their address.
+    pub async fn start(config: &Config, mut inherited: Inherited) -> Result<Self, StartError> {
+        // Before it is read: a change from then on is one.
+        let watched = Watched::new(vec![config.register.clone()]);
         let register = Register::load(&config.register).map_err(StartError::Register)?;
         for warning in register.warnings() {
             tracing::warn!("{warning}");
         }
-        let mut listeners = Vec::new();
+        let (mut listeners, mut addresses, mut copies) = (Vec::new(), Vec::new(), Vec::new());
         for listen in &config.listen {
-            let address = listen.address;
-            let listener = TcpListener::bind(address).await.map_err(|error| StartError::Listen { address, error })?;
-            listeners.push(listener);
+            let fault = |error| StartError::Listen { address: listen.address, error };
+            let socket = inherited.listen(listen.address).await.map_err(fault)?;
+            addresses.push(socket.local_addr().map_err(fault)?);
+            copies.push(socket.try_clone().map_err(fault)?);
+            listeners.push(TcpListener::from_std(socket).map_err(fault)?);
         }
-        let gate = Arc::new(Gate::open(config, register, moment())?);
         let (drain, draining) = watch::channel(false);
         let tasks = TaskTracker::new();
+        let carrier_tls = config.carrier.tls.as_ref().map(carrier_tls).transpose()?;
+        let doors = config.listen.iter().map(|listen| door(config, listen)).collect::<Result<Vec<_>, _>>()?;
+        for tls in doors.iter().filter_map(|door| door.tls.as_ref()) {
+            tasks.spawn(Arc::clone(tls).watch(draining.clone()));
+        }
+        if let Some(tls) = &carrier_tls {
+            tasks.spawn(Arc::clone(tls).watch(draining.clone()));
+        }
+        // Connections wait in the sockets' queues meanwhile.
+        let gate = Arc::new(open(config, register, inherited.has_predecessor()).await?);
         let shared = Arc::new(Shared {
             gate: Arc::clone(&gate),
-            route: Carrier::new(&config.carrier.addresses, config.carrier.connect_timeout),
+            route: Carrier::new(&config.carrier, carrier_tls),
             relay: relay_config(config),
-            pdu_limit: config.session.pdu_limit,
             tasks: tasks.clone(),
             drain: draining.clone(),
         });
-        let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-        for listener in listeners {
-            tasks.spawn(accept(listener, Arc::clone(&shared)));
+        for (listener, door) in listeners.into_iter().zip(doors) {
+            tasks.spawn(accept(listener, Arc::new(door), Arc::clone(&shared)));
         }
         tasks.spawn(sweep(Arc::clone(&gate), draining.clone()));
-        tasks.spawn(reload::watch(Arc::clone(&gate), config.register.clone(), draining));
-        Ok(Self { gate, addresses, drain, tasks, drain_timeout: config.drain_timeout })
+        tasks.spawn(reload::watch(Arc::clone(&gate), config.register.clone(), watched, draining));
+        let handover = Arc::new(Handover::new(copies));
+        Ok(Self { gate, addresses, handover, drain, tasks, drain_timeout: config.drain_timeout })
     }
 
     /// Where it listens, with the ports the system chose.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The listening sockets, for a successor.
+    pub fn handover(&self) -> Arc<Handover> {
+        Arc::clone(&self.handover)
+    }
+
+    /// Waits until a successor has taken the listening sockets.
+    pub async fn taken_over(&self) {
+        self.handover.completed().await;
     }
 
     /// Turns true when the gate begins to end.
@@ -124,6 +164,7 @@ impl Proxy {
     /// Takes no more connections, unbinds both legs of every session once its answers are in,
     /// and returns when all is done or the time is up. False when sessions were cut off.
     pub async fn drain(self) -> bool {
+        self.handover.close();
         self.drain.send_replace(true);
         self.tasks.close();
         let in_time = timeout(self.drain_timeout + DRAIN_SLACK, self.tasks.wait()).await.is_ok();
@@ -134,20 +175,51 @@ impl Proxy {
     }
 }
 
+/// Opens the store; a predecessor that still drains is waited for.
+async fn open(config: &Config, register: Register, has_predecessor: bool) -> Result<Gate, StoreError> {
+    let register = Arc::new(register);
+    let last = clock::monotonic() + config.drain_timeout + DRAIN_SLACK + DRAIN_SLACK;
+    loop {
+        match Gate::open(config, Arc::clone(&register), moment()) {
+            Err(StoreError::Held { .. }) if has_predecessor && clock::monotonic() < last => sleep(STORE_PAUSE).await,
+            opened => return opened,
+        }
+    }
+}
+
+fn door(config: &Config, listen: &Listen) -> Result<Door, TlsFault> {
+    let load = |files: &ListenTls| {
+        let what = format!("[[listen]] {}", listen.address);
+        let loaded = files.clone();
+        Reloading::new(what, files.files(), move || loaded.load())
+    };
+    Ok(Door {
+        trusted: listen.trusted.clone(),
+        tls: listen.tls.as_ref().map(load).transpose()?,
+        handshake_timeout: config.session.handshake_timeout,
+        session_init_timeout: config.session.session_init_timeout,
+        pdu_limit: config.session.pdu_limit,
+    })
+}
+
+fn carrier_tls(files: &CarrierTls) -> Result<Arc<Reloading<ClientConfig>>, TlsFault> {
+    let loaded = files.clone();
+    Reloading::new("[carrier]".to_owned(), files.files(), move || loaded.load())
+}
+
 fn relay_config(config: &Config) -> RelayConfig {
     RelayConfig {
         session_init_timeout: config.session.session_init_timeout,
-        // Every address may take its own time-out.
-        connect_timeout: config
-            .carrier
-            .connect_timeout
-            .saturating_mul(u32::try_from(config.carrier.addresses.len()).unwrap_or(u32::MAX))
+        // From the bind to the connection; the waits in it have bounds of their own.
+        connect_timeout: LONGEST_DELAY
+            .saturating_add(carrier::longest_dial(config.carrier.connect_timeout))
             .saturating_add(Duration::from_secs(1)),
         response_timeout: config.carrier.response_timeout.min(config.session.response_timeout),
         enquire_link_interval: config.session.enquire_link_interval.min(config.carrier.enquire_link),
         inactivity_timeout: config.session.inactivity_timeout,
         drain_timeout: config.drain_timeout,
         provider_window: config.session.window,
+        reject_over_window: config.session.window_overflow == WindowOverflow::Reject,
         carrier_window: config.carrier.window,
         ..RelayConfig::default()
     }
@@ -167,7 +239,7 @@ fn moment() -> Moment {
     Moment { wall: clock::wall(), monotonic: clock::monotonic() }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, door: Arc<Door>, shared: Arc<Shared>) {
     let mut drain = shared.drain.clone();
     loop {
         let accepted = tokio::select! {
@@ -175,7 +247,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             _ = drain.wait_for(|draining| *draining) => return,
         };
         match accepted {
-            Ok((stream, peer)) => admit(stream, peer, &shared),
+            Ok((stream, peer)) => admit(stream, peer, &door, &shared),
             Err(error) => {
                 tracing::error!(%error, "a connection could not be accepted");
                 sleep(ACCEPT_PAUSE).await;
@@ -184,23 +256,48 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-fn admit(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) {
-    let Some(session) = shared.gate.sessions.enter(peer, clock::wall()) else {
-        tracing::warn!(%peer, "connection turned away: max_sessions reached");
-        return;
+fn admit(stream: TcpStream, peer: SocketAddr, door: &Arc<Door>, shared: &Arc<Shared>) {
+    let place = match shared.gate.sessions.enter(peer, clock::wall()) {
+        Ok(place) => place,
+        Err(full) => return turn_away(peer, &TurnedAway::Full(full)),
     };
     // Answers are small and awaited: Nagle would only delay them.
     stream.set_nodelay(true).ok();
-    let span = tracing::info_span!("session", session, %peer);
-    let shared = Arc::clone(shared);
+    let (door, shared) = (Arc::clone(door), Arc::clone(shared));
     let tasks = shared.tasks.clone();
-    let serve = async move {
-        let (desk, mail) = Desk::new(Arc::clone(&shared.gate), session, peer, clock::monotonic());
-        let relay = Relay::new(shared.relay.clone(), clock::monotonic());
-        let wire = Wire::new(stream, shared.pdu_limit);
-        let ending =
-            Session::new(wire, relay, (desk, mail), &shared.route, &shared.tasks).run(shared.drain.clone()).await;
+    tasks.spawn(async move {
+        let arrived = clock::monotonic();
+        let mut drain = shared.drain.clone();
+        // Boxed, so that a session does not carry the memory of a handshake around.
+        let received = tokio::select! {
+            received = Box::pin(door.receive(stream, place)) => received,
+            _ = drain.wait_for(|draining| *draining) => return,
+        };
+        match received {
+            Ok(guest) => serve(guest, arrived, &shared).await,
+            Err(reason) => turn_away(peer, &reason),
+        }
+    });
+}
+
+fn turn_away(peer: SocketAddr, reason: &TurnedAway) {
+    if reason.is_noise() {
+        tracing::debug!(%peer, "connection closed: {reason}");
+    } else {
+        tracing::warn!(%peer, "connection turned away: {reason}");
+    }
+}
+
+async fn serve(guest: Guest, arrived: Instant, shared: &Shared) {
+    let Guest { wire, place, secured } = guest;
+    let span = tracing::info_span!("session", session = place.session(), peer = %place.peer());
+    let desk = Desk::new(Arc::clone(&shared.gate), place, secured, clock::monotonic());
+    let relay = Relay::new(shared.relay.clone(), arrived);
+    let session = Session::new(wire, relay, desk, &shared.route, &shared.tasks);
+    async {
+        let ending = session.run(shared.drain.clone()).await;
         tracing::info!(%ending, "session ended");
-    };
-    tasks.spawn(serve.instrument(span));
+    }
+    .instrument(span)
+    .await;
 }

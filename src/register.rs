@@ -18,7 +18,9 @@ use portcullis_protocol::text::{Text, TextSettings};
 use crate::document::Fault;
 use crate::rules::signature::signatures;
 use crate::rules::{Class, Codes, Identity, Mode, Modes, Msisdn, Ownership, Submission};
+use crate::tls::CertificateName;
 
+pub(crate) use load::networks;
 pub use secret::Secret;
 
 /// The longest port number.
@@ -47,12 +49,18 @@ pub struct Provider {
     pub system_id: String,
     /// Its password; without one any is accepted here and the carrier decides.
     pub password: Option<Secret>,
+    /// The certificate it must present; none named for any, or none at all.
+    pub certificate: Option<CertificateName>,
     /// The networks it may come from; none named for any.
     pub allow: Vec<IpNet>,
     /// How many binds it may have at a time.
     pub max_binds: usize,
     /// Requests it may leave unanswered, where that differs from the configuration's.
     pub window: Option<usize>,
+    /// What becomes of a request beyond it, where that differs from the configuration's.
+    pub window_overflow: Option<WindowOverflow>,
+    /// How fast it may send; as fast as it can where nothing is said.
+    pub rate: Option<Rate>,
     /// The numbers it may send from, as prefixes.
     pub ports: Vec<String>,
     /// The strictest mode any rule has for it.
@@ -75,6 +83,32 @@ pub struct Provider {
     pub carrier_system_id: Option<String>,
     /// The password that goes with it.
     pub carrier_password: Option<Secret>,
+    /// Where its binds go in place of the configured addresses, host and port; tried in order.
+    pub carrier_addresses: Vec<String>,
+}
+
+/// What becomes of a provider's request beyond its window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WindowOverflow {
+    /// It is not read before there is room: TCP holds the provider back.
+    #[default]
+    Wait,
+    /// It is answered `ESME_RMSGQFUL`.
+    Reject,
+}
+
+impl WindowOverflow {
+    /// As the files say it.
+    pub const WORDS: [(&str, Self); 2] = [("wait", Self::Wait), ("reject", Self::Reject)];
+}
+
+/// How fast a provider may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Messages a second, in the long run.
+    pub messages_per_second: u32,
+    /// Messages at once after a pause.
+    pub burst: u32,
 }
 
 /// What is done with a part whose message is not whole.

@@ -64,6 +64,8 @@ pub struct Relay {
     /// When the session must be over.
     last_deadline: Option<Instant>,
     active: Instant,
+    /// The provider's requests beyond its window are refused, not left unread.
+    rejects_over_window: bool,
     /// Settling took too long: nothing is forwarded any more, only records are waited for.
     abandoning: bool,
     ending: Option<Ending>,
@@ -88,6 +90,7 @@ impl Relay {
             state_deadline: Some(now + config.session_init_timeout),
             last_deadline: None,
             active: now,
+            rejects_over_window: config.reject_over_window,
             abandoning: false,
             ending: None,
             counts: Counts::default(),
@@ -136,7 +139,7 @@ impl Relay {
             && match (self.state, leg) {
                 (State::Ended, _) => false,
                 (state, Leg::Provider) if state.is_binding() => false,
-                (State::Bound, Leg::Provider) => !full(Leg::Provider),
+                (State::Bound, Leg::Provider) => !full(Leg::Provider) || self.rejects_over_window,
                 (State::Bound, Leg::Carrier) => !full(Leg::Carrier) || full(Leg::Provider),
                 _ => true,
             }

@@ -23,14 +23,19 @@ const LAYERS: &[Layer] = &[
     Layer { module: "clock", may_use: &[], never: &["tokio", "sled", "portcullis_protocol"] },
     Layer { module: "document", may_use: &[], never: IO },
     Layer { module: "rules", may_use: &["document", "register"], never: IO },
-    Layer { module: "register", may_use: &["document", "rules"], never: &["tokio", "sled", "clock"] },
-    Layer { module: "config", may_use: &["document", "rules", "register"], never: &["tokio", "sled", "clock"] },
+    Layer { module: "tls", may_use: &[], never: &["tokio", "sled", "clock", "std::net"] },
+    Layer { module: "register", may_use: &["document", "rules", "tls"], never: &["tokio", "sled", "clock"] },
+    Layer { module: "config", may_use: &["document", "rules", "register", "tls"], never: &["tokio", "sled", "clock"] },
     Layer { module: "relay", may_use: &["rules"], never: IO },
     Layer { module: "store", may_use: &["clock"], never: &["portcullis_protocol", "std::net"] },
-    Layer { module: "gate", may_use: &["rules", "register", "config", "relay", "store"], never: &["std::net::Tcp"] },
+    Layer {
+        module: "gate",
+        may_use: &["rules", "register", "config", "relay", "store", "tls"],
+        never: &["std::net::Tcp"],
+    },
     Layer {
         module: "proxy",
-        may_use: &["document", "rules", "register", "config", "relay", "store", "gate", "clock"],
+        may_use: &["document", "rules", "register", "config", "relay", "store", "gate", "clock", "tls"],
         never: &["sled"],
     },
     Layer {

@@ -39,6 +39,15 @@ pub fn split(buffer: &mut BytesMut, limit: usize) -> Result<Option<Frame>, Frame
     Ok(Some(Frame { bytes: buffer.split_to(length) }))
 }
 
+/// Whether a PDU's header is complete; a [`FrameFault`] as soon as its length cannot be one.
+pub fn begins(buffer: &[u8], limit: usize) -> Result<bool, FrameFault> {
+    let Some(mut prefix) = buffer.get(..4) else {
+        return Ok(false);
+    };
+    checked_length(prefix.get_u32(), limit)?;
+    Ok(buffer.len() >= HEADER_LENGTH)
+}
+
 fn checked_length(command_length: u32, limit: usize) -> Result<usize, FrameFault> {
     let length = usize::try_from(command_length).unwrap_or(usize::MAX);
     if length < HEADER_LENGTH {

@@ -20,6 +20,8 @@ pub enum Request {
     Show(u64),
     /// Every consent and refusal.
     Export,
+    /// The listening sockets, for a successor; the gate drains then. Answered with descriptors.
+    TakeOver,
     /// A search of the journal.
     Find(evidence::Query),
 }
@@ -84,7 +86,7 @@ impl Books<'_> {
     /// Answers line by line until the asker takes no more.
     pub fn answer(&self, request: &Request, emit: &mut dyn FnMut(Line) -> bool) {
         let outcome = match request {
-            Request::Status => Err("no gate is running".to_owned()),
+            Request::Status | Request::TakeOver => Err("no gate is running".to_owned()),
             Request::Apply(rows) => self.apply(rows).map(|applied| vec![applied]),
             Request::Show(msisdn) => {
                 self.consents.show(*msisdn).map(|held| held.into_iter().map(Line::Held).collect()).map_err(said)

@@ -7,10 +7,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::config::{Config, Fault};
+use crate::clock;
+use crate::config::{Config, Fault, Listen};
 use crate::register::Register;
 use crate::rules::{Class, r06_phone};
+use crate::tls::{self, ClientAuth};
+
+/// How long before its end a certificate is pointed out.
+const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Check configuration and register; every fault comes with file, line and key.
 #[derive(Args, Debug)]
@@ -72,6 +78,7 @@ fn examine(args: &CheckArgs) -> Report {
     if let (Some(config), Some(register)) = (&config, &register) {
         warnings.extend_from_slice(register.warnings());
         warnings.extend(mismatches(config, register));
+        warnings.extend(expiring(config, clock::wall()));
         summary = faults.is_empty().then(|| summarize(config, register));
     }
     Report { faults, warnings, summary }
@@ -104,7 +111,33 @@ fn mismatches(config: &Config, register: &Register) -> Vec<Fault> {
             }
         }
     }
+    let asks = |listen: &Listen| listen.tls.as_ref().is_some_and(|tls| tls.client_auth != ClientAuth::None);
+    if !config.listen.iter().any(asks) {
+        for provider in register.providers().iter().filter(|provider| provider.certificate.is_some()) {
+            warn(format!(
+                "provider {:?} must present a certificate, and no [[listen]] asks for one",
+                provider.system_id
+            ));
+        }
+    }
     mismatches
+}
+
+/// Certificates of the gate's own that are over, or soon will be.
+fn expiring(config: &Config, now: Timestamp) -> Vec<Fault> {
+    let listening = config.listen.iter().filter_map(|listen| listen.tls.as_ref()).map(|tls| &tls.certificate);
+    let carrier =
+        config.carrier.tls.iter().filter_map(|tls| tls.certificate.as_ref()).map(|(certificate, _)| certificate);
+    let mut expiring = Vec::new();
+    for certificate in listening.chain(carrier) {
+        let Some(end) = tls::valid_until(certificate) else { continue };
+        if end <= now {
+            expiring.push(Fault::of_file(certificate, format!("the certificate has expired, at {end}")));
+        } else if end <= now + EXPIRES_SOON {
+            expiring.push(Fault::of_file(certificate, format!("the certificate expires soon, at {end}")));
+        }
+    }
+    expiring
 }
 
 fn summarize(config: &Config, register: &Register) -> String {

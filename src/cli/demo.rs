@@ -20,7 +20,7 @@ use crate::admin::Admin;
 use crate::clock;
 use crate::config::Config;
 use crate::gate::evidence::{self, Found, Query};
-use crate::proxy::Proxy;
+use crate::proxy::{Inherited, Proxy};
 use crate::simulator::{Simulator, SimulatorOptions};
 use crate::store::consents::{Event, Status};
 use provider::Provider;
@@ -72,8 +72,8 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
 async fn show(args: &DemoArgs, traffic: &Traffic, folder: &Path) -> Result<(), Failure> {
     let carrier = Simulator::start(SimulatorOptions { receipts: true, ..SimulatorOptions::default() }).await?;
     let config = configure(folder, &carrier.address().to_string())?;
-    let proxy = Proxy::start(&config).await?;
-    let admin = Admin::bind(&config.data, Arc::clone(&proxy.gate))?;
+    let proxy = Proxy::start(&config, Inherited::default()).await?;
+    let admin = Admin::bind(&config.data, Arc::clone(&proxy.gate), None)?;
     let admin = tokio::spawn(admin.serve(proxy.draining()));
     subscribe(&proxy)?;
     let gate =

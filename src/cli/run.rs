@@ -8,27 +8,39 @@ use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, load};
-use crate::admin::Admin;
-use crate::proxy::Proxy;
+use crate::admin::client::AccessError;
+use crate::admin::{Admin, handover};
+use crate::config::Config;
+use crate::proxy::{Inherited, Proxy, StartError};
+use crate::register::Register;
 
 /// Runs the gate. SIGTERM or SIGINT drains it: no new connections, answers awaited, both legs
 /// unbound; a second signal ends it at once.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   portcullis run --config portcullis.toml
+  portcullis run --config portcullis.toml --take-over      in place of the one that runs
+
+Started by systemd through a socket unit, the gate listens on the sockets that come with it.
 
 The log goes to stderr; RUST_LOG=debug shows more. Message text is never logged above trace.")]
 pub(super) struct RunArgs {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
     config: PathBuf,
+
+    /// Take the listening sockets of the gate that runs on the same data directory; it drains
+    /// and ends, and whoever connects meanwhile waits for this one
+    #[arg(long)]
+    take_over: bool,
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let config = load(&args.config)?;
+    let inherited = inherited(args, &config)?;
     tokio::runtime::Runtime::new()?.block_on(async {
-        let proxy = Proxy::start(&config).await?;
-        let admin = Admin::bind(&config.data, Arc::clone(&proxy.gate))?;
+        let proxy = Proxy::start(&config, inherited).await?;
+        let admin = Admin::bind(&config.data, Arc::clone(&proxy.gate), Some(proxy.handover()))?;
         let admin = tokio::spawn(admin.serve(proxy.draining()));
         for address in proxy.addresses() {
             tracing::info!(%address, "listening");
@@ -40,6 +52,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            () = proxy.taken_over() => tracing::info!("a successor has the listening sockets"),
         }
         tracing::info!("draining");
         tokio::select! {
@@ -51,4 +64,22 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         let _ = admin.await;
         Ok(())
     })
+}
+
+fn inherited(args: &RunArgs, config: &Config) -> Result<Inherited, Failure> {
+    let passed = Inherited::from_environment()?;
+    if !args.take_over || !passed.is_empty() {
+        return Ok(passed);
+    }
+    // The running gate goes on where this one could not start.
+    Register::load(&config.register).map_err(StartError::Register)?;
+    match handover::take_over(&config.data) {
+        Ok(sockets) => {
+            tracing::info!(sockets = sockets.len(), "taking over from the running gate");
+            Ok(Inherited::from_predecessor(sockets))
+        }
+        // Or it ends already: then only the store is to be waited for.
+        Err(AccessError::NotRunning(_)) => Ok(Inherited::from_predecessor(Vec::new())),
+        Err(error) => Err(error.into()),
+    }
 }

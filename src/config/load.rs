@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use jiff::tz::{Offset, TimeZone};
 
-use super::{Carrier, Config, Durability, JournalConfig, Listen, LongMessages, SessionConfig};
+use super::links::{carrier, listen};
+use super::{Config, Durability, JournalConfig, LongMessages, SessionConfig};
 use crate::document::{self, Complaints, Fault, Section, unknown_word};
-use crate::register::{LongMode, Secret};
+use crate::register::{LongMode, WindowOverflow};
 use crate::rules::{Profile, profile};
 
 const DEFAULT_TIME_ZONE: &str = "Asia/Shanghai";
@@ -23,8 +24,8 @@ pub(super) fn config(path: &Path, text: &str) -> (Config, Vec<Fault>) {
         file: path.to_owned(),
         register: folder.join(top.required("register")),
         data: folder.join(top.string("data").unwrap_or("data")),
-        listen: listen(&top),
-        carrier: carrier(&top),
+        listen: listen(&top, folder),
+        carrier: carrier(&top, folder),
         journal: journal(&top),
         session: session(&top),
         long_messages: long_messages(&top),
@@ -91,69 +92,6 @@ fn profile_file(section: &Section<'_, '_>, path: &Path) -> Option<Profile> {
     }
 }
 
-fn listen(top: &Section<'_, '_>) -> Vec<Listen> {
-    let mut listeners = Vec::new();
-    for section in top.sections("listen") {
-        unsupported(&section, &["tls", "proxy_protocol"]);
-        section.required("address");
-        if let Some(address) = section.parsed("address", "an address like 127.0.0.1:2775", |text| text.parse().ok()) {
-            listeners.push(Listen { address });
-        }
-        section.finish();
-    }
-    if !top.contains("listen") {
-        top.fault("listen", "is missing: providers have nowhere to connect; write [[listen]] with an address");
-    }
-    listeners
-}
-
-fn carrier(top: &Section<'_, '_>) -> Carrier {
-    let Some(section) = top.section("carrier") else {
-        if !top.contains("carrier") {
-            top.fault("carrier", "is missing: write [carrier] with addresses = [\"host:port\"]");
-        }
-        return Carrier::to(Vec::new());
-    };
-    unsupported(&section, &["tls"]);
-    let addresses = section.strings("addresses").unwrap_or_default();
-    if addresses.is_empty() {
-        section.fault("addresses", "needs at least one \"host:port\"");
-    }
-    for address in &addresses {
-        let port =
-            address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).and_then(|(_, port)| port.parse().ok());
-        if port.is_none_or(|port: u16| port == 0) {
-            section.fault("addresses", format!("{address:?} is not host:port"));
-        }
-    }
-    let default = Carrier::to(addresses.into_iter().map(str::to_owned).collect());
-    let carrier = Carrier {
-        connect_timeout: section.duration("connect_timeout").unwrap_or(default.connect_timeout),
-        response_timeout: section.duration("response_timeout").unwrap_or(default.response_timeout),
-        enquire_link: section.duration("enquire_link").unwrap_or(default.enquire_link),
-        window: whole(&section, "window", 1..=100_000).unwrap_or(default.window),
-        system_id: section.string("system_id").map(str::to_owned),
-        password: section.string("password").map(|text| Secret::new(text.to_owned())),
-        ..default
-    };
-    section.finish();
-    carrier
-}
-
-impl Carrier {
-    fn to(addresses: Vec<String>) -> Self {
-        Self {
-            addresses,
-            connect_timeout: Duration::from_secs(5),
-            response_timeout: Duration::from_secs(30),
-            enquire_link: Duration::from_secs(30),
-            window: 1000,
-            system_id: None,
-            password: None,
-        }
-    }
-}
-
 fn journal(top: &Section<'_, '_>) -> JournalConfig {
     const WORDS: [(&str, Durability); 3] = [
         ("before-response", Durability::BeforeResponse),
@@ -193,14 +131,19 @@ fn long_messages(top: &Section<'_, '_>) -> LongMessages {
 fn session(top: &Section<'_, '_>) -> SessionConfig {
     let empty = toml::de::DeTable::new();
     let section = top.section("session").unwrap_or_else(|| Section::top(&empty, top.complaints()));
+    let max_sessions = whole(&section, "max_sessions", 1..=1_000_000).unwrap_or(10_000);
     let session = SessionConfig {
         session_init_timeout: seconds(&section, "session_init_timeout", 10),
+        handshake_timeout: seconds(&section, "handshake_timeout", 5),
         enquire_link_interval: seconds(&section, "enquire_link_interval", 30),
         inactivity_timeout: section.duration("inactivity_timeout").unwrap_or(Duration::ZERO),
         response_timeout: seconds(&section, "response_timeout", 30),
         window: whole(&section, "window", 1..=100_000).unwrap_or(100),
+        window_overflow: section.word("window_overflow", &WindowOverflow::WORDS).unwrap_or_default(),
         pdu_limit: whole(&section, "pdu_limit", 1024..=16 * 1024 * 1024).unwrap_or(64 * 1024),
-        max_sessions: whole(&section, "max_sessions", 1..=1_000_000).unwrap_or(10_000),
+        max_sessions,
+        max_sessions_per_address: whole(&section, "max_sessions_per_address", 1..=1_000_000).unwrap_or(1000),
+        max_binds: whole(&section, "max_binds", 1..=1_000_000).unwrap_or(max_sessions),
     };
     section.finish();
     session
@@ -215,16 +158,8 @@ fn seconds(section: &Section<'_, '_>, key: &str, default: u64) -> Duration {
     duration
 }
 
-fn whole(section: &Section<'_, '_>, key: &str, bounds: std::ops::RangeInclusive<u64>) -> Option<usize> {
+pub(super) fn whole(section: &Section<'_, '_>, key: &str, bounds: std::ops::RangeInclusive<u64>) -> Option<usize> {
     section.integer(key, bounds).and_then(|number| usize::try_from(number).ok())
-}
-
-fn unsupported(section: &Section<'_, '_>, keys: &[&str]) {
-    for key in keys {
-        if section.knows(key) {
-            section.fault(key, "is not supported by this version; put a TLS or PROXY terminator before the gate");
-        }
-    }
 }
 
 #[cfg(test)]

@@ -97,6 +97,19 @@ impl<'d, 's> Section<'d, 's> {
         Some(texts)
     }
 
+    /// Places to connect to, as `host:port`.
+    pub fn endpoints(&self, key: &str) -> Vec<String> {
+        let endpoints = self.strings(key).unwrap_or_default();
+        for text in &endpoints {
+            let port =
+                text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).and_then(|(_, port)| port.parse().ok());
+            if port.is_none_or(|port: u16| port == 0) {
+                self.fault(key, format!("{text:?} is not host:port"));
+            }
+        }
+        endpoints.into_iter().map(str::to_owned).collect()
+    }
+
     /// A string that one of these words must equal; a near miss is pointed out.
     pub fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<T> {
         let text = self.string(key)?;

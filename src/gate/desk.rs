@@ -4,8 +4,7 @@
 //! says which record something must wait for, and the driver waits. Driven by the session.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -13,12 +12,14 @@ use jiff::Timestamp;
 use portcullis_protocol::{CommandId, CommandStatus, Frame};
 use tokio::sync::{mpsc, watch};
 
+use super::limits::Allowance;
 use super::mailbox::{self, Mail, Mailbox};
 use super::owed::Owed;
-use super::{Gate, Moment};
+use super::{Gate, Moment, Place};
 use crate::config::Durability;
 use crate::relay::{self, Ending, Leg, Outcome, Ticket};
 use crate::store::{EntryId, Health, Progress};
+use crate::tls::Secured;
 
 mod bind;
 mod delivery;
@@ -27,6 +28,7 @@ mod message;
 mod multi;
 mod naming;
 mod owing;
+mod rate;
 mod ruling;
 mod write;
 
@@ -41,10 +43,16 @@ pub(super) const TRY_AGAIN: CommandStatus = CommandStatus::ESME_RX_T_APPN;
 pub struct Desk {
     gate: Arc<Gate>,
     session: u64,
-    peer: SocketAddr,
+    place: Place,
     peer_text: String,
+    /// What the TLS handshake said, where there was one.
+    secured: Option<Secured>,
     /// The provider's `system_id`, once its bind was accepted.
     provider: Option<String>,
+    /// What it may still send, shared by all of its binds.
+    allowance: Option<Arc<Mutex<Allowance>>>,
+    /// Where its binds go, where that is not as configured for all.
+    carrier_addresses: Vec<String>,
     open: HashMap<Ticket, Open>,
     progress: watch::Receiver<Progress>,
     mailbox: Mailbox,
@@ -161,16 +169,19 @@ impl Settling {
 }
 
 impl Desk {
-    /// A place for the session of this number, and what reaches that session from elsewhere.
-    pub fn new(gate: Arc<Gate>, session: u64, peer: SocketAddr, now: Instant) -> (Self, mpsc::Receiver<Mail>) {
+    /// A desk for the session that has this place, and what reaches that session from elsewhere.
+    pub fn new(gate: Arc<Gate>, place: Place, secured: Option<Secured>, now: Instant) -> (Self, mpsc::Receiver<Mail>) {
         let (mailbox, mail) = mailbox::new();
         let desk = Self {
             progress: gate.journal.progress(),
-            peer_text: peer.to_string(),
+            peer_text: place.peer().to_string(),
             gate,
-            session,
-            peer,
+            session: place.session(),
+            place,
+            secured,
             provider: None,
+            allowance: None,
+            carrier_addresses: Vec::new(),
             open: HashMap::new(),
             mailbox,
             held: HashMap::new(),
@@ -282,6 +293,5 @@ impl Open {
 impl Drop for Desk {
     fn drop(&mut self) {
         self.gate.accounts.leave(self.session);
-        self.gate.sessions.leave(self.session);
     }
 }

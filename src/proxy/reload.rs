@@ -1,6 +1,10 @@
 //! The register follows its file: swapped whole, and a bad file changes nothing.
+//!
+//! Owns the watch on files, by name, once a second: that survives editors and deployments
+//! that replace the file, on every file system.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,27 +15,52 @@ use tokio::time::sleep;
 use crate::gate::Gate;
 use crate::register::Register;
 
-/// How often the file is looked at. Watching by name survives editors and deployments that
-/// replace the file, on every file system.
+/// How often the files are looked at.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// What tells one state of the file from another.
-type Stamp = Option<(SystemTime, u64)>;
+/// What tells one state of a file from another.
+type Stamp = Option<(SystemTime, u64, u64)>;
+
+/// Files and how they were when last looked at.
+pub(super) struct Watched {
+    files: Vec<PathBuf>,
+    seen: Vec<Stamp>,
+}
+
+impl Watched {
+    /// From how they are now.
+    pub(super) fn new(files: Vec<PathBuf>) -> Self {
+        let seen = stamps(&files);
+        Self { files, seen }
+    }
+
+    /// Waits until one has changed; false when the gate drains instead.
+    pub(super) async fn changed(&mut self, drain: &mut watch::Receiver<bool>) -> bool {
+        loop {
+            tokio::select! {
+                () = sleep(EVERY) => {}
+                _ = drain.wait_for(|draining| *draining) => return false,
+            }
+            let now = stamps(&self.files);
+            if now != self.seen {
+                self.seen = now;
+                return true;
+            }
+        }
+    }
+}
+
+fn stamps(files: &[PathBuf]) -> Vec<Stamp> {
+    let stamp = |file: &PathBuf| {
+        let metadata = fs::metadata(file).ok()?;
+        Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
+    };
+    files.iter().map(stamp).collect()
+}
 
 /// Loads the register again whenever its file changes, until the gate drains.
-pub(super) async fn watch(gate: Arc<Gate>, file: PathBuf, mut drain: watch::Receiver<bool>) {
-    // Nothing seen yet: the file may have changed since the gate started with it.
-    let mut seen = None;
-    loop {
-        tokio::select! {
-            () = sleep(EVERY) => {}
-            _ = drain.wait_for(|draining| *draining) => return,
-        }
-        let now = stamp(&file);
-        if seen == Some(now) {
-            continue;
-        }
-        seen = Some(now);
+pub(super) async fn watch(gate: Arc<Gate>, file: PathBuf, mut watched: Watched, mut drain: watch::Receiver<bool>) {
+    while watched.changed(&mut drain).await {
         let path = file.clone();
         if let Ok(loaded) = tokio::task::spawn_blocking(move || Register::load(&path)).await {
             swap(&gate, &file, loaded);
@@ -57,9 +86,4 @@ fn swap(gate: &Gate, file: &Path, loaded: Result<Register, Vec<crate::document::
             tracing::error!(file = %file.display(), "the register keeps its last good state");
         }
     }
-}
-
-fn stamp(file: &Path) -> Stamp {
-    let metadata = fs::metadata(file).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
 }

@@ -8,15 +8,15 @@ use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use portcullis_protocol::Frame;
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Sleep, sleep_until};
 use tokio_util::task::TaskTracker;
 
-use super::carrier::{Carrier, Dial};
+use super::carrier::{Carrier, Dial, Dialled, Trial};
+use super::delayed::Delayed;
 use super::wire::{Wire, farewell};
 use crate::clock;
 use crate::gate::{Desk, Judged, Mail, Moment, Settling};
@@ -36,6 +36,9 @@ pub(crate) struct Session<'a> {
     provider: Option<Wire>,
     carrier: Option<Wire>,
     dialling: Option<Dial>,
+    /// The carrier's address, until the carrier has said its first word.
+    trial: Option<Trial>,
+    delayed: Delayed,
     mail: mpsc::Receiver<Mail>,
     /// Requests whose judging takes time.
     waiting: HashMap<Ticket, Frame>,
@@ -67,6 +70,8 @@ impl<'a> Session<'a> {
             provider: Some(provider),
             carrier: None,
             dialling: None,
+            trial: None,
+            delayed: Delayed::default(),
             mail,
             waiting: HashMap::new(),
             joined: None,
@@ -122,7 +127,7 @@ impl<'a> Session<'a> {
         let Some(wire) = self.wire(leg) else { return false };
         if !wanted {
             let Some(cause) = wire.take_loss() else { return false };
-            self.relay.handle_event(Event::Closed { leg, cause }, self.now);
+            self.hand_over(leg, Event::Closed { leg, cause });
             return true;
         }
         let event = match wire.next_frame() {
@@ -136,8 +141,19 @@ impl<'a> Session<'a> {
                 Event::Faulted { leg, fault }
             }
         };
-        self.relay.handle_event(event, self.now);
+        self.hand_over(leg, event);
         true
+    }
+
+    /// The carrier's first word proves its address; an end before any does the opposite.
+    fn hand_over(&mut self, leg: Leg, event: Event) {
+        if let Some(trial) = self.trial.take_if(|_| leg == Leg::Carrier) {
+            match event {
+                Event::Received { .. } => trial.answered(),
+                _ => trial.failed(),
+            }
+        }
+        self.relay.handle_event(event, self.now);
     }
 
     /// A slow peer stalls its own session only: nothing is read that would be sent to it.
@@ -153,6 +169,9 @@ impl<'a> Session<'a> {
         while let Some(action) = self.relay.poll_action() {
             match action {
                 Action::Send { leg, frame } => {
+                    if leg == Leg::Provider {
+                        self.desk.notice(&frame, self.now);
+                    }
                     if let Some(wire) = self.wire(leg) {
                         wire.queue(&frame);
                     }
@@ -170,15 +189,20 @@ impl<'a> Session<'a> {
                     self.waiting.remove(&ticket);
                     self.defer(recorded.settling, Event::Recorded { ticket, answer: recorded.answer });
                 }
-                Action::JudgeBind { frame } => {
-                    let decision = self.desk.judge_bind(&frame, clock::wall());
-                    self.relay.handle_event(Event::BindJudged { decision }, self.now);
-                }
-                Action::Connect => self.dialling = Some(self.route.dial()),
+                Action::JudgeBind { frame } => match self.desk.bind_delay(self.now) {
+                    Duration::ZERO => self.judge_bind(&frame),
+                    delay => self.delayed.put(frame, delay),
+                },
+                Action::Connect => self.dialling = Some(self.route.dial(self.desk.carrier_addresses())),
                 Action::Close { leg } => self.close(leg),
                 Action::Ended(ending) => self.ended = Some(ending),
             }
         }
+    }
+
+    fn judge_bind(&mut self, frame: &Frame) {
+        let decision = self.desk.judge_bind(frame, clock::wall());
+        self.relay.handle_event(Event::BindJudged { decision }, self.now);
     }
 
     fn read(&mut self, mail: Mail) {
@@ -287,11 +311,15 @@ impl<'a> Session<'a> {
         }
         let starved = self.relay.wants_input(Leg::Provider) && !self.desk.has_room();
         let wanted = Wanted { provider: self.wants_input(Leg::Provider), carrier: self.wants_input(Leg::Carrier) };
-        let Self { provider, carrier, dialling, deferred, desk, mail, .. } = self;
+        let Self { provider, carrier, dialling, delayed, deferred, desk, mail, .. } = self;
         tokio::select! {
             biased;
             () = poll_fn(|cx| poll_wires(provider, carrier, wanted, cx)) => {}
             connected = connected(dialling) => self.connected(connected),
+            frame = delayed.over() => {
+                self.now = clock::monotonic();
+                self.judge_bind(&frame);
+            }
             Some(mail) = mail.recv() => self.read(mail),
             _ = progress.changed(), if !deferred.is_empty() => {}
             () = desk.room(), if starved => {}
@@ -300,11 +328,12 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn connected(&mut self, stream: Option<TcpStream>) {
+    fn connected(&mut self, dialled: Option<Dialled>) {
         self.dialling = None;
-        let event = match stream {
-            Some(stream) => {
+        let event = match dialled {
+            Some(Dialled { stream, trial }) => {
                 self.carrier = Some(Wire::new(stream, self.pdu_limit));
+                self.trial = Some(trial);
                 Event::CarrierConnected
             }
             None => Event::CarrierUnreachable,
@@ -318,6 +347,10 @@ impl<'a> Session<'a> {
             Leg::Provider => self.provider.take(),
             Leg::Carrier => {
                 self.dialling = None;
+                // Given up while the session goes on: the carrier left the bind unanswered.
+                if let Some(trial) = self.trial.take_if(|_| self.relay.ending().is_none()) {
+                    trial.failed();
+                }
                 self.carrier.take()
             }
         };
@@ -367,7 +400,7 @@ fn poll_wires(
     if ready { Poll::Ready(()) } else { Poll::Pending }
 }
 
-async fn connected(dialling: &mut Option<Dial>) -> Option<TcpStream> {
+async fn connected(dialling: &mut Option<Dial>) -> Option<Dialled> {
     match dialling {
         Some(dial) => dial.await,
         None => std::future::pending().await,

@@ -39,11 +39,22 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
+/// Why no PDU ever began on a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NoGreeting {
+    /// What came is no SMPP.
+    NotSmpp(FrameFault),
+    /// The peer went away.
+    Gone,
+}
+
 /// One connection and its buffers.
 pub(crate) struct Wire {
     stream: Box<dyn Stream>,
     input: BytesMut,
     output: BytesMut,
+    /// Octets were written that the stream may still hold: TLS keeps what the socket did not take.
+    unflushed: bool,
     limit: usize,
     /// Nothing more comes, or can be sent.
     end: Option<Cause>,
@@ -52,11 +63,12 @@ pub(crate) struct Wire {
 
 impl Wire {
     /// `limit` bounds `command_length`, and with it the input kept.
-    pub(crate) fn new(stream: impl Stream + 'static, limit: usize) -> Self {
+    pub(crate) fn new(stream: Box<dyn Stream>, limit: usize) -> Self {
         Self {
-            stream: Box::new(stream),
+            stream,
             input: BytesMut::new(),
             output: BytesMut::new(),
+            unflushed: false,
             limit,
             end: None,
             reading: true,
@@ -66,6 +78,19 @@ impl Wire {
     /// The largest `command_length` accepted.
     pub(crate) fn limit(&self) -> usize {
         self.limit
+    }
+
+    /// Waits until the first PDU's header is there; says why where none can come.
+    pub(crate) async fn greeting(&mut self) -> Result<(), NoGreeting> {
+        loop {
+            if frame::begins(&self.input, self.limit).map_err(NoGreeting::NotSmpp)? {
+                return Ok(());
+            }
+            if self.end.is_some() {
+                return Err(NoGreeting::Gone);
+            }
+            poll_fn(|cx| if self.poll_receive(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
+        }
     }
 
     /// The next complete PDU that has arrived.
@@ -119,14 +144,18 @@ impl Wire {
         }
         match self.poll_read(cx) {
             Poll::Pending => false,
-            Poll::Ready(Ok(0)) => {
-                self.reading = false;
-                self.end = Some(Cause::Eof);
-                true
-            }
+            Poll::Ready(Ok(0)) => self.ended(),
             Poll::Ready(Ok(_)) => true,
+            // TLS closed without its farewell; SMPP has one of its own, so nothing is missed.
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => self.ended(),
             Poll::Ready(Err(error)) => self.lost(&error),
         }
+    }
+
+    fn ended(&mut self) -> bool {
+        self.reading = false;
+        self.end = Some(Cause::Eof);
+        true
     }
 
     fn lost(&mut self, error: &io::Error) -> bool {
@@ -150,20 +179,22 @@ impl Wire {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.output.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
         while !self.output.is_empty() {
             let written = std::task::ready!(Pin::new(&mut self.stream).poll_write(cx, &self.output))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.output.advance(written);
+            self.unflushed = true;
         }
         if self.output.capacity() > IDLE_CAPACITY {
             self.output = BytesMut::new();
         }
-        Pin::new(&mut self.stream).poll_flush(cx)
+        if self.unflushed {
+            std::task::ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

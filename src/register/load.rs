@@ -1,14 +1,18 @@
 //! From register.toml to checked values, with every fault in it.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::path::Path;
 
-use super::{LONGEST_PORT, LongMode, Port, Provider, Register, Secret, Sender, version_of};
+use ipnet::IpNet;
+
+use super::{LONGEST_PORT, LongMode, Port, Provider, Rate, Register, Secret, Sender, WindowOverflow, version_of};
 use portcullis_protocol::text::{Alphabet, TextSettings};
 
 use crate::document::{self, Complaints, Fault, Section, did_you_mean};
 use crate::rules::profile::read_modes;
 use crate::rules::{Class, Codes, Mode, Modes};
+use crate::tls::CertificateName;
 
 /// How many binds a provider may have where nothing is said.
 const MAX_BINDS: usize = 10;
@@ -72,9 +76,12 @@ fn add_provider(register: &mut Register, section: &Section<'_, '_>) {
     let whole = |key, most| section.integer(key, 1..=most).and_then(|number| usize::try_from(number).ok());
     let provider = Provider {
         password: password.map(Secret::new),
-        allow: networks(section),
+        certificate: section.parsed("certificate", "a SHA-256 fingerprint or a name", CertificateName::parse),
+        allow: networks(section, "allow"),
         max_binds: whole("max_binds", 10_000).unwrap_or(MAX_BINDS),
         window: whole("window", 100_000),
+        window_overflow: section.word("window_overflow", &WindowOverflow::WORDS),
+        rate: rate(section),
         ports: prefixes(section),
         mode,
         rules,
@@ -86,6 +93,7 @@ fn add_provider(register: &mut Register, section: &Section<'_, '_>) {
         service_types: service_types(section),
         carrier_system_id: section.string("carrier_system_id").map(str::to_owned),
         carrier_password: section.string("carrier_password").map(|text| Secret::new(text.to_owned())),
+        carrier_addresses: section.endpoints("carrier_addresses"),
         system_id,
     };
     let index = register.providers.len();
@@ -95,15 +103,26 @@ fn add_provider(register: &mut Register, section: &Section<'_, '_>) {
     register.providers.push(provider);
 }
 
-fn networks(section: &Section<'_, '_>) -> Vec<ipnet::IpNet> {
+/// Networks like `10.0.0.0/8`, or single addresses.
+pub(crate) fn networks(section: &Section<'_, '_>, key: &str) -> Vec<IpNet> {
     let mut networks = Vec::new();
-    for text in section.strings("allow").unwrap_or_default() {
-        match text.parse().or_else(|_| text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from)) {
+    for text in section.strings(key).unwrap_or_default() {
+        match text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
             Ok(network) => networks.push(network),
-            Err(_) => section.fault("allow", format!("{text:?} is neither an address nor a network like 10.0.0.0/8")),
+            Err(_) => section.fault(key, format!("{text:?} is neither an address nor a network like 10.0.0.0/8")),
         }
     }
     networks
+}
+
+/// A burst of one second where nothing is said.
+fn rate(section: &Section<'_, '_>) -> Option<Rate> {
+    let whole = |key| section.integer(key, 1..=1_000_000).and_then(|number| u32::try_from(number).ok());
+    let (rate, burst) = (whole("rate"), whole("burst"));
+    if burst.is_some() && !section.contains("rate") {
+        section.fault("burst", "means nothing without a rate");
+    }
+    rate.map(|messages_per_second| Rate { messages_per_second, burst: burst.unwrap_or(messages_per_second) })
 }
 
 fn prefixes(section: &Section<'_, '_>) -> Vec<String> {

@@ -57,6 +57,7 @@ impl Relay {
             }
         }
         self.windows[Leg::Provider.index()].set_limit(grant.window.unwrap_or(self.config.provider_window));
+        self.rejects_over_window = grant.reject_over_window.unwrap_or(self.config.reject_over_window);
         self.step(Step::BindGranted);
         self.links[Leg::Carrier.index()].dialling = true;
         self.actions.push_back(Action::Connect);

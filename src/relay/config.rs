@@ -24,6 +24,8 @@ pub struct RelayConfig {
     pub drain_timeout: Duration,
     /// Requests of the provider that may be unanswered; reading pauses at it.
     pub provider_window: usize,
+    /// Reading goes on at a full provider window, and what is read is refused.
+    pub reject_over_window: bool,
     /// Requests of the carrier that may be unanswered; reading pauses at it. Wider than what
     /// carriers use, because their answers to the provider queue behind their requests.
     pub carrier_window: usize,
@@ -62,6 +64,7 @@ impl Default for RelayConfig {
             unbind_timeout: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(10),
             provider_window: 100,
+            reject_over_window: false,
             carrier_window: 1000,
             bind_attempts: 5,
         }

@@ -146,6 +146,8 @@ pub struct BindGrant {
     pub credentials: Option<Credentials>,
     /// Unanswered requests this provider may have, where its register entry says so.
     pub window: Option<usize>,
+    /// Whether what exceeds them is refused rather than held back, where it says so.
+    pub reject_over_window: Option<bool>,
 }
 
 /// What the gate itself presents to the carrier.

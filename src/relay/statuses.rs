@@ -37,10 +37,10 @@ pub const fn unanswerable(command: CommandId) -> CommandStatus {
     unanswered(Leg::Provider, command)
 }
 
-/// A request beyond the window, from a driver that read on: slow down.
+/// A request beyond the window: slow down.
 pub(super) const fn over_window(asking: Leg) -> CommandStatus {
     match asking {
         Leg::Carrier => CommandStatus::ESME_RX_T_APPN,
-        Leg::Provider => CommandStatus::ESME_RTHROTTLED,
+        Leg::Provider => CommandStatus::ESME_RMSGQFUL,
     }
 }

@@ -88,6 +88,7 @@ impl Stage {
             "unbind-timeout" => config.unbind_timeout = seconds,
             "drain-timeout" => config.drain_timeout = seconds,
             "provider-window" => config.provider_window = pdu::number(value)? as usize,
+            "reject-over-window" => config.reject_over_window = pdu::number(value)? != 0,
             "carrier-window" => config.carrier_window = pdu::number(value)? as usize,
             "bind-attempts" => config.bind_attempts = pdu::number(value)?,
             _ => return Err(format!("no such setting: {name}")),

@@ -80,7 +80,14 @@ impl Folder {
 
     /// The same, with another `RUST_LOG`.
     pub(crate) fn start_logging(&self, filter: &str) -> Gate {
-        let mut child = self.command(&["run"]).env("RUST_LOG", filter).stdout(Stdio::null()).spawn().expect("the gate");
+        let mut command = self.command(&["run"]);
+        command.env("RUST_LOG", filter);
+        Self::launch(command)
+    }
+
+    /// Starts a gate by a command of the test's own and waits until it listens.
+    pub(crate) fn launch(mut command: Command) -> Gate {
+        let mut child = command.stdout(Stdio::null()).spawn().expect("the gate");
         let log = Log::follow(child.stderr.take().expect("a pipe"));
         let mut gate = Gate { child, log, address: SocketAddr::from(([0; 4], 0)) };
         let line = gate.await_log("listening address=");
@@ -113,7 +120,8 @@ impl Folder {
         Said { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// A subcommand on this folder's configuration, not yet started.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
         command.args(arguments).arg("--config").arg(self.config_file()).env_remove("RUST_LOG");
         command.stdin(Stdio::null()).stderr(Stdio::piped());

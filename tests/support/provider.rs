@@ -13,7 +13,7 @@ use portcullis_protocol::frame::DEFAULT_LIMIT;
 use portcullis_protocol::pdu::{Bind, SubmitSm};
 use portcullis_protocol::text::{gsm7, ucs2};
 use portcullis_protocol::{CommandId, CommandStatus, Frame, Pdu, frame};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -21,9 +21,15 @@ use crate::gate::PATIENCE;
 
 pub(crate) const OK: CommandStatus = CommandStatus::ESME_ROK;
 
+/// A byte stream to the gate: plain TCP, or TLS over it.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
 /// One connection to the gate.
 pub(crate) struct Provider {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
+    address: SocketAddr,
     input: BytesMut,
     sequence_number: u32,
     /// Requests that came while an answer was awaited, oldest first.
@@ -34,7 +40,13 @@ impl Provider {
     pub(crate) async fn connect(gate: SocketAddr) -> Self {
         let stream = TcpStream::connect(gate).await.expect("the gate listens");
         stream.set_nodelay(true).expect("a socket option");
-        Self { stream, input: BytesMut::new(), sequence_number: 0, requests: VecDeque::new() }
+        let address = stream.local_addr().expect("an address");
+        Self::over(Box::new(stream), address)
+    }
+
+    /// The same over a connection made otherwise, from `address`.
+    pub(crate) fn over(stream: Box<dyn Stream>, address: SocketAddr) -> Self {
+        Self { stream, address, input: BytesMut::new(), sequence_number: 0, requests: VecDeque::new() }
     }
 
     /// A transceiver whose bind is accepted.
@@ -121,7 +133,7 @@ impl Provider {
 
     /// Whether another connection could be told apart: where this one comes from.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.stream.local_addr().expect("an address")
+        self.address
     }
 }
 

@@ -1,27 +1,65 @@
-//! Who may bind: known, from an allowed network, with its password, within its number of binds.
+//! Who may bind: known, from an allowed network, with its certificate and its password, within
+//! its number of binds. And how fast that may be tried: wrong passwords slow the next try.
+
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use portcullis_protocol::pdu::Bind;
-use portcullis_protocol::{CommandStatus, Frame, Pdu};
+use portcullis_protocol::{CommandId, CommandStatus, Frame, Pdu};
 
 use super::Desk;
-use crate::register::Provider;
+use crate::register::{Provider, WindowOverflow};
 use crate::relay::{BindGrant, Credentials};
 
 /// A refusal, with what is told to the log and the journal.
 struct Refused {
     status: CommandStatus,
-    why: &'static str,
+    why: String,
+}
+
+impl Refused {
+    fn new(status: CommandStatus, why: impl ToString) -> Self {
+        Self { status, why: why.to_string() }
+    }
 }
 
 impl Desk {
+    /// How long a bind that has just come waits before it is judged.
+    pub fn bind_delay(&self, now: Instant) -> Duration {
+        self.gate.attempts.delay(self.place.peer().ip(), now)
+    }
+
+    /// Looks at what goes to the provider for the end of a bind, whoever decided on it.
+    pub fn notice(&mut self, frame: &Frame, now: Instant) {
+        let binds = [CommandId::BIND_TRANSMITTER_RESP, CommandId::BIND_RECEIVER_RESP, CommandId::BIND_TRANSCEIVER_RESP];
+        if !binds.contains(&frame.command_id()) {
+            return;
+        }
+        let address = self.place.peer().ip();
+        match frame.command_status() {
+            CommandStatus::ESME_ROK => self.gate.attempts.succeeded(address),
+            // Common clients take it for being bound, and the relay lets them.
+            CommandStatus::ESME_RALYBND => {}
+            CommandStatus::ESME_RINVPASWD | CommandStatus::ESME_RINVSYSID => {
+                self.gate.attempts.failed(address, now);
+                self.place.give_back_bind();
+            }
+            _ => self.place.give_back_bind(),
+        }
+    }
+
+    /// Where this provider's binds go, if not where all others' do.
+    pub fn carrier_addresses(&self) -> &[String] {
+        &self.carrier_addresses
+    }
+
     /// Decides on a bind and records the decision.
     pub fn judge_bind(&mut self, frame: &Frame, now: Timestamp) -> Result<BindGrant, CommandStatus> {
         let bind = match Pdu::decode(frame) {
             Ok(Pdu::BindTransmitter(bind) | Pdu::BindReceiver(bind) | Pdu::BindTransceiver(bind)) => bind,
             Ok(_) => return Err(CommandStatus::ESME_RINVCMDID),
             Err(fault) => {
-                tracing::info!(peer = %self.peer, %fault, "bind refused: its body cannot be read");
+                tracing::info!(peer = %self.peer_text, %fault, "bind refused: its body cannot be read");
                 return Err(fault.status);
             }
         };
@@ -30,12 +68,13 @@ impl Desk {
         self.provider = Some(system_id.clone());
         match granted {
             Ok(grant) => {
-                tracing::info!(peer = %self.peer, system_id, "bind accepted");
-                self.pen().write_session("bind accepted", now);
+                let over = self.secured.as_ref().map(|secured| format!(", {secured}")).unwrap_or_default();
+                tracing::info!(peer = %self.peer_text, system_id, "bind accepted{over}");
+                self.pen().write_session(&format!("bind accepted{over}"), now);
                 Ok(grant)
             }
             Err(refused) => {
-                tracing::warn!(peer = %self.peer, system_id, status = ?refused.status, "bind refused: {}", refused.why);
+                tracing::warn!(peer = %self.peer_text, system_id, status = ?refused.status, "bind refused: {}", refused.why);
                 self.pen().write_session(&format!("bind refused: {}", refused.why), now);
                 self.provider = None;
                 Err(refused.status)
@@ -43,23 +82,43 @@ impl Desk {
         }
     }
 
-    fn grant(&self, bind: &Bind<'_>, system_id: &str) -> Result<BindGrant, Refused> {
-        let register = self.gate.register.load();
+    fn grant(&mut self, bind: &Bind<'_>, system_id: &str) -> Result<BindGrant, Refused> {
+        let register = self.gate.register.load_full();
         let Some(provider) = register.provider(system_id) else {
-            return Err(Refused { status: CommandStatus::ESME_RINVSYSID, why: "system_id is not in the register" });
+            return Err(Refused::new(CommandStatus::ESME_RINVSYSID, "system_id is not in the register"));
         };
-        let from = self.peer.ip().to_canonical();
-        if !provider.allow.is_empty() && !provider.allow.iter().any(|network| network.contains(&from)) {
-            return Err(Refused { status: CommandStatus::ESME_RBINDFAIL, why: "the peer's address is not allowed" });
-        }
+        self.check_origin(provider)?;
         if provider.password.as_ref().is_some_and(|password| !password.matches(bind.password.0)) {
-            return Err(Refused { status: CommandStatus::ESME_RINVPASWD, why: "wrong password" });
+            return Err(Refused::new(CommandStatus::ESME_RINVPASWD, "wrong password"));
         }
         // Not ESME_RALYBND: common clients take that for being bound.
-        if !self.gate.sessions.take_bind(self.session, system_id, provider.max_binds) {
-            return Err(Refused { status: CommandStatus::ESME_RBINDFAIL, why: "all of its binds are in use" });
+        self.place
+            .take_bind(system_id, provider.max_binds)
+            .map_err(|full| Refused::new(CommandStatus::ESME_RBINDFAIL, full))?;
+        self.allowance = Some(self.gate.allowances.of(system_id));
+        self.carrier_addresses.clone_from(&provider.carrier_addresses);
+        Ok(BindGrant {
+            credentials: self.credentials(provider, bind),
+            window: provider.window,
+            reject_over_window: provider.window_overflow.map(|overflow| overflow == WindowOverflow::Reject),
+        })
+    }
+
+    /// Before the password, so that nobody learns from elsewhere whether it was right.
+    fn check_origin(&self, provider: &Provider) -> Result<(), Refused> {
+        let from = self.place.peer().ip().to_canonical();
+        if !provider.allow.is_empty() && !provider.allow.iter().any(|network| network.contains(&from)) {
+            return Err(Refused::new(CommandStatus::ESME_RBINDFAIL, "the peer's address is not allowed"));
         }
-        Ok(BindGrant { credentials: self.credentials(provider, bind), window: provider.window })
+        let Some(demanded) = &provider.certificate else { return Ok(()) };
+        match self.secured.as_ref().and_then(|secured| secured.identity.as_ref()) {
+            Some(identity) if identity.is(demanded) => Ok(()),
+            Some(identity) => {
+                let why = format!("the certificate is another's: {identity}");
+                Err(Refused::new(CommandStatus::ESME_RBINDFAIL, why))
+            }
+            None => Err(Refused::new(CommandStatus::ESME_RBINDFAIL, "it must present its certificate, and did not")),
+        }
     }
 
     /// The provider's own carrier account, else the configured one, else what it sent itself.

@@ -34,6 +34,9 @@ impl Desk {
             Ok(reading) => reading,
             Err(fault) => return Some(self.turn_away(ticket, frame, &fault, now.wall)),
         };
+        if self.exceeds_rate(provider, &reading, now.monotonic) {
+            return Some(self.throttle());
+        }
         if let Some(part) = reading.part.filter(|part| part.total > 1) {
             return self.gather(register, provider, ticket, frame, &reading, part, now);
         }
