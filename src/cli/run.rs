@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, load};
@@ -43,6 +44,8 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         for address in proxy.addresses() {
             tracing::info!(%address, "listening");
         }
+        // Caught, so that a file that may not grow is an error of the store and not the end of the gate.
+        let _file_too_large = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         tokio::select! {
