@@ -32,6 +32,7 @@ mod rate;
 mod ruling;
 mod write;
 
+pub(super) use delivery::Waiting;
 use long::Held;
 pub(super) use long::key_of;
 pub use naming::Looked;
@@ -120,6 +121,8 @@ pub(super) struct Sent {
     pub(super) sequence: u64,
     pub(super) subscriber: String,
     pub(super) port: String,
+    /// Whether its verdict lets it go on: others of the same PDU may not.
+    pub(super) goes_on: bool,
 }
 
 /// What is to become of a request, and which record that waits for.
@@ -218,7 +221,7 @@ impl Desk {
         let gate = Arc::clone(&self.gate);
         let register = gate.register.load();
         if leg == Leg::Carrier {
-            return Some(self.pass_delivery(&register, ticket, frame, now.wall));
+            return self.pass_delivery(&register, ticket, frame, now.wall);
         }
         self.heard = now.monotonic;
         match frame.command_id() {
