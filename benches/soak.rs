@@ -167,7 +167,7 @@ struct Quiet {
 
 impl Quiet {
     fn is_empty(&self) -> bool {
-        self.status.sessions.is_empty() && self.status.parts == 0
+        self.status.sessions.is_empty() && self.status.parts.0 == 0
     }
 }
 
@@ -179,7 +179,7 @@ fn left_behind(before: &Quiet, after: &Quiet) -> Vec<String> {
         }
     };
     compare("sessions", 0, after.status.sessions.len(), 0);
-    compare("parts of long messages", 0, after.status.parts, 0);
+    compare("parts of long messages", 0, after.status.parts.0, 0);
     // The engine opens a file or two as it grows, the runtime keeps a thread or two for the next question.
     compare("file descriptors", before.reading.descriptors, after.reading.descriptors, 2);
     compare("threads", before.reading.threads, after.reading.threads, 2);

@@ -67,7 +67,7 @@ impl Admin {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let listener = UnixListener::bind(&path)?;
+        let listener = UnixListener::bind(&path).map_err(|error| unbound(&path, &error))?;
         fs::set_permissions(&path, Permissions::from_mode(0o600))?;
         let shared = Shared { gate, started: clock::wall(), samples: Mutex::default(), handover };
         Ok(Self { listener, path, shared: Arc::new(shared) })
@@ -92,6 +92,14 @@ impl Admin {
     }
 }
 
+fn unbound(path: &Path, error: &io::Error) -> io::Error {
+    let hint = match error.kind() {
+        io::ErrorKind::InvalidInput => " (the system takes about 100 octets: give `data` a shorter path)",
+        _ => "",
+    };
+    io::Error::new(error.kind(), format!("the socket {}: {error}{hint}", path.display()))
+}
+
 impl Shared {
     fn sample(&self) {
         let mut samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,7 +111,6 @@ impl Shared {
         let [before, after] = self.samples.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let judged = |totals: &Totals| totals.forwarded + totals.rejected + totals.held;
         let progress = self.gate.journal.progress().borrow().clone();
-        let (parts, part_bytes) = self.gate.parts_held();
         Status {
             started: self.started,
             now: clock::wall(),
@@ -116,9 +123,8 @@ impl Shared {
                 Health::Up => "up".to_owned(),
                 Health::Down { reason } => format!("down: {reason}"),
             },
+            parts: self.gate.held_parts(),
             durable: progress.durable,
-            parts,
-            part_bytes,
         }
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 pub use crate::document::Fault;
 use crate::register::{LongMode, Secret, WindowOverflow};
@@ -77,8 +78,34 @@ pub struct Carrier {
     pub system_id: Option<String>,
     /// The password that goes with it.
     pub password: Option<Secret>,
+    /// How it writes message ids in answers and receipts.
+    pub message_id: MessageIdForm,
     /// TLS, where it is spoken there.
     pub tls: Option<CarrierTls>,
+}
+
+/// How the carrier writes the id of a message in its answer and in its receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub enum MessageIdForm {
+    /// Found out from what fits.
+    #[default]
+    Auto,
+    /// The same octets in both.
+    AsIs,
+    /// Hexadecimal in the answer, decimal in the receipt.
+    HexInAnswer,
+    /// Decimal in the answer, hexadecimal in the receipt.
+    HexInReceipt,
+}
+
+impl MessageIdForm {
+    /// The words of the configuration.
+    pub const WORDS: [(&'static str, Self); 4] = [
+        ("auto", Self::Auto),
+        ("as-is", Self::AsIs),
+        ("hex-in-answer", Self::HexInAnswer),
+        ("hex-in-receipt", Self::HexInReceipt),
+    ];
 }
 
 /// When a record is durable with respect to the message.

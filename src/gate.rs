@@ -12,11 +12,13 @@ pub mod facts;
 mod ids;
 mod limits;
 mod mailbox;
+mod message_id;
 mod owed;
 mod parts;
 mod reading;
 mod receipt;
 pub mod record;
+mod replies;
 mod restore;
 mod sessions;
 
@@ -34,7 +36,7 @@ pub use mailbox::Mail;
 pub use owed::{Owed, OwedPart, Report};
 pub use sessions::{Full, Place, SessionLimits, SessionStatus, Sessions};
 
-use crate::config::{Config, Durability, LongMessages};
+use crate::config::{Config, Durability, LongMessages, MessageIdForm};
 use crate::register::{Register, Secret};
 use crate::rules::Profile;
 use crate::store::consents::ConsentsOptions;
@@ -44,6 +46,7 @@ use ids::Ids;
 use limits::{Allowances, Attempts};
 use parts::{Limits, Parts};
 use record::RecordSchema;
+use replies::Replies;
 
 /// Everything the sessions share.
 pub struct Gate {
@@ -61,7 +64,10 @@ pub struct Gate {
     pub sessions: Arc<Sessions>,
     attempts: Attempts,
     allowances: Allowances,
+    /// What waits for a subscriber's word to be stored.
+    replies: Replies,
     durability: Durability,
+    message_id: MessageIdForm,
     carrier_account: CarrierAccount,
     long_messages: LongMessages,
     parts: Parts,
@@ -106,7 +112,9 @@ impl Gate {
             }),
             attempts: Attempts::default(),
             allowances: Allowances::default(),
+            replies: Replies::default(),
             durability: config.journal.durability,
+            message_id: config.carrier.message_id,
             carrier_account: CarrierAccount {
                 system_id: config.carrier.system_id.clone(),
                 password: config.carrier.password.clone(),
@@ -118,13 +126,12 @@ impl Gate {
                 bytes: config.long_messages.max_bytes,
             }),
             accounts: Accounts::default(),
-            ids: Ids::default(),
+            ids: Ids::new(config.carrier.message_id),
         })
     }
 
-    /// Parts of long messages in memory, and their octets: those that wait for others, and those of
-    /// messages that were whole lately.
-    pub fn parts_held(&self) -> (usize, usize) {
+    /// Parts of long messages kept now, and their octets.
+    pub fn held_parts(&self) -> (usize, usize) {
         self.parts.held()
     }
 

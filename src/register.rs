@@ -7,7 +7,7 @@
 mod load;
 mod secret;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::Hasher;
 use std::path::Path;
 
@@ -230,6 +230,16 @@ impl Register {
         self.providers.iter().rev().max_by_key(|provider| provider.covers(number)).filter(|p| p.covers(number) > 0)
     }
 
+    /// The senders a provider may send for: those with a port among its numbers.
+    pub fn senders_of(&self, provider: &Provider) -> BTreeSet<&str> {
+        let reaches = |port: &&Port| {
+            let number = port.number.as_bytes();
+            provider.covers(number) > 0
+                || port.extensions && provider.ports.iter().any(|prefix| prefix.as_bytes().starts_with(number))
+        };
+        self.ports.iter().filter(reaches).map(|port| port.sender.as_str()).collect()
+    }
+
     /// What the register knows about a submission.
     pub fn identify<'r>(&'r self, provider: &'r Provider, submission: &Submission<'_>) -> Identity<'r> {
         let number = submission.source.addr.0;
@@ -305,6 +315,26 @@ mod tests {
         assert_eq!(found("106"), None);
         assert_eq!(found(""), None);
         assert_eq!(found(&"1069".repeat(500)), Some("1069"));
+    }
+
+    #[test]
+    fn a_provider_sends_for_the_senders_with_ports_among_its_numbers() {
+        let register = register(
+            &[
+                "[[provider]]\nsystem_id = \"p\"\nports = [\"106901\", \"10650\"]\n",
+                "[[provider]]\nsystem_id = \"q\"\nports = [\"106902\"]\n",
+                SENDER,
+                &SENDER.replace("\"s\"", "\"t\"").replace("S1", "T1").replace("\"C\"", "\"D\""),
+                &SENDER.replace("\"s\"", "\"u\"").replace("S1", "U1").replace("\"C\"", "\"E\""),
+                "[[port]]\nnumber = \"1069\"\nclass = \"commercial\"\nsender = \"s\"\n",
+                "[[port]]\nnumber = \"1065001\"\nclass = \"service\"\nsender = \"t\"\n",
+                "[[port]]\nnumber = \"1069022\"\nclass = \"commercial\"\nsender = \"u\"\n",
+            ]
+            .concat(),
+        );
+        let of = |id: &str| register.senders_of(register.provider(id).unwrap()).into_iter().collect::<Vec<_>>();
+        assert_eq!(of("p"), ["s", "t"]);
+        assert_eq!(of("q"), ["s", "u"]);
     }
 
     #[test]

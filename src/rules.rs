@@ -32,6 +32,9 @@ mod r15_obfuscation;
 mod r16_opaque;
 pub mod r17_links;
 pub mod r18_quiet_hours;
+mod r23_mo_refusal;
+mod r24_mo_consent;
+pub mod reply;
 pub mod rule;
 mod scorer;
 pub mod signature;
@@ -58,8 +61,8 @@ type Check = fn(&Case<'_>) -> Option<Flaw>;
 /// The rules that judge a submission, in the order in which they answer.
 ///
 /// R10, R13 and R14 are not among them: R10 says what a message is, and the other two hold in
-/// [`Case::apply`] and [`Case::is_marketing`], where no setting reaches. R19 and up speak of
-/// more than one message, or of none.
+/// [`Case::apply`] and [`Case::is_marketing`], where no setting reaches. R23 and R24 judge what
+/// comes back: see [`reply`]. The others speak of more than one message, or of none.
 const CHECKS: [(Rule, Check); 15] = [
     (Rule::R01, r01_source_present::check),
     (Rule::R02, r02_source_owned::check),

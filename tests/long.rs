@@ -13,9 +13,10 @@ mod provider;
 
 use std::time::Duration;
 
-use portcullis::simulator::{Simulator, SimulatorOptions};
-use portcullis_protocol::field::COctetString;
-use portcullis_protocol::pdu::{CancelSm, QuerySm, ReplaceSm};
+use portcullis::simulator::{Faults, Simulator, SimulatorOptions};
+use portcullis_protocol::field::{COctetString, EsmClass};
+use portcullis_protocol::pdu::{CancelSm, DeliverSm, QuerySm, ReplaceSm};
+use portcullis_protocol::tlv::{TlvTag, Tlvs};
 use portcullis_protocol::{CommandId, CommandStatus, Frame, Pdu};
 
 use gate::{Folder, Gate, PATIENCE};
@@ -267,7 +268,7 @@ async fn other_text_under_a_number_takes_the_place_of_the_first() {
     let (_, other) = provider::encoded("加微信领红包加微信领红包加微信");
     let smuggled = good.part(2, total, &other, 0);
     // The smuggled part comes last of all: it is judged with the rest, or not at all.
-    let sent: Vec<Frame> = [&parts[..], &[smuggled.clone()]].concat();
+    let sent: Vec<Frame> = [&parts[..], std::slice::from_ref(&smuggled)].concat();
     let mut numbers = Vec::new();
     for part in &sent {
         numbers.push(provider.send(part.clone()).await);
@@ -354,12 +355,8 @@ async fn refused_after_its_acknowledgement_a_part_has_a_receipt() {
     let quiet = Long { reference: 5, ..long }.parts(60);
     send_all(&mut provider, &quiet).await;
     assert_eq!(provider.ask(provider::bare(CommandId::ENQUIRE_LINK)).await.command_status(), OK);
-    let records = scene.folder.sent_to(WILLING);
-    assert_eq!(records.len(), 2);
-    for record in records {
-        let reported = record.parts.iter().filter(|part| part.reported.as_deref() == Some("REJECTD")).count();
-        assert_eq!(reported, parts.len() - 1, "{record:#?}");
-    }
+    scene.reports(WILLING, "REJECTD", 2 * acknowledged.len()).await;
+    assert_eq!(scene.folder.sent_to(WILLING).len(), 2);
 }
 
 #[tokio::test]
@@ -377,6 +374,21 @@ async fn what_waits_is_bounded_for_each_provider() {
 }
 
 impl Scene {
+    /// Waits until so many parts to a number are recorded as reported in this state.
+    async fn reports(&self, to: &str, state: &str, parts: usize) {
+        let counted = async {
+            loop {
+                let records = self.folder.sent_to(to);
+                let told = records.iter().flat_map(|record| &record.parts);
+                if told.filter(|part| part.reported.as_deref() == Some(state)).count() == parts {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, counted).await.expect("as many reports in the journal");
+    }
+
     /// SIGKILL, and a fresh process on the same data.
     fn restart(&mut self) {
         self.gate.take().expect("a running gate").kill();
@@ -431,8 +443,7 @@ async fn what_never_becomes_whole_after_a_kill_is_reported() {
     assert_eq!(told, expected);
     assert!(scene.carried().is_empty());
     // Reported once: the next process has nothing to say.
-    let [record] = scene.folder.sent_to(WILLING).try_into().expect("one record");
-    assert!(record.parts.iter().all(|part| part.reported.as_deref() == Some("UNDELIV")), "{record:#?}");
+    scene.reports(WILLING, "UNDELIV", 2).await;
     scene.restart();
     let mut provider = scene.provider("courier").await;
     assert_eq!(provider.ask(provider::bare(CommandId::ENQUIRE_LINK)).await.command_status(), OK);
@@ -520,4 +531,135 @@ async fn a_replacement_is_judged_for_the_subscriber_of_the_first_text() {
     let part = message_id(&answers[0]).expect("a message_id");
     assert_eq!(provider.ask(naming(&part, CommandId::REPLACE_SM, &good)).await.command_status(), fails);
     assert_eq!(scene.carrier.received_of(CommandId::REPLACE_SM).len(), 1);
+}
+
+/// Every message is refused for now.
+fn throttling() -> Faults {
+    let every = std::num::NonZeroU64::new(1).map(|one| (one, CommandStatus::ESME_RTHROTTLED));
+    Faults { refuse_every: every, ..Faults::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_carrier_throttles_is_sent_again_and_survives_an_orderly_end() {
+    let mut scene = Scene::start("").await;
+    let mut provider = scene.provider("courier").await;
+    let long = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference: 4, form: Form::Udh8 };
+    let parts = long.parts_with_receipts(60);
+    scene.carrier.set_faults(throttling());
+    let answers = send_all(&mut provider, &parts).await;
+    let (last, acknowledged) = answers.split_last().expect("answers");
+    assert_eq!(last.command_status(), CommandStatus::ESME_RTHROTTLED, "the carrier's own word to who can try again");
+    assert_eq!(statuses(acknowledged), vec![OK; parts.len() - 1]);
+    // Asked again after a while: the acknowledged parts are the gate's to send.
+    scene.carries(2 * parts.len() as u64 - 1).await;
+    assert!(scene.gate.take().expect("a running gate").stop().success());
+    scene.carrier.set_faults(Faults::default());
+    let before = scene.carrier.counts().messages;
+    scene.gate = Some(scene.folder.start());
+    let mut provider = scene.provider("courier").await;
+    let other = provider::submit(SERVICE, SILENT, "[Bakery] Your order is ready.");
+    assert_eq!(provider.ask(other).await.command_status(), OK);
+    scene.carries(before + parts.len() as u64).await;
+    let taken: Vec<_> = scene.carried().split_off(usize::try_from(before).expect("few"));
+    for part in &parts[..parts.len() - 1] {
+        assert!(taken.iter().any(|frame| frame.body() == part.body()), "an acknowledged part is lost");
+    }
+}
+
+/// Everything the gate delivers until so many have come.
+async fn deliveries(provider: &mut Provider, count: usize) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    while frames.len() < count {
+        let frame = provider.request().await;
+        if frame.command_id() == CommandId::DELIVER_SM {
+            frames.push(frame);
+        }
+    }
+    frames
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receipts_name_acknowledged_parts_as_the_provider_does() {
+    let mut scene = Scene::start("").await;
+    let mut provider = scene.provider("courier").await;
+    for (reference, form) in [(1, Form::Udh8), (2, Form::SarPayload)] {
+        let long = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference, form };
+        let parts = long.parts_with_receipts(60);
+        let answers = send_all(&mut provider, &parts).await;
+        let mut known: Vec<(String, u8)> = answers.iter().filter_map(message_id).map(|id| (id, 2)).collect();
+        // The carrier's receipts may overtake its answers to the gate's own requests.
+        let mut told: Vec<_> = deliveries(&mut provider, parts.len()).await.iter().map(receipt).collect();
+        known.sort();
+        told.sort();
+        assert_eq!(told, known, "{form:?}");
+    }
+    // A receipt that comes after a restart finds its part as well.
+    let long = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference: 3, form: Form::Udh8 };
+    let own = message_id(&send_all(&mut provider, &long.parts(60)).await[0]).expect("a message_id");
+    let by_id = portcullis::gate::evidence::Query { message_id: Some(own.clone()), ..Default::default() };
+    let carriers = tokio::time::timeout(PATIENCE, async {
+        loop {
+            let found = gate::messages(scene.folder.find(by_id.clone()));
+            let part =
+                found.iter().flat_map(|message| &message.parts).find(|part| part.message_id.as_ref() == Some(&own));
+            if let Some(id) = part.and_then(|part| part.outcome.as_ref()?.message_id.clone()) {
+                return id;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    let carriers = carriers.await.expect("the carrier's name for the part");
+    scene.restart();
+    let mut provider = scene.provider("courier").await;
+    let text = format!(
+        "id:{carriers} sub:001 dlvrd:001 submit date:2611241200 done date:2611241201 stat:DELIVRD err:000 text:"
+    );
+    let mut tlvs = bytes::BytesMut::new();
+    portcullis_protocol::tlv::push(&mut tlvs, TlvTag::RECEIPTED_MESSAGE_ID, format!("{carriers}\0").as_bytes());
+    portcullis_protocol::tlv::push(&mut tlvs, TlvTag::MESSAGE_STATE, &[2]);
+    let late = DeliverSm {
+        source: provider::subscriber(WILLING),
+        destination: provider::source(COMMERCIAL),
+        esm_class: EsmClass::DELIVERY_RECEIPT,
+        short_message: text.as_bytes(),
+        tlvs: Tlvs::from_bytes(&tlvs),
+        ..DeliverSm::default()
+    };
+    assert!(scene.carrier.deliver("courier", Pdu::DeliverSm(late).to_frame(OK, 0)).await);
+    assert_eq!(receipt(&provider.request().await), (own, 2));
+}
+
+/// A subscriber's reply.
+fn reply(from: &str, text: &str) -> Frame {
+    let pdu = DeliverSm {
+        source: provider::subscriber(from),
+        destination: provider::source(COMMERCIAL),
+        short_message: text.as_bytes(),
+        ..DeliverSm::default()
+    };
+    Pdu::DeliverSm(pdu).to_frame(OK, 0)
+}
+
+#[tokio::test]
+async fn a_refusal_stops_what_has_not_been_forwarded() {
+    let scene = Scene::holding().await;
+    let mut provider = scene.provider("herald").await;
+    let long = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference: 1, form: Form::Udh8 };
+    // One goes through and offers R; of the next, all parts but the last are there when R comes back.
+    assert!(statuses(&send_all(&mut provider, &long.parts(60)).await).iter().all(|status| *status == OK));
+    let parts = Long { reference: 2, ..long }.parts(60);
+    let (last, first) = parts.split_last().expect("parts");
+    let mut sent = Vec::new();
+    for part in first {
+        sent.push(provider.send(part.clone()).await);
+    }
+    assert!(scene.carrier.deliver("herald", reply(WILLING, "R")).await);
+    let came = provider.request().await;
+    assert_eq!(came.body(), reply(WILLING, "R").body(), "the reply reaches the provider as it came");
+    let refused = CommandStatus(0x0482);
+    sent.push(provider.send(last.clone()).await);
+    for number in sent {
+        assert_eq!(provider.answer_to(number).await.command_status(), refused);
+    }
+    assert_eq!(scene.carried().len(), parts.len());
 }

@@ -108,7 +108,7 @@ pub(crate) fn row(at: Duration, reading: Reading, status: &Status, rate: f64, le
         reading.descriptors,
         reading.threads,
         status.sessions.len(),
-        status.parts,
+        status.parts.0,
         rate,
         ledger.messages.load(Relaxed),
         ledger.accepted.load(Relaxed),

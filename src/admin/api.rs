@@ -70,12 +70,10 @@ pub struct Status {
     pub register: String,
     /// Whether the journal can write.
     pub journal: String,
+    /// Parts of long messages kept now, and their octets.
+    pub parts: (usize, usize),
     /// Journal entries made durable since the start.
     pub durable: u64,
-    /// Parts of long messages in memory.
-    pub parts: usize,
-    /// Their octets.
-    pub part_bytes: usize,
 }
 
 /// The store, for answering.

@@ -7,11 +7,11 @@ use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 
-use super::{Failure, load};
+use super::{Failure, load, written};
 use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;
 use crate::config::Config;
-use crate::gate::evidence::{Found, FoundMessage, Query};
+use crate::gate::evidence::{Found, FoundDelivery, FoundMessage, Query};
 
 /// The send records: what came, what was decided and why, and what became of it.
 #[derive(Args, Debug)]
@@ -84,6 +84,7 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
         until_ms: moment(args.until.as_deref(), &config)?,
         sessions: args.sessions,
         limit: args.limit.unwrap_or(usize::MAX),
+        message_id_form: config.carrier.message_id,
     };
     let mut out = io::BufWriter::new(io::stdout().lock());
     let (mut count, mut broken) = (0_usize, None);
@@ -93,10 +94,7 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
         broken = print(&mut out, &found, args.json, &config.time_zone).err();
         broken.is_none()
     })?;
-    out.flush()?;
-    if let Some(error) = broken {
-        return Err(error.into());
-    }
+    written(broken.map_or_else(|| out.flush(), Err))?;
     if args.limit.is_some_and(|limit| count >= limit) {
         eprintln!("the first {count}: there may be more");
     } else if count == 0 {
@@ -123,16 +121,7 @@ fn print(out: &mut impl Write, found: &Found, json: bool, zone: &TimeZone) -> io
     let local = |at: Timestamp| at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.3f").to_string();
     match found {
         Found::Message(message) => print_message(out, message, &local),
-        Found::Delivery(delivery) => writeln!(
-            out,
-            "{}  {}  {} {} -> {}  {}",
-            local(delivery.received),
-            delivery.id,
-            delivery.state.as_ref().map_or("reply", |_| "receipt"),
-            delivery.source,
-            delivery.destination,
-            delivery.text.as_deref().or(delivery.opaque.as_deref()).unwrap_or_default()
-        ),
+        Found::Delivery(delivery) => print_delivery(out, delivery, &local),
         Found::Session(session) => writeln!(
             out,
             "{}  {}  session {} of {} from {}: {}",
@@ -144,6 +133,25 @@ fn print(out: &mut impl Write, found: &Found, json: bool, zone: &TimeZone) -> io
             session.event
         ),
     }
+}
+
+fn print_delivery(
+    out: &mut impl Write,
+    delivery: &FoundDelivery,
+    local: &dyn Fn(Timestamp) -> String,
+) -> io::Result<()> {
+    writeln!(
+        out,
+        "{}  {}  {} {} -> {}  {}",
+        local(delivery.received),
+        delivery.id,
+        if delivery.state.is_some() && delivery.taken.is_none() { "receipt" } else { "reply" },
+        delivery.source,
+        delivery.destination,
+        delivery.text.as_deref().or(delivery.opaque.as_deref()).unwrap_or_default()
+    )?;
+    let Some(taken) = &delivery.taken else { return Ok(()) };
+    writeln!(out, "    {} {} {}", taken.rule, taken.effect, taken.senders.join(" "))
 }
 
 fn print_message(out: &mut impl Write, message: &FoundMessage, local: &dyn Fn(Timestamp) -> String) -> io::Result<()> {
@@ -168,7 +176,11 @@ fn print_message(out: &mut impl Write, message: &FoundMessage, local: &dyn Fn(Ti
         writeln!(out, "    {} {} {}  message_id {id}", local(outcome.at), outcome.outcome, outcome.status)?;
     }
     for receipt in &message.receipts {
-        writeln!(out, "    {} receipt {}", local(receipt.received), receipt.state.as_deref().unwrap_or("-"))?;
+        let done = receipt.done.map(|done| format!("  done {done} by the carrier's clock")).unwrap_or_default();
+        writeln!(out, "    {} receipt {}{done}", local(receipt.received), receipt.state.as_deref().unwrap_or("-"))?;
+    }
+    if let (Some(state), Some(at)) = (&message.final_state, message.final_at) {
+        writeln!(out, "    {} ended {state}", local(at))?;
     }
     Ok(())
 }

@@ -47,16 +47,23 @@ fn print(status: &Status) {
     println!("since {} · profile {} · register {}", status.started, status.profile, status.register);
     println!("journal {} · {} entries durable", status.journal, status.durable);
     println!(
-        "{} forwarded · {} rejected · {} held · {} malformed · {} unrecorded · {} deliveries · {} messages/s",
+        "{} forwarded · {} rejected · {} held · {} malformed · {} unrecorded · {} throttled · {} deliveries · {} refusals and {} consents by reply · {} messages/s",
         totals.forwarded,
         totals.rejected,
         totals.held,
         totals.malformed,
         totals.unrecorded,
+        totals.throttled,
         totals.deliveries,
+        totals.refusals,
+        totals.consents,
         status.messages_per_second
     );
-    println!("{} parts of long messages in memory, {} octets", status.parts, status.part_bytes);
+    let (parts, octets) = status.parts;
+    println!(
+        "{parts} parts of long messages wait or are kept ({octets} octets) · {} messages never became whole",
+        totals.incomplete
+    );
     for rule in &totals.rules {
         println!("  {}  {} failed, {} alerts, {} observed", rule.rule, rule.failed, rule.alerted, rule.observed);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 
 use super::load::whole;
-use super::{Carrier, Listen};
+use super::{Carrier, Listen, MessageIdForm};
 use crate::document::Section;
 use crate::register::{Secret, networks};
 use crate::tls::{CarrierTls, ClientAuth, ListenTls, MinVersion, TlsFault};
@@ -89,6 +89,7 @@ pub(super) fn carrier(top: &Section<'_, '_>, folder: &Path) -> Carrier {
         window: whole(&section, "window", 1..=100_000).unwrap_or(default.window),
         system_id: section.string("system_id").map(str::to_owned),
         password: section.string("password").map(|text| Secret::new(text.to_owned())),
+        message_id: section.word("message_id", &MessageIdForm::WORDS).unwrap_or_default(),
         tls: carrier_tls(&section, folder),
         ..default
     };
@@ -138,6 +139,7 @@ impl Carrier {
             window: 1000,
             system_id: None,
             password: None,
+            message_id: MessageIdForm::Auto,
             tls: None,
         }
     }

@@ -9,7 +9,7 @@ use super::links::{carrier, listen};
 use super::{Config, Durability, JournalConfig, LongMessages, SessionConfig};
 use crate::document::{self, Complaints, Fault, Section, unknown_word};
 use crate::register::{LongMode, WindowOverflow};
-use crate::rules::{Profile, profile};
+use crate::rules::{Class, Mode, Profile, Rule, profile};
 
 const DEFAULT_TIME_ZONE: &str = "Asia/Shanghai";
 
@@ -69,9 +69,18 @@ fn read_profile(top: &Section<'_, '_>, folder: &Path, time_zone: &TimeZone) -> P
     profile.time_zone = time_zone.clone();
     if let Some(section) = section {
         profile.read(&section);
+        warn_of_vain_keywords(&profile, &section);
         section.finish();
     }
     profile
+}
+
+/// R07 asks for a keyword that is honoured: R23 is what honours it.
+fn warn_of_vain_keywords(profile: &Profile, section: &Section<'_, '_>) {
+    let mode = |rule| profile.mode_set(rule, Class::Commercial, None);
+    if mode(Rule::R07) != Mode::Off && mode(Rule::R23) != Mode::Enforce {
+        section.warn("R23", "is not enforced: the opt-out keywords that R07 asks for refuse nothing");
+    }
 }
 
 fn profile_file(section: &Section<'_, '_>, path: &Path) -> Option<Profile> {
@@ -165,7 +174,7 @@ pub(super) fn whole(section: &Section<'_, '_>, key: &str, bounds: std::ops::Rang
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::SMALLEST;
+    use crate::config::{MessageIdForm, SMALLEST};
     use crate::rules::{r06_phone, r18_quiet_hours};
 
     fn parse(text: &str) -> Config {
@@ -183,6 +192,20 @@ mod tests {
         assert_eq!(config.profile.name, "cn-2020-draft");
         assert_eq!(config.profile.retention.record_months, 5);
         assert_eq!(config.profile.quiet_hours, None);
+    }
+
+    #[test]
+    fn message_ids_are_found_out_unless_a_form_is_set() {
+        assert_eq!(parse(SMALLEST).carrier.message_id, MessageIdForm::Auto);
+        let config = parse(&format!("{SMALLEST}message_id = \"hex-in-answer\"\n"));
+        assert_eq!(config.carrier.message_id, MessageIdForm::HexInAnswer);
+    }
+
+    #[test]
+    fn keywords_that_refuse_nothing_are_warned_of() {
+        assert!(parse(&format!("{SMALLEST}\n[profile]\nR24 = \"off\"\n")).warnings.is_empty());
+        let config = parse(&format!("{SMALLEST}\n[profile]\nR23 = \"observe\"\n"));
+        assert!(config.warnings.iter().any(|warning| warning.key == "profile.R23"), "{:?}", config.warnings);
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub struct Counters {
     held: AtomicU64,
     malformed: AtomicU64,
     deliveries: AtomicU64,
+    refusals: AtomicU64,
+    consents: AtomicU64,
     outcomes: AtomicU64,
     unrecorded: AtomicU64,
     incomplete: AtomicU64,
@@ -42,6 +44,10 @@ pub struct Totals {
     pub malformed: u64,
     /// Receipts and replies passed back.
     pub deliveries: u64,
+    /// Replies that refused.
+    pub refusals: u64,
+    /// Replies that consented.
+    pub consents: u64,
     /// Forwarded messages whose end is known.
     pub outcomes: u64,
     /// Messages turned away because no record could be kept.
@@ -96,6 +102,11 @@ impl Counters {
         add(&self.deliveries);
     }
 
+    /// A reply was stored by this rule.
+    pub(super) fn taken(&self, rule: Rule) {
+        add(if rule == Rule::R24 { &self.consents } else { &self.refusals });
+    }
+
     pub(super) fn outcome(&self) {
         add(&self.outcomes);
     }
@@ -130,6 +141,8 @@ impl Counters {
             held: read(&self.held),
             malformed: read(&self.malformed),
             deliveries: read(&self.deliveries),
+            refusals: read(&self.refusals),
+            consents: read(&self.consents),
             outcomes: read(&self.outcomes),
             unrecorded: read(&self.unrecorded),
             incomplete: read(&self.incomplete),

@@ -32,6 +32,7 @@ mod rate;
 mod ruling;
 mod write;
 
+pub(super) use delivery::Waiting;
 use long::Held;
 pub(super) use long::key_of;
 pub use naming::Looked;
@@ -81,6 +82,8 @@ pub(super) struct Open {
     part: Option<u8>,
     /// The record it was acknowledged under.
     acknowledged: Option<EntryId>,
+    /// Whose refusal still stops it, where it waits for its record before it goes on.
+    marketing: Option<(String, u64)>,
 }
 
 /// What its end asks for.
@@ -101,7 +104,7 @@ enum Kind {
 impl Open {
     fn of(records: Vec<Sent>, judged_at: Timestamp) -> Self {
         let sequence = records.last().map(|sent| sent.sequence);
-        Self { records, sequence, judged_at, kind: Kind::Message, part: None, acknowledged: None }
+        Self { records, sequence, judged_at, kind: Kind::Message, part: None, acknowledged: None, marketing: None }
     }
 
     fn recorded(records: Vec<Sent>, judged_at: Timestamp) -> Self {
@@ -120,6 +123,8 @@ pub(super) struct Sent {
     pub(super) sequence: u64,
     pub(super) subscriber: String,
     pub(super) port: String,
+    /// Whether its verdict lets it go on: others of the same PDU may not.
+    pub(super) goes_on: bool,
 }
 
 /// What is to become of a request, and which record that waits for.
@@ -218,7 +223,7 @@ impl Desk {
         let gate = Arc::clone(&self.gate);
         let register = gate.register.load();
         if leg == Leg::Carrier {
-            return Some(self.pass_delivery(&register, ticket, frame, now.wall));
+            return self.pass_delivery(&register, ticket, frame, now.wall);
         }
         self.heard = now.monotonic;
         match frame.command_id() {
@@ -234,6 +239,20 @@ impl Desk {
         self.held.remove(&late.ticket);
         self.open.insert(late.ticket, late.open);
         (late.ticket, late.judged)
+    }
+
+    /// The last word on what waited for its record: a refusal that came meanwhile stops it.
+    pub fn revise(&mut self, ticket: Ticket, decision: relay::Decision, now: Timestamp) -> relay::Decision {
+        let waits = |open: &Open| open.marketing.as_ref().is_some_and(|who| self.gate.has_refused(who));
+        if !matches!(decision, relay::Decision::Forward(_)) || !self.open.get(&ticket).is_some_and(waits) {
+            return decision;
+        }
+        let status = self.gate.refusal_status(self.provider.as_deref().unwrap_or_default());
+        if let Some(mut open) = self.open.remove(&ticket) {
+            open.sequence = self.pen().write_outcome(&open, Outcome::Refused(status), None, now).or(open.sequence);
+            self.open.insert(ticket, open);
+        }
+        relay::Decision::Refuse { status, body: Bytes::new() }
     }
 
     /// Records how a judged request ended; its answer waits for what this returns.
@@ -270,8 +289,11 @@ impl Desk {
         }
         self.gate.accounts.leave(self.session);
         while let Ok(mail) = mail.try_recv() {
-            if let Mail::Owed(owed) = mail {
-                self.owe(*owed);
+            match mail {
+                Mail::Owed(owed) => self.owe(*owed),
+                // The decision came too late for this session: its message went without this part.
+                Mail::Judged(late) => drop(self.pen().write_outcome(&late.open, Outcome::NotForwarded, None, now)),
+                Mail::Looked(_) => {}
             }
         }
         for owed in self.owed.iter_mut().flat_map(std::mem::take) {

@@ -3,18 +3,22 @@
 //! Owns the joining of a send record with its outcome and receipts. Refuses to change
 //! anything. Driven by `portcullis journal find`, through the socket or on the store itself.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::message_id::spellings;
 use super::record::{Content, PartOutcome, Record, RecordError, WireAddress, entry_id, subscriber_key};
+use crate::config::MessageIdForm;
 use crate::rules::Msisdn;
 use crate::store::{EntryId, Index, Journal, Query as Entries, StoreError};
 
 mod found;
+mod joining;
 
-pub use found::{Found, FoundDelivery, FoundMessage, FoundOutcome, FoundPart, FoundReceipt, FoundSession};
+pub use found::{Found, FoundDelivery, FoundMessage, FoundOutcome, FoundPart, FoundReceipt, FoundSession, FoundTaken};
+use joining::Joining;
 
 /// What to look for; every condition given must hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,14 +39,9 @@ pub struct Query {
     pub sessions: bool,
     /// At most this many, oldest first.
     pub limit: usize,
+    /// How the carrier writes message ids.
+    pub message_id_form: MessageIdForm,
 }
-
-/// Messages kept for receipts that may come, once their outcome is known.
-const HELD: usize = 10_000;
-
-/// Messages kept at most while the oldest one's outcome has not come: what the busiest gate
-/// takes in while a carrier is at its slowest.
-const HELD_UNTOLD: usize = 500_000;
 
 impl Default for Query {
     fn default() -> Self {
@@ -55,6 +54,7 @@ impl Default for Query {
             until_ms: None,
             sessions: false,
             limit: usize::MAX,
+            message_id_form: MessageIdForm::Auto,
         }
     }
 }
@@ -79,15 +79,36 @@ pub fn find(journal: &Journal, query: &Query, emit: &mut dyn FnMut(Found) -> boo
     }
 }
 
-/// The carrier's id leads to outcomes and receipts, these to their subscriber, the subscriber to the message.
+/// The carrier's id leads to outcomes and receipts, these to their subscriber, the subscriber to the
+/// message. Only where nothing has the id as it was asked for, its other spellings are tried.
 fn by_message_id(
     journal: &Journal,
     query: &Query,
     message_id: &str,
     emit: &mut dyn FnMut(Found) -> bool,
 ) -> Result<(), EvidenceError> {
-    let key = Some((Index::MessageId, message_id.as_bytes().to_vec()));
     let (mut wanted, mut subscribers) = (HashSet::new(), BTreeSet::new());
+    named(journal, message_id, &mut wanted, &mut subscribers)?;
+    if wanted.is_empty() {
+        for spelling in spellings(message_id) {
+            named(journal, &spelling, &mut wanted, &mut subscribers)?;
+        }
+    }
+    for subscriber in subscribers {
+        let key = Some((Index::Destination, subscriber.into_bytes()));
+        gather(journal, &Entries { key, ..Entries::default() }, query, Some(&wanted), emit)?;
+    }
+    Ok(())
+}
+
+/// The messages and receipts with exactly this id, and their subscribers.
+fn named(
+    journal: &Journal,
+    message_id: &str,
+    wanted: &mut HashSet<EntryId>,
+    subscribers: &mut BTreeSet<String>,
+) -> Result<(), EvidenceError> {
+    let key = Some((Index::MessageId, message_id.as_bytes().to_vec()));
     for entry in journal.find(Entries { key, ..Entries::default() })? {
         let (id, payload) = entry?;
         match Record::decode(&payload).map_err(|error| EvidenceError::Record(id, error))? {
@@ -104,12 +125,8 @@ fn by_message_id(
                 let submission = &long.submission;
                 subscribers.insert(subscriber_key(submission.msisdn, &submission.destination.addr).into_owned());
             }
-            Record::Submission(_) | Record::Session(_) | Record::Part(_) | Record::Report(_) => {}
+            Record::Submission(_) | Record::Session(_) | Record::Part(_) | Record::Report(_) | Record::Taken(_) => {}
         }
-    }
-    for subscriber in subscribers {
-        let key = Some((Index::Destination, subscriber.into_bytes()));
-        gather(journal, &Entries { key, ..Entries::default() }, query, Some(&wanted), emit)?;
     }
     Ok(())
 }
@@ -137,26 +154,26 @@ fn gather(
     wanted: Option<&HashSet<EntryId>>,
     emit: &mut dyn FnMut(Found) -> bool,
 ) -> Result<(), EvidenceError> {
-    let mut joining = Joining::default();
+    let mut joining = Joining::new(query.message_id_form);
     let mut taken = 0_usize;
     for entry in journal.find(entries.clone())? {
         let (id, payload) = entry?;
         let record = Record::decode(&payload).map_err(|error| EvidenceError::Record(id, error))?;
-        if joining.join(&record) {
+        let is_wanted = wanted.is_none_or(|wanted| wanted.contains(&id));
+        if joining.join(&record, is_wanted) {
             continue;
         }
-        let is_wanted = wanted.is_none_or(|wanted| wanted.contains(&id)) && taken < query.limit;
-        if !is_wanted || query.until_ms.is_some_and(|until| record.at_ms() >= until) {
+        if query.until_ms.is_some_and(|until| record.at_ms() >= until) || taken >= query.limit {
             continue;
         }
         if let Some(found) = matching(query, id, &record) {
-            taken += 1;
-            if !joining.hold(id, found).is_none_or(&mut *emit) {
+            taken += usize::from(is_wanted);
+            if !joining.hold(id, found, &record, is_wanted).is_none_or(&mut *emit) {
                 return Ok(());
             }
         }
     }
-    joining.held.into_iter().all(emit);
+    joining.rest().all(emit);
     Ok(())
 }
 
@@ -172,99 +189,7 @@ fn matching(query: &Query, id: EntryId, record: &Record<'_>) -> Option<Found> {
         }
         Record::Long(record) => matches(query, &record.submission.origin.provider, &record.submission.source)
             .then(|| Found::Message(Box::new(FoundMessage::of_parts(id, record)))),
-        Record::Outcome(_) | Record::Part(_) | Record::PartOutcome(_) | Record::Report(_) => None,
-    }
-}
-
-/// Messages found that may still learn of their outcome and receipts; the oldest go when there are many.
-#[derive(Default)]
-struct Joining {
-    held: VecDeque<Found>,
-    /// How many have gone: the place of the first held.
-    gone: usize,
-    places: HashMap<EntryId, usize>,
-    by_message_id: HashMap<String, usize>,
-}
-
-/// Whether no outcome is to come any more.
-fn is_told(found: &Found) -> bool {
-    match found {
-        Found::Message(message) => message.is_told(),
-        Found::Delivery(_) | Found::Session(_) => true,
-    }
-}
-
-impl Joining {
-    /// Adds a message; gives the one that has to go for it.
-    fn hold(&mut self, id: EntryId, found: Found) -> Option<Found> {
-        if matches!(found, Found::Message(_)) {
-            self.places.insert(id, self.gone + self.held.len());
-        }
-        self.held.push_back(found);
-        let enough = if self.held.front().is_some_and(is_told) { HELD } else { HELD_UNTOLD };
-        if self.held.len() <= enough {
-            return None;
-        }
-        let gone = self.held.pop_front()?;
-        self.gone += 1;
-        if let Found::Message(message) = &gone {
-            let id = message.id.parse().ok();
-            id.map(|id: EntryId| self.places.remove(&id));
-            let message_id = message.outcome.as_ref().and_then(|outcome| outcome.message_id.as_ref());
-            message_id.map(|message_id| self.by_message_id.remove(message_id));
-        }
-        Some(gone)
-    }
-
-    /// Tells a held message what became of it; false for a record that speaks of none.
-    fn join(&mut self, record: &Record<'_>) -> bool {
-        match record {
-            Record::Outcome(outcome) => {
-                let Some(&place) = entry_id(outcome.of).and_then(|of| self.places.get(&of)) else { return true };
-                if let Some(message_id) = &outcome.message_id {
-                    self.by_message_id.insert(message_id.clone().into_owned(), place);
-                }
-                if let Some(message) = self.message(place) {
-                    message.outcome = Some(FoundOutcome::new(outcome));
-                }
-                true
-            }
-            Record::PartOutcome(part) => {
-                let Some(&place) = entry_id(part.outcome.of).and_then(|of| self.places.get(&of)) else { return true };
-                if let Some(message_id) = &part.outcome.message_id {
-                    self.by_message_id.insert(message_id.clone().into_owned(), place);
-                }
-                if let Some(message) = self.message(place) {
-                    message.tell(part);
-                }
-                true
-            }
-            Record::Report(report) => {
-                let of = report.of;
-                for found in &mut self.held {
-                    if let Found::Message(message) = found {
-                        message.reported(of, report);
-                    }
-                }
-                true
-            }
-            Record::Part(_) => true,
-            Record::Delivery(delivery) => {
-                let receipted = delivery.receipt.as_ref().and_then(|receipt| receipt.message_id.as_deref());
-                let place = receipted.and_then(|message_id| self.by_message_id.get(message_id)).copied();
-                let Some(message) = place.and_then(|place| self.message(place)) else { return false };
-                message.receipts.push(FoundReceipt::new(delivery));
-                true
-            }
-            Record::Submission(_) | Record::Long(_) | Record::Session(_) => false,
-        }
-    }
-
-    fn message(&mut self, place: usize) -> Option<&mut FoundMessage> {
-        match self.held.get_mut(place.checked_sub(self.gone)?) {
-            Some(Found::Message(message)) => Some(message),
-            _ => None,
-        }
+        Record::Outcome(_) | Record::Part(_) | Record::PartOutcome(_) | Record::Report(_) | Record::Taken(_) => None,
     }
 }
 

@@ -80,6 +80,14 @@ pub(super) enum Added {
     Whole { parts: Vec<Part>, displaced: Option<Part> },
 }
 
+/// Parts that only repeat a whole message.
+#[derive(Debug)]
+pub(super) struct Repeats {
+    pub(super) parts: Vec<Part>,
+    /// Each number's octets, to judge them by.
+    pub(super) whole: Vec<(u8, Frame)>,
+}
+
 /// All long messages that are not done with.
 #[derive(Debug)]
 pub(super) struct Parts {
@@ -155,12 +163,7 @@ impl Parts {
 
     /// Gives out the parts that wait with this one where all of them repeat a whole message, whose
     /// octets come with them.
-    pub(super) fn take_repeats(
-        &self,
-        key: &Key,
-        ticket: Ticket,
-        session: u64,
-    ) -> Option<(Vec<Part>, Vec<(u8, Frame)>)> {
+    pub(super) fn take_repeats(&self, key: &Key, ticket: Ticket, session: u64) -> Option<Repeats> {
         self.lock().take_repeats(key, |part| part.is_held_by(ticket, session))
     }
 
@@ -177,7 +180,8 @@ impl Parts {
     }
 
     /// Whether an acknowledged part waits for others.
-    pub(super) fn is_waiting(&self, id: EntryId) -> bool {
+    #[cfg(test)]
+    fn is_waiting(&self, id: EntryId) -> bool {
         self.lock().acknowledged.contains_key(&id)
     }
 
@@ -186,7 +190,7 @@ impl Parts {
         self.lock().expire(now)
     }
 
-    /// Parts kept, those of whole messages included, and their octets.
+    /// Parts waiting, and their octets.
     pub(super) fn held(&self) -> (usize, usize) {
         let table = self.lock();
         table.usage.values().fold((0, 0), |(parts, bytes), usage| (parts + usage.parts, bytes + usage.bytes))
@@ -333,7 +337,7 @@ impl Table {
         Some(part)
     }
 
-    fn take_repeats(&mut self, key: &Key, which: impl Fn(&Part) -> bool) -> Option<(Vec<Part>, Vec<(u8, Frame)>)> {
+    fn take_repeats(&mut self, key: &Key, which: impl Fn(&Part) -> bool) -> Option<Repeats> {
         let gathering = self.gatherings.get_mut(key)?;
         if !gathering.parts.iter().any(which) || !gathering.is_repetition() {
             return None;
@@ -342,7 +346,7 @@ impl Table {
         let whole = gathering.whole.iter().map(|kept| (kept.number, kept.frame.clone())).collect();
         self.release(&key.provider, parts.len(), parts.iter().map(|part| cost(&part.frame)).sum());
         parts.retain(|part| matches!(part.holder, Holder::Waiting { .. }));
-        Some((parts, whole))
+        Some(Repeats { parts, whole })
     }
 
     /// Lets a message go, with all that is kept of it.

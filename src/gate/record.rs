@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use super::message_id;
 use crate::store::journal::Day;
 use crate::store::{EntryId, Index, Schema};
 
@@ -35,6 +36,8 @@ pub enum Record<'a> {
     PartOutcome(PartOutcome<'a>),
     /// The provider was told of a part's end by a receipt.
     Report(Report<'a>),
+    /// What a subscriber's reply was taken for.
+    Taken(Taken<'a>),
 }
 
 /// A send record as later ones name it: year, month and day of its entry's name, and its number.
@@ -259,6 +262,28 @@ pub struct Receipt<'a> {
     pub error: Option<Cow<'a, str>>,
 }
 
+/// What a subscriber's reply was taken for (R23, R24).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken<'a> {
+    /// UTC milliseconds.
+    pub at_ms: i64,
+    /// The key of the reply's subscriber, so that both are found together.
+    #[serde(borrow)]
+    pub subscriber: Cow<'a, str>,
+    /// The port it went to, for the same reason.
+    pub port: Cow<'a, str>,
+    /// The reply's own record.
+    pub of: Name,
+    /// The message it answers, where that mattered.
+    pub answers: Option<Name>,
+    /// `R23` or `R24`
+    pub rule: Cow<'a, str>,
+    /// `refused`, `consented`, `observed` or `recorded`.
+    pub effect: Cow<'a, str>,
+    /// The senders it speaks to.
+    pub senders: Vec<Cow<'a, str>>,
+}
+
 /// A bind began, was refused or ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session<'a> {
@@ -313,6 +338,7 @@ impl<'a> Record<'a> {
             Self::Part(record) => record.received_ms,
             Self::PartOutcome(record) => record.outcome.at_ms,
             Self::Report(record) => record.at_ms,
+            Self::Taken(record) => record.at_ms,
         }
     }
 }
@@ -335,6 +361,19 @@ pub fn subscriber_key(msisdn: Option<u64>, raw: &str) -> Cow<'_, str> {
     }
 }
 
+/// The key a port is known by: its number without the country code that some carriers put before it.
+pub fn port_key(port: &str) -> &str {
+    let (digits, prefixed) = match port.strip_prefix('+').or_else(|| port.strip_prefix("00")) {
+        Some(digits) => (digits, true),
+        None => (port, false),
+    };
+    match digits.strip_prefix("86") {
+        Some(rest) if rest.starts_with('1') => rest,
+        _ if prefixed => digits,
+        _ => port,
+    }
+}
+
 /// The record's first fields, which are all that finding it needs: postcard writes fields in
 /// order without frames, so the head of a record decodes by itself.
 #[derive(Deserialize)]
@@ -348,6 +387,7 @@ enum Head<'a> {
     Part(MessageHead<'a>),
     PartOutcome(OutcomeHead<'a>),
     Report(ReportHead<'a>),
+    Taken(ReportHead<'a>),
 }
 
 #[derive(Deserialize)]
@@ -428,7 +468,7 @@ impl Schema for RecordSchema {
                 emit(Index::Destination, subscriber_key(head.msisdn, &head.destination.addr).as_bytes());
                 emit(Index::Source, head.source.addr.as_bytes());
             }
-            Some(Head::Report(head)) => {
+            Some(Head::Report(head) | Head::Taken(head)) => {
                 emit(Index::Destination, head.subscriber.as_bytes());
                 emit(Index::Source, head.port.as_bytes());
             }
@@ -436,18 +476,27 @@ impl Schema for RecordSchema {
                 emit(Index::Destination, head.subscriber.as_bytes());
                 emit(Index::Source, head.port.as_bytes());
                 if let Some(message_id) = &head.message_id {
-                    emit(Index::MessageId, message_id.as_bytes());
+                    emit_message_id(message_id, emit);
                 }
             }
             Some(Head::Delivery(head, receipt)) => {
                 emit(Index::Destination, subscriber_key(head.msisdn, &head.source.addr).as_bytes());
                 emit(Index::Source, head.destination.addr.as_bytes());
                 if let Some(message_id) = receipt.as_ref().and_then(|receipt| receipt.message_id.as_ref()) {
-                    emit(Index::MessageId, message_id.as_bytes());
+                    emit_message_id(message_id, emit);
                 }
             }
             Some(Head::Session(_)) | None => {}
         }
+    }
+}
+
+/// As given, and in the spelling that case and leading zeros do not change.
+fn emit_message_id(message_id: &str, emit: &mut dyn FnMut(Index, &[u8])) {
+    emit(Index::MessageId, message_id.as_bytes());
+    let loose = message_id::loose(message_id);
+    if loose != message_id {
+        emit(Index::MessageId, loose.as_bytes());
     }
 }
 

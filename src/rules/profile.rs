@@ -5,7 +5,7 @@
 
 use jiff::tz::{Offset, TimeZone};
 
-use super::{Class, Mode, Modes, Rule, r05_name, r06_phone, r07_opt_out, r10_class, r17_links, r18_quiet_hours};
+use super::{Class, Mode, Modes, Rule, r05_name, r06_phone, r07_opt_out, r10_class, r17_links, r18_quiet_hours, reply};
 use crate::document::{self, Complaints, Fault, Section};
 use crate::register::Provider;
 
@@ -42,6 +42,8 @@ pub struct Profile {
     pub links: r17_links::Settings,
     /// The hours in which commercial messages are delivered (R18); none for all.
     pub quiet_hours: Option<r18_quiet_hours::Window>,
+    /// What replies mean (R23, R24).
+    pub replies: reply::Settings,
     /// The zone of days and hours.
     pub time_zone: TimeZone,
     rules: Modes,
@@ -94,8 +96,15 @@ impl Profile {
         if matches!(rule, Rule::R13 | Rule::R14) {
             return Mode::Enforce;
         }
-        let set = provider.rules.get(rule).or(self.class_rules[class as usize].get(rule)).or(self.rules.get(rule));
-        set.unwrap_or(Mode::Off).min(provider.mode)
+        self.mode_set(rule, class, Some(provider)).min(provider.mode)
+    }
+
+    /// The mode of a rule whatever the provider's own strictest mode is: what a subscriber says (R23, R24)
+    /// counts also where the provider's messages are only observed.
+    pub fn mode_set(&self, rule: Rule, class: Class, provider: Option<&Provider>) -> Mode {
+        let own = provider.and_then(|provider| provider.rules.get(rule));
+        let set = own.or(self.class_rules[class as usize].get(rule)).or(self.rules.get(rule));
+        set.unwrap_or(Mode::Off)
     }
 
     /// Sets a rule's mode for every class.
@@ -118,6 +127,7 @@ impl Profile {
         self.thresholds.read(section);
         self.links.read(section);
         r18_quiet_hours::read(&mut self.quiet_hours, section);
+        self.replies.read(section);
         read_modes(section, &mut self.rules, None);
         for (word, class) in Class::WORDS {
             if let Some(table) = section.section(word) {
@@ -148,6 +158,7 @@ impl Profile {
             thresholds: r10_class::Thresholds::default(),
             links: r17_links::Settings::default(),
             quiet_hours: None,
+            replies: reply::Settings::default(),
             time_zone: TimeZone::fixed(Offset::constant(8)),
             rules: Modes::default(),
             class_rules: [Modes::default(); Class::ALL.len()],

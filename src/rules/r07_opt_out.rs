@@ -46,6 +46,22 @@ impl Settings {
         }
     }
 
+    /// The keywords of the profile.
+    pub(super) fn keywords(&self) -> impl Iterator<Item = &String> {
+        self.keywords.iter()
+    }
+
+    /// Whether a folded text offers this keyword anywhere as the way to refuse: who refuses is not held to where
+    /// the offer stood.
+    pub(super) fn offers(&self, folded: &str, keyword: &str) -> bool {
+        let text: Vec<char> = folded.chars().filter_map(comparable).collect();
+        let ends = (1..=text.len()).filter(|&end| !text.get(end).is_some_and(char::is_ascii_alphanumeric));
+        ends.map(|end| &text[..end]).any(|text| {
+            let mut found = self.phrases.iter().filter_map(|phrase| phrase.find(text));
+            found.any(|(offered, _)| keyword.chars().eq(offered.iter().copied()))
+        })
+    }
+
     /// Whether a reply with this keyword is honoured on a port; `TD*` stands for TD and up to four more.
     fn honours(&self, port: Option<&Port>, keyword: &[char]) -> bool {
         let own = port.and_then(|port| port.opt_out.as_deref());
@@ -53,7 +69,7 @@ impl Settings {
     }
 }
 
-fn covers(known: &str, keyword: &[char]) -> bool {
+pub(super) fn covers(known: &str, keyword: &[char]) -> bool {
     match known.strip_suffix('*') {
         Some(stem) => {
             let stem_length = stem.chars().count();
@@ -234,6 +250,22 @@ mod tests {
     fn a_keyword_must_be_honoured() {
         assert_eq!(tell("拒收请回复X"), Told::InVain("X".into()));
         assert_eq!(tell("退订回TD12345"), Told::InVain("TD12345".into()));
+    }
+
+    #[test]
+    fn an_offer_counts_wherever_it_stands() {
+        let settings = Profile::default().opt_out;
+        for text in [
+            "拒收请回复R",
+            "退订回r，客服400-000-0000",
+            "全场8折。拒收请回复“Ｒ”【青禾鲜生】",
+            "Reply R to opt out. Bye",
+        ] {
+            assert!(settings.offers(text, "R"), "{text}");
+        }
+        for text in ["退订回T", "拒收请回复RT", "回复R领券", "R", ""] {
+            assert!(!settings.offers(text, "R"), "{text}");
+        }
     }
 
     #[test]

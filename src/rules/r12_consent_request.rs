@@ -20,12 +20,12 @@ pub(super) const ABOUT: About = About {
 
 const REQUEST: Code = Code::Own(0xC);
 
-/// Asking for an answer that agrees to messages.
+/// Asking for an answer that agrees to messages; `code` is the answer.
 const ASKS: [&str; 4] = [
-    r"(同意|愿意|订阅|确认)[^，。；！？]{0,8}(请|可)?回复?\s*[“\x22]?\s*([A-Za-z0-9]{1,6}|是|同意)",
-    r"回复?\s*[“\x22]?([A-Za-z0-9]{1,6}|是)[”\x22]?\s*(即可|表示|代表|确认)?(同意|订阅|接收|定制)",
-    r"(?i)(reply|text|txt|send)( with)? \W?(y|yes|ok|agree)\W? [^.;!?]{0,24}(receiv|subscri|opt|agree|consent|get |sign up|messages|offers)",
-    r"(?i)to (agree|subscribe|opt[ -]?in|consent|receive)[^.;!?]{0,40}(reply|text|txt|send)( with)? \W?(y|yes|ok|agree)\b",
+    r"(同意|愿意|订阅|确认)[^，。；！？]{0,8}(请|可)?回复?\s*[“\x22]?\s*(?<code>[A-Za-z0-9]{1,6}|是|同意)",
+    r"回复?\s*[“\x22]?(?<code>[A-Za-z0-9]{1,6}|是)[”\x22]?\s*(即可|表示|代表|确认)?(同意|订阅|接收|定制)",
+    r"(?i)(reply|text|txt|send)( with)? \W?(?<code>y|yes|ok|agree)\W? [^.;!?]{0,24}(receiv|subscri|opt|agree|consent|get |sign up|messages|offers)",
+    r"(?i)to (agree|subscribe|opt[ -]?in|consent|receive)[^.;!?]{0,40}(reply|text|txt|send)( with)? \W?(?<code>y|yes|ok|agree)\b",
 ];
 
 /// Words one of which every request has.
@@ -110,6 +110,19 @@ pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
     Some(Flaw::alert(REQUEST, "a consent request, complete"))
 }
 
+/// Whether a folded text is a request that may be answered with yes (R24).
+pub(super) fn is_complete(folded: &str) -> bool {
+    is_request(folded) && missing(folded).is_empty()
+}
+
+/// The answers that a folded request asks for, in upper case.
+pub(super) fn codes(folded: &str) -> impl Iterator<Item = String> {
+    static CODES: LazyLock<Vec<Regex>> =
+        LazyLock::new(|| ASKS.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect());
+    let all = CODES.iter().flat_map(move |pattern| pattern.captures_iter(folded));
+    all.filter_map(|found| Some(found.name("code")?.as_str().to_uppercase()))
+}
+
 /// Whether a text asks for consent to messages.
 fn is_request(text: &str) -> bool {
     PATTERNS.as_ref().is_some_and(|patterns| patterns.asks.is_match(text) && patterns.messages.is_match(text))
@@ -166,6 +179,19 @@ mod tests {
             "We would like to send you promotional texts, 2 messages per month, for 6 months. Reply YES to agree. No reply means no.",
         ] {
             assert_eq!(missing(text), [""; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn the_answer_asked_for_is_known() {
+        for (text, code) in [
+            ("同意请回复DY", "DY"),
+            ("愿意接收会员资讯的请回复“是”", "是"),
+            ("回复1同意接收优惠短信，拒收请回复R", "1"),
+            ("Reply YES to receive our weekly offers", "YES"),
+            ("To opt in to marketing messages, reply y", "Y"),
+        ] {
+            assert_eq!(codes(text).collect::<Vec<_>>(), [code], "{text}");
         }
     }
 

@@ -83,8 +83,8 @@ const ROWS: [(Rule, &str, About); 26] = [
     ),
     (Rule::R21, "R21", about("schedule", "the gate's own", "Scheduled delivery and validity stay within bounds.")),
     (Rule::R22, "R22", about("replace", "the gate's own", "A replaced message is judged again, as the original was.")),
-    (Rule::R23, "R23", about("mo-refusal", "Art 16, 19", "A reply that refuses takes effect at once.")),
-    (Rule::R24, "R24", about("mo-consent", "Art 16", "A reply that confirms a pending request grants consent.")),
+    (Rule::R23, "R23", super::r23_mo_refusal::ABOUT),
+    (Rule::R24, "R24", super::r24_mo_consent::ABOUT),
     (
         Rule::R25,
         "R25",

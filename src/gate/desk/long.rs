@@ -15,7 +15,7 @@ use portcullis_protocol::{BodyFault, CommandStatus, Frame, Pdu};
 
 use super::owing::owed_part;
 use super::ruling::{Judgement, Ruling};
-use super::write::{Pen, Written};
+use super::write::{Message, Pen, Written};
 use super::{Desk, Judged, Late, Open, Sent, Settling, TRY_AGAIN, multi};
 use crate::gate::mailbox::{Mail, Mailbox};
 use crate::gate::owed::{Owed, State, acknowledgement};
@@ -56,6 +56,10 @@ impl Desk {
     ) -> Option<Judged> {
         let key = key(provider, reading, frame, place);
         let holder = Holder::Waiting { ticket, mailbox: self.mailbox.clone() };
+        if self.owes_too_much() {
+            self.gate.counters.throttled();
+            return Some(self.refuse(ticket, Open::unrecorded(now.wall), CommandStatus::ESME_RTHROTTLED));
+        }
         let (number, received, session) = (place.number, now.wall, self.session);
         let part = Part { number, frame: frame.clone(), received, session, holder };
         match self.gate.parts.add(&key, part, now.monotonic) {
@@ -64,7 +68,9 @@ impl Desk {
                 Some(self.refuse(ticket, Open::unrecorded(now.wall), CommandStatus::ESME_RTHROTTLED))
             }
             Added::Known(id) => {
-                self.open.insert(ticket, Open::recorded(Vec::new(), now.wall));
+                // Its record may be as young as the part it repeats.
+                let sequence = Some(self.gate.journal.accepted());
+                self.open.insert(ticket, Open { sequence, ..Open::recorded(Vec::new(), now.wall) });
                 Some(acknowledged(id))
             }
             Added::Waits { displaced } => {
@@ -106,7 +112,13 @@ impl Desk {
         };
         let Some(first) = frames.first() else { return };
         let ruling = self.rule(&judgements);
-        let written = self.pen().write_submissions(register, first, &reading, &judgements, &ruling, &parts, now.wall);
+        let written = self.pen().write_submissions(
+            register,
+            &Message { frame: first, reading: &reading, parts: &parts },
+            &judgements,
+            &ruling,
+            now.wall,
+        );
         let whole = Whole { ruling, judgements: &judgements, written, now: now.wall };
         for part in parts {
             match part.holder {
@@ -220,8 +232,9 @@ impl Desk {
         let due = self.held.iter().filter(|(_, held)| stuck || now.monotonic >= held.since + patience);
         let due: Vec<(Ticket, Key)> = due.map(|(ticket, held)| (*ticket, held.key.clone())).collect();
         for (ticket, key) in due {
-            if let Some((parts, whole)) = gate.parts.take_repeats(&key, ticket, self.session) {
-                self.judge_parts(&register, provider, &key, whole.into_iter().collect(), parts, now);
+            if let Some(repeats) = gate.parts.take_repeats(&key, ticket, self.session) {
+                let whole = repeats.whole.into_iter().collect();
+                self.judge_parts(&register, provider, &key, whole, repeats.parts, now);
             }
         }
     }
@@ -361,7 +374,7 @@ pub(super) fn parties(frame: &Frame) -> (String, String) {
 }
 
 /// Whose refusal stops a message that has not gone out yet.
-fn marketing(judgements: &[Judgement<'_, '_>]) -> Option<(String, u64)> {
+pub(super) fn marketing(judgements: &[Judgement<'_, '_>]) -> Option<(String, u64)> {
     let [judgement] = judgements else { return None };
     let identity = &judgement.facts.identity;
     let commercial = judgement.verdict.class == Class::Commercial

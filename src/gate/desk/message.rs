@@ -6,8 +6,9 @@ use portcullis_protocol::address::Address;
 use portcullis_protocol::pdu::Destination;
 use portcullis_protocol::{BodyFault, CommandStatus, Frame};
 
+use super::long::marketing;
 use super::ruling::{Judgement, Ruling};
-use super::write::Written;
+use super::write::{Message, Written};
 use super::{Desk, Judged, Kind, Open, Settling, TRY_AGAIN, multi};
 use crate::config::Durability;
 use crate::gate::reading::{DISTRIBUTION_LIST, Reading, Recipients, STRUCK_OFF};
@@ -58,7 +59,8 @@ impl Desk {
             Err(fault) => return self.turn_away(ticket, frame, &fault, now),
         };
         let ruling = self.rule(&judgements);
-        let written = self.pen().write_submissions(register, frame, reading, &judgements, &ruling, &[], now);
+        let written =
+            self.pen().write_submissions(register, &Message { frame, reading, parts: &[] }, &judgements, &ruling, now);
         let (judged, open) = self.decide(ruling, frame, &judgements, written, now);
         self.open.insert(ticket, open);
         judged
@@ -154,7 +156,7 @@ impl Desk {
         };
         let open = Open::of(records, now);
         match ruling {
-            Ruling::Forward(permit) => self.forward(permit, None, open),
+            Ruling::Forward(permit) => self.forward(permit, None, self.revisable(open, judgements)),
             Ruling::Split(permit) => match multi::without_refused(frame, judgements) {
                 Some(rest) => {
                     let kind = Kind::Split(multi::refused(frame, judgements));
@@ -167,6 +169,14 @@ impl Desk {
                 let body = if entries.is_empty() { Bytes::new() } else { multi::all_refused(&entries) };
                 refuse(status, body, open)
             }
+        }
+    }
+
+    /// What waits for its record before it goes on can be overtaken by a refusal.
+    fn revisable(&self, open: Open, judgements: &[Judgement<'_, '_>]) -> Open {
+        match self.gate.durability {
+            Durability::BeforeForward => Open { marketing: marketing(judgements), ..open },
+            Durability::BeforeResponse | Durability::Interval => open,
         }
     }
 

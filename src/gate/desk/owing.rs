@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use portcullis_protocol::{CommandStatus, Frame};
 
 use super::write::{Pen, message_id};
-use super::{Desk, Kind, Open, Settling};
+use super::{Desk, Kind, Open, Sent, Settling};
 use crate::gate::owed::{Owed, OwedPart, Report, State, receipt};
 use crate::gate::parts::{Holder, Part};
 use crate::gate::{Gate, Moment};
@@ -73,8 +73,16 @@ impl Desk {
             Owed::Part(part) => (part.records.clone(), Some(part.number), Some(part.id)),
             Owed::Report(_) => (Vec::new(), None, None),
         };
+        if let Some(Sent { subscriber, .. }) = records.first() {
+            self.gate.ids.expect(subscriber);
+        }
         let open = Open { kind: Kind::Owed(Box::new(owed)), part, acknowledged, ..Open::of(records, now) };
         self.open.insert(ticket, open);
+    }
+
+    /// Whether as many acknowledged parts wait for the carrier as may wait for others of their kind.
+    pub(super) fn owes_too_much(&self) -> bool {
+        self.owed[place(Leg::Provider)].len() >= self.gate.long_messages.max_parts
     }
 
     /// When something owed may be tried again.
@@ -91,7 +99,12 @@ impl Desk {
         now: Moment,
     ) {
         match owed {
-            Owed::Part(part) => self.conclude_part(part, open, outcome, answer, now),
+            Owed::Part(part) => {
+                let subscriber = part.records.first().map(|sent| sent.subscriber.clone());
+                self.conclude_part(part, open, outcome, answer, now);
+                // Once its name is known: nobody may look between.
+                subscriber.inspect(|subscriber| self.gate.ids.expect_no_more(subscriber));
+            }
             Owed::Report(report) => self.conclude_report(report, outcome, now),
         }
     }
@@ -116,8 +129,8 @@ impl Desk {
         self.pen().write_outcome(open, outcome, answer, now.wall);
         let state = match outcome {
             Outcome::Answered(CommandStatus::ESME_ROK) => {
-                if let Some(carriers) = answer.and_then(message_id) {
-                    self.gate.ids.learn(&carriers, part.id);
+                if let (Some(carriers), Some(sent)) = (answer.and_then(message_id), part.records.first()) {
+                    self.gate.ids.learn(&carriers, part.id, &sent.subscriber, &sent.port);
                 }
                 return;
             }
@@ -133,7 +146,8 @@ impl Desk {
                 if !is_temporary(status) || report.attempts >= ATTEMPTS =>
             {
                 let (word, _) = report.state.word();
-                self.pen().write_report(report.id, (&report.subscriber, &report.port), word, true, now.wall);
+                let _recorded =
+                    self.pen().write_report(report.id, (&report.subscriber, &report.port), word, true, now.wall);
             }
             Outcome::Answered(_) | Outcome::Nacked(_) | Outcome::TimedOut => {
                 report.attempts += 1;
@@ -154,6 +168,18 @@ impl Desk {
 }
 
 impl Gate {
+    /// Records which acknowledged parts were not sent before the process ends: the next one may send
+    /// them, where otherwise it could not know.
+    pub fn close(&self, now: Timestamp) {
+        for owed in self.accounts.unsent() {
+            let Owed::Part(part) = owed else { continue };
+            let pen = Pen { gate: self, provider: &part.provider, session: 0, peer: "" };
+            let open =
+                Open { part: Some(part.number), acknowledged: Some(part.id), ..Open::of(part.records.clone(), now) };
+            pen.write_outcome(&open, Outcome::NotForwarded, None, now);
+        }
+    }
+
     /// Tells a provider of an acknowledged part's end, or records that it did not ask to be told.
     pub(in crate::gate) fn report(
         &self,
@@ -173,19 +199,23 @@ impl Gate {
             }
             None => {
                 let pen = Pen { gate: self, provider, session: 0, peer: "" };
-                pen.write_report(id, (&subscriber, &port), state.word().0, false, now);
+                let _recorded = pen.write_report(id, (&subscriber, &port), state.word().0, false, now);
             }
         }
     }
 
     /// Whether the subscriber has refused the sender since the verdict.
     fn is_refused_since(&self, part: &OwedPart) -> bool {
-        let Some((sender, msisdn)) = &part.marketing else { return false };
+        part.marketing.as_ref().is_some_and(|who| self.has_refused(who))
+    }
+
+    /// Whether a subscriber has refused a sender.
+    pub(super) fn has_refused(&self, (sender, msisdn): &(String, u64)) -> bool {
         // A store that cannot answer does not change a verdict that stands.
         self.consents.standing(sender, *msisdn).is_ok_and(|standing| standing.refused_at_ms.is_some())
     }
 
-    fn refusal_status(&self, provider: &str) -> CommandStatus {
+    pub(super) fn refusal_status(&self, provider: &str) -> CommandStatus {
         let register = self.register.load();
         let codes = register.provider(provider).map(|provider| provider.codes).unwrap_or_default();
         crate::rules::Code::Own(2).status(codes, self.profile.code_base)
@@ -197,7 +227,7 @@ pub(super) fn owed_part(
     provider: &str,
     part: &Part,
     frame: Frame,
-    records: Vec<super::Sent>,
+    records: Vec<Sent>,
     permit: Permit,
     marketing: Option<(String, u64)>,
 ) -> Option<OwedPart> {

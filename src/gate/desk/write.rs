@@ -13,7 +13,7 @@ use portcullis_protocol::text::Text;
 use portcullis_protocol::{BodyFault, Frame, Pdu};
 
 use super::ruling::{Judgement, Ruling};
-use super::{Desk, Open, Sent, TRY_AGAIN};
+use super::{Desk, Open, Sent, TRY_AGAIN, multi};
 use crate::gate::Gate;
 use crate::gate::parts::Part;
 use crate::gate::reading::{Reading, Recipients};
@@ -35,6 +35,16 @@ thread_local! {
 /// The records written, or why none could be.
 pub(in crate::gate) type Written = Result<Vec<Sent>, AppendError>;
 
+/// What was judged.
+#[derive(Clone, Copy)]
+pub(super) struct Message<'a, 'm> {
+    /// Its PDU; of a long message, the first.
+    pub(super) frame: &'a Frame,
+    pub(super) reading: &'a Reading<'m>,
+    /// The parts of a long message.
+    pub(super) parts: &'a [Part],
+}
+
 /// Writes in the name of one session.
 #[derive(Clone, Copy)]
 pub(in crate::gate) struct Pen<'a> {
@@ -53,17 +63,16 @@ impl Desk {
 }
 
 impl<'a> Pen<'a> {
-    /// One record for each recipient; `parts` are those of a long message.
+    /// One record for each recipient.
     pub(super) fn write_submissions(
         self,
         register: &Register,
-        frame: &Frame,
-        reading: &Reading<'_>,
+        message: &Message<'_, '_>,
         judgements: &[Judgement<'_, '_>],
         ruling: &Ruling,
-        parts: &[Part],
         now: Timestamp,
     ) -> Written {
+        let Message { frame, reading, parts } = *message;
         let source = wire_address(&reading.source);
         let parts: Vec<PartOf> = parts.iter().map(part_of).collect();
         let mut records = Vec::with_capacity(judgements.len());
@@ -91,7 +100,8 @@ impl<'a> Pen<'a> {
             };
             let ticket = self.append(&record)?;
             let port = source.addr.clone().into_owned();
-            records.push(Sent { id: ticket.id, sequence: ticket.sequence, subscriber, port });
+            let goes_on = judgement.is_forwarded();
+            records.push(Sent { id: ticket.id, sequence: ticket.sequence, subscriber, port, goes_on });
         }
         Ok(records)
     }
@@ -123,7 +133,7 @@ impl<'a> Pen<'a> {
         let subscriber = subscriber_key(msisdn, &submission.destination.addr).into_owned();
         let parts = parts.iter().map(part_of).collect();
         let ticket = self.append(&Record::Long(record::Long { submission, parts }))?;
-        Ok(vec![Sent { id: ticket.id, sequence: ticket.sequence, subscriber, port: source }])
+        Ok(vec![Sent { id: ticket.id, sequence: ticket.sequence, subscriber, port: source, goes_on: false }])
     }
 
     /// What a submission's record holds whatever is decided.
@@ -178,7 +188,7 @@ impl<'a> Pen<'a> {
             register: self.gate.register.load().version().to_owned().into(),
         });
         let ticket = self.append(&record)?;
-        Ok(vec![Sent { id: ticket.id, sequence: ticket.sequence, subscriber: String::new(), port: String::new() }])
+        Ok(vec![Sent::nobody(ticket)])
     }
 
     /// A part that is answered before its message is whole.
@@ -207,8 +217,10 @@ impl<'a> Pen<'a> {
         self.gate.counters.outcome();
         let (word, status) = named(outcome);
         let message_id = answer.and_then(message_id);
+        let unserved = answer.map(multi::unserved).unwrap_or_default();
         let mut last = None;
-        for sent in &open.records {
+        for sent in open.records.iter().filter(|sent| sent.goes_on) {
+            let status = unserved.get(&sent.subscriber).map_or(status, |own| own.0);
             let outcome = record::Outcome {
                 of: name(sent.id),
                 forwarded_ms: open.judged_at.as_millisecond(),
@@ -244,7 +256,7 @@ impl<'a> Pen<'a> {
         state: &str,
         sent: bool,
         now: Timestamp,
-    ) {
+    ) -> Option<u64> {
         let record = Record::Report(record::Report {
             at_ms: now.as_millisecond(),
             subscriber: subscriber.into(),
@@ -253,8 +265,12 @@ impl<'a> Pen<'a> {
             state: state.into(),
             sent,
         });
-        if let Err(error) = self.append(&record) {
-            tracing::error!(%error, %of, state, "a report could not be recorded");
+        match self.append(&record) {
+            Ok(ticket) => Some(ticket.sequence),
+            Err(error) => {
+                tracing::error!(%error, %of, state, "a report could not be recorded");
+                None
+            }
         }
     }
 
@@ -284,6 +300,14 @@ impl<'a> Pen<'a> {
 
     pub(super) fn origin(self) -> Origin<'a> {
         Origin { provider: self.provider.into(), session: self.session, peer: self.peer.into() }
+    }
+}
+
+impl Sent {
+    /// Of a record that nothing later refers to.
+    pub(super) fn nobody(ticket: Ticket) -> Self {
+        let (subscriber, port) = (String::new(), String::new());
+        Self { id: ticket.id, sequence: ticket.sequence, subscriber, port, goes_on: false }
     }
 }
 

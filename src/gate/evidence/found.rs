@@ -1,10 +1,17 @@
 //! What a search gives, in the form that is printed and sent over the socket.
 
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use portcullis_protocol::CommandStatus;
 use serde::{Deserialize, Serialize};
 
 use super::{text, time};
+use crate::gate::message_id::loose;
+use crate::gate::receipt::{self, Ending};
 use crate::gate::record;
 use crate::store::EntryId;
 
@@ -71,6 +78,10 @@ pub struct FoundMessage {
     pub outcome: Option<FoundOutcome>,
     /// The receipts that came for it.
     pub receipts: Vec<FoundReceipt>,
+    /// How it ended by those, in the specification's word; of several, that it arrived counts most.
+    pub final_state: Option<String>,
+    /// When the gate heard so.
+    pub final_at: Option<Timestamp>,
     /// The parts it came in, where it is a long message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<FoundPart>,
@@ -126,10 +137,14 @@ pub struct FoundOutcome {
 pub struct FoundReceipt {
     /// When it came.
     pub received: Timestamp,
+    /// The message it speaks of, as it writes it.
+    pub message_id: Option<String>,
     /// The state it reports.
     pub state: Option<String>,
     /// The error it reports.
     pub error: Option<String>,
+    /// When the message ended by the carrier's own clock, whose zone is not told.
+    pub done: Option<DateTime>,
 }
 
 /// A reply or a receipt by itself.
@@ -153,6 +168,21 @@ pub struct FoundDelivery {
     pub receipt_of: Option<String>,
     /// The state a receipt reports.
     pub state: Option<String>,
+    /// What a reply was taken for, where it was taken for anything.
+    pub taken: Option<FoundTaken>,
+}
+
+/// What a reply was taken for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundTaken {
+    /// `R23` or `R24`
+    pub rule: String,
+    /// `refused`, `consented`, `observed` or `recorded`.
+    pub effect: String,
+    /// The senders it speaks to.
+    pub senders: Vec<String>,
+    /// The record of the message it answers.
+    pub answers: Option<String>,
 }
 
 /// A bind began, was refused or ended.
@@ -170,6 +200,17 @@ pub struct FoundSession {
     pub peer: String,
     /// What happened.
     pub event: String,
+}
+
+impl Found {
+    /// The record's name.
+    pub(super) fn id(&self) -> Option<&str> {
+        match self {
+            Self::Message(message) => Some(&message.id),
+            Self::Delivery(delivery) => Some(&delivery.id),
+            Self::Session(_) => None,
+        }
+    }
 }
 
 fn status(code: u32) -> String {
@@ -214,6 +255,8 @@ impl FoundMessage {
             register: record.register.to_string(),
             outcome: None,
             receipts: Vec::new(),
+            final_state: None,
+            final_at: None,
             parts: Vec::new(),
         }
     }
@@ -259,6 +302,27 @@ impl FoundMessage {
             part.reported = Some(report.state.to_string());
         }
     }
+
+    /// Takes a receipt in, and what it says of the end.
+    pub(super) fn receive(&mut self, receipt: FoundReceipt) {
+        self.receipts.push(receipt);
+        let mut best: HashMap<Cow<'_, str>, (Ending, &FoundReceipt)> = HashMap::new();
+        for receipt in &self.receipts {
+            let ending = receipt.state.as_deref().map_or(Ending::None, |given| receipt::state(given).1);
+            // Each part has an id of its own; a message in one PDU has one, however it is spelt.
+            let of = if self.parts.is_empty() { "" } else { receipt.message_id.as_deref().unwrap_or_default() };
+            let known = best.get(&loose(of)).map(|(ending, _)| *ending);
+            // The first of equals: repetitions come later.
+            if ending > Ending::Unclear && known.is_none_or(|known| ending > known) {
+                best.insert(loose(of), (ending, receipt));
+            }
+        }
+        // A message arrives when all of its parts do.
+        let last = best.into_values().min_by_key(|(ending, receipt)| (*ending, Reverse(receipt.received)));
+        let last = last.map(|(_, receipt)| (receipt.state.as_deref().unwrap_or_default(), receipt.received));
+        let (state, at) = last.map(|(given, at)| (receipt::state(given).0.into_owned(), at)).unzip();
+        (self.final_state, self.final_at) = (state, at);
+    }
 }
 
 impl FoundOutcome {
@@ -276,8 +340,14 @@ impl FoundOutcome {
 impl FoundReceipt {
     pub(super) fn new(record: &record::Delivery<'_>) -> Self {
         let receipt = record.receipt.as_ref();
+        let done = match &record.content {
+            record::Content::Text(text) => receipt::done_date(text),
+            record::Content::Opaque(..) => None,
+        };
         Self {
             received: time(record.received_ms),
+            message_id: receipt.and_then(|receipt| receipt.message_id.as_ref()).map(ToString::to_string),
+            done,
             state: receipt.and_then(|receipt| receipt.state.as_ref()).map(ToString::to_string),
             error: receipt.and_then(|receipt| receipt.error.as_ref()).map(ToString::to_string),
         }
@@ -298,6 +368,18 @@ impl FoundDelivery {
             opaque,
             receipt_of: receipt.and_then(|receipt| receipt.message_id.as_ref()).map(ToString::to_string),
             state: receipt.and_then(|receipt| receipt.state.as_ref()).map(ToString::to_string),
+            taken: None,
+        }
+    }
+}
+
+impl FoundTaken {
+    pub(super) fn new(record: &record::Taken<'_>) -> Self {
+        Self {
+            rule: record.rule.to_string(),
+            effect: record.effect.to_string(),
+            senders: record.senders.iter().map(ToString::to_string).collect(),
+            answers: record.answers.and_then(record::entry_id).map(|id| id.to_string()),
         }
     }
 }

@@ -80,8 +80,8 @@ fn answered() -> Outcome<'static> {
     }
 }
 
-fn all() -> [Record<'static>; 8] {
-    [submission(), outcome(), delivery(), session(), long(), part(), part_outcome(), report()]
+fn all() -> [Record<'static>; 9] {
+    [submission(), outcome(), delivery(), session(), long(), part(), part_outcome(), report(), taken()]
 }
 
 fn delivery() -> Record<'static> {
@@ -99,6 +99,19 @@ fn delivery() -> Record<'static> {
 
 fn session() -> Record<'static> {
     Record::Session(Session { at_ms: 42, origin: origin(), event: "bind accepted".into() })
+}
+
+fn taken() -> Record<'static> {
+    Record::Taken(Taken {
+        at_ms: 1_795_000_000_789,
+        subscriber: "8613900001111".into(),
+        port: "10690001230801".into(),
+        of: (2026, 11, 24, 7),
+        answers: Some((2026, 11, 24, 5)),
+        rule: "R24".into(),
+        effect: "consented".into(),
+        senders: vec!["shop".into()],
+    })
 }
 
 fn keys(record: &Record<'_>) -> Vec<(Index, String)> {
@@ -127,6 +140,7 @@ fn a_message_and_its_outcome_are_found_by_the_same_number_and_port() {
     let number = (Index::Destination, "8613900001111".to_owned());
     let port = (Index::Source, "10690001230801".to_owned());
     assert_eq!(keys(&submission()), [number.clone(), port.clone()]);
+    assert_eq!(keys(&taken()), [number.clone(), port.clone()]);
     assert_eq!(keys(&outcome()), [number, port, (Index::MessageId, "4f2a".to_owned())]);
 }
 
@@ -151,10 +165,26 @@ fn a_receipt_is_found_by_its_subscriber_its_port_and_its_message() {
 }
 
 #[test]
+fn a_message_id_is_found_whatever_its_case_and_leading_zeros() {
+    let Record::Outcome(outcome) = outcome() else { unreachable!() };
+    let record = Record::Outcome(Outcome { message_id: Some("0004F2A".into()), ..outcome });
+    let ids: Vec<_> = keys(&record).into_iter().filter(|(index, _)| *index == Index::MessageId).collect();
+    assert_eq!(ids, ["0004F2A", "4f2a"].map(|id| (Index::MessageId, id.to_owned())));
+}
+
+#[test]
 fn octets_that_are_no_record_are_an_error_and_have_no_keys() {
     assert!(matches!(Record::decode(&[]), Err(RecordError::Empty)));
     assert!(matches!(Record::decode(&[9, 1, 2]), Err(RecordError::Version(9))));
     assert!(matches!(Record::decode(&[VERSION, 200]), Err(RecordError::Damaged(_))));
     RecordSchema.keys(&[VERSION, 200], &mut |_, _| panic!("a key out of nothing"));
     assert_eq!(RecordSchema.at_ms(&[VERSION]), 0);
+}
+
+#[test]
+fn a_port_is_known_with_and_without_the_country_code() {
+    for port in ["10690001230801", "+8610690001230801", "008610690001230801", "8610690001230801"] {
+        assert_eq!(port_key(port), "10690001230801", "{port}");
+    }
+    assert_eq!((port_key("QINGHE"), port_key("+4477"), port_key("8620")), ("QINGHE", "4477", "8620"));
 }

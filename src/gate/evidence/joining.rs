@@ -1,0 +1,276 @@
+//! Joining what was found: a message with its outcome and receipts, a reply with its meaning.
+//!
+//! Owns which receipt is whose: its message id in one of the forms carriers use *and* the same two
+//! addresses; where two messages fit by different forms and nothing tells which form the carrier
+//! uses, it is nobody's and stands by itself. Bounded. Driven by a search, entry by entry.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::found::{Found, FoundMessage, FoundOutcome, FoundReceipt, FoundTaken};
+use crate::config::MessageIdForm;
+use crate::gate::message_id::Key;
+use crate::gate::record::{Delivery, Outcome, Record, entry_id, port_key, subscriber_key};
+use crate::store::EntryId;
+
+/// Found things kept for what may come, once the oldest one's outcome is known.
+const HELD: usize = 10_000;
+
+/// The same while it is not: what the busiest gate takes in while a carrier is at its slowest.
+const HELD_UNTOLD: usize = 500_000;
+
+/// What was found and may still learn more; the oldest go when there are many.
+pub(super) struct Joining {
+    form: MessageIdForm,
+    held: VecDeque<Held>,
+    /// How many have gone: the place of the first held.
+    gone: usize,
+    places: HashMap<EntryId, usize>,
+    by_key: HashMap<Key, Vec<usize>>,
+    /// Receipts that came before their message's answer, by subscriber.
+    early: HashMap<String, Vec<Early>>,
+    /// How many receipts were joined by each form alone.
+    seen: HashMap<MessageIdForm, usize>,
+}
+
+struct Held {
+    /// Nothing once a receipt has found its message.
+    found: Option<Found>,
+    /// Asked for, and not only kept to be joined.
+    is_wanted: bool,
+    /// Whose early receipt it is.
+    early_of: Option<String>,
+}
+
+struct Early {
+    place: usize,
+    receipt: FoundReceipt,
+    of: Of,
+}
+
+/// What a receipt says about its message.
+#[derive(Clone)]
+struct Of {
+    message_id: String,
+    subscriber: String,
+    port: String,
+}
+
+impl Joining {
+    pub(super) fn new(form: MessageIdForm) -> Self {
+        Self {
+            form,
+            held: VecDeque::new(),
+            gone: 0,
+            places: HashMap::new(),
+            by_key: HashMap::new(),
+            early: HashMap::new(),
+            seen: HashMap::new(),
+        }
+    }
+
+    /// Adds what was found; gives the one that has to go for it.
+    pub(super) fn hold(&mut self, id: EntryId, found: Found, record: &Record<'_>, is_wanted: bool) -> Option<Found> {
+        let place = self.gone + self.held.len();
+        self.places.insert(id, place);
+        let mut early_of = None;
+        if let Record::Delivery(delivery) = record
+            && let Some(of) = Of::read(delivery)
+        {
+            early_of = Some(of.subscriber.clone());
+            let early = Early { place, receipt: FoundReceipt::new(delivery), of };
+            self.early.entry(early.of.subscriber.clone()).or_default().push(early);
+        }
+        self.held.push_back(Held { found: Some(found), is_wanted, early_of });
+        let enough = if self.held.front().is_some_and(Held::is_told) { HELD } else { HELD_UNTOLD };
+        if self.held.len() <= enough { None } else { self.let_go() }
+    }
+
+    /// What is left at the end.
+    pub(super) fn rest(self) -> impl Iterator<Item = Found> {
+        self.held.into_iter().filter(|held| held.is_wanted).filter_map(|held| held.found)
+    }
+
+    /// Tells what is held what became of it; false for a record that speaks of none.
+    pub(super) fn join(&mut self, record: &Record<'_>, is_wanted: bool) -> bool {
+        match record {
+            Record::Outcome(outcome) => {
+                self.end(outcome, |message| message.outcome = Some(FoundOutcome::new(outcome)));
+                true
+            }
+            Record::PartOutcome(part) => {
+                self.end(&part.outcome, |message| message.tell(part));
+                true
+            }
+            Record::Report(report) => {
+                for held in &mut self.held {
+                    if let Some(Found::Message(message)) = &mut held.found {
+                        message.reported(report.of, report);
+                    }
+                }
+                true
+            }
+            Record::Part(_) => true,
+            Record::Delivery(delivery) => {
+                let Some(of) = Of::read(delivery) else { return false };
+                let Some(place) = self.owner(&of) else { return false };
+                self.give(place, FoundReceipt::new(delivery), is_wanted);
+                true
+            }
+            Record::Taken(taken) => {
+                let place = entry_id(taken.of).and_then(|of| self.places.get(&of)).copied();
+                if let Some(Found::Delivery(reply)) = place.and_then(|place| self.found(place)) {
+                    reply.taken = Some(FoundTaken::new(taken));
+                }
+                true
+            }
+            Record::Submission(_) | Record::Long(_) | Record::Session(_) => false,
+        }
+    }
+
+    /// Tells a message or a part how it ended, and remembers its id for receipts.
+    fn end(&mut self, outcome: &Outcome<'_>, tell: impl FnOnce(&mut FoundMessage)) {
+        let Some(&place) = entry_id(outcome.of).and_then(|of| self.places.get(&of)) else { return };
+        let Some(message) = self.message(place) else { return };
+        tell(message);
+        let Some(message_id) = &outcome.message_id else { return };
+        for key in Key::of_answer(message_id, self.form) {
+            self.by_key.entry(key).or_default().push(place);
+        }
+        self.give_early(&outcome.subscriber);
+    }
+
+    /// Gives receipts that came too early to the message whose answer has just come.
+    fn give_early(&mut self, subscriber: &str) {
+        let Some(waiting) = self.early.remove(subscriber) else { return };
+        let mut left = Vec::new();
+        for early in waiting {
+            let Some(place) = self.owner(&early.of) else {
+                left.push(early);
+                continue;
+            };
+            let at = early.place.checked_sub(self.gone);
+            let Some(held) = at.and_then(|at| self.held.get_mut(at)) else { continue };
+            held.found = None;
+            let is_wanted = held.is_wanted;
+            self.give(place, early.receipt, is_wanted);
+        }
+        if !left.is_empty() {
+            self.early.insert(subscriber.to_owned(), left);
+        }
+    }
+
+    fn give(&mut self, place: usize, receipt: FoundReceipt, is_wanted: bool) {
+        if let Some(message) = self.message(place) {
+            message.receive(receipt);
+        }
+        if let Some(held) = place.checked_sub(self.gone).and_then(|at| self.held.get_mut(at)) {
+            held.is_wanted |= is_wanted;
+        }
+    }
+
+    /// The one message a receipt speaks of.
+    fn owner(&mut self, of: &Of) -> Option<usize> {
+        let mut fitting: Vec<(Key, usize)> = Vec::new();
+        for key in Key::of_receipt(&of.message_id, self.form) {
+            for place in self.by_key.get(&key).cloned().unwrap_or_default() {
+                let is_new = fitting.iter().all(|(_, known)| *known != place);
+                if is_new && self.message(place).is_some_and(|message| of.is_between(message)) {
+                    fitting.push((key.clone(), place));
+                }
+            }
+        }
+        let forms: Vec<MessageIdForm> = fitting.iter().map(|(key, _)| key.form()).collect();
+        let form = *forms.first()?;
+        if forms.iter().all(|other| *other == form) {
+            *self.seen.entry(form).or_default() += 1;
+            return newest(&fitting, form);
+        }
+        self.known_form().and_then(|form| newest(&fitting, form))
+    }
+
+    /// The form that every receipt so far speaks for.
+    fn known_form(&self) -> Option<MessageIdForm> {
+        let mut forms = self.seen.keys();
+        forms.next().filter(|_| forms.next().is_none()).copied()
+    }
+
+    fn let_go(&mut self) -> Option<Found> {
+        let Held { found, is_wanted, early_of } = self.held.pop_front()?;
+        let place = self.gone;
+        self.gone += 1;
+        if let Some(waiting) = early_of.as_ref().and_then(|subscriber| self.early.get_mut(subscriber)) {
+            waiting.retain(|early| early.place != place);
+        }
+        let found = found?;
+        if let Some(id) = found.id().and_then(|id| id.parse().ok()) {
+            let id: EntryId = id;
+            self.places.remove(&id);
+        }
+        if let Found::Message(message) = &found {
+            self.forget_keys(message, place);
+        }
+        is_wanted.then_some(found)
+    }
+
+    fn forget_keys(&mut self, message: &FoundMessage, place: usize) {
+        let outcomes = message.parts.iter().map(|part| &part.outcome).chain([&message.outcome]);
+        let ids = outcomes.filter_map(|outcome| outcome.as_ref()?.message_id.as_deref());
+        for key in ids.flat_map(|id| Key::of_answer(id, self.form)) {
+            if let Some(places) = self.by_key.get_mut(&key) {
+                places.retain(|held| *held != place);
+                if places.is_empty() {
+                    self.by_key.remove(&key);
+                }
+            }
+        }
+    }
+
+    fn found(&mut self, place: usize) -> Option<&mut Found> {
+        self.held.get_mut(place.checked_sub(self.gone)?)?.found.as_mut()
+    }
+
+    fn message(&mut self, place: usize) -> Option<&mut FoundMessage> {
+        match self.found(place)? {
+            Found::Message(message) => Some(message),
+            _ => None,
+        }
+    }
+}
+
+/// Of the messages that fit by this form, the one with most in common; of equals, which share an id
+/// that was used again, the newest.
+fn newest(fitting: &[(Key, usize)], form: MessageIdForm) -> Option<usize> {
+    let of_form: Vec<_> = fitting.iter().filter(|(key, _)| key.form() == form).collect();
+    let (surest, _) = of_form.first()?;
+    let is_exact = matches!(surest, Key::Exact(_));
+    let alike: Vec<usize> = of_form.iter().filter(|(key, _)| key == surest).map(|(_, place)| *place).collect();
+    // Ids that only look alike are no ground to choose between messages.
+    if is_exact || alike.len() == 1 { alike.into_iter().max() } else { None }
+}
+
+impl Held {
+    /// Whether no outcome is to come any more.
+    fn is_told(&self) -> bool {
+        match &self.found {
+            Some(Found::Message(message)) => message.is_told(),
+            Some(Found::Delivery(_) | Found::Session(_)) | None => true,
+        }
+    }
+}
+
+impl Of {
+    fn read(delivery: &Delivery<'_>) -> Option<Self> {
+        let message_id = delivery.receipt.as_ref()?.message_id.as_deref()?.to_owned();
+        let subscriber = subscriber_key(delivery.msisdn, &delivery.source.addr).into_owned();
+        Some(Self { message_id, subscriber, port: port_key(&delivery.destination.addr).to_owned() })
+    }
+
+    /// Whether the message went the way that the receipt came back.
+    fn is_between(&self, message: &FoundMessage) -> bool {
+        *self.subscriber == *subscriber_key(message.msisdn, &message.destination)
+            && self.port == port_key(&message.source)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,26 @@
+//! The proof of what a subscriber said, as the consents keep it: longer than the journal keeps its records.
+
+use super::Reply;
+use super::context::LastMessage;
+
+/// How the event came about.
+pub(super) const METHOD: &str = "mo";
+
+/// Octets of a reply that are kept with its event; the journal has all of it.
+const REPLY: usize = 1024;
+
+/// Octets of a request.
+const REQUEST: usize = 2800;
+
+/// Names the records and quotes the texts.
+pub(super) fn text(reply: &Reply, request: Option<&LastMessage>) -> String {
+    let said = format!("reply {}: {}", reply.entry, shortened(&reply.text, REPLY));
+    match request {
+        Some(request) => format!("{said}\nto request {}: {}", request.id, shortened(&request.text, REQUEST)),
+        None => said,
+    }
+}
+
+fn shortened(text: &str, octets: usize) -> &str {
+    &text[..text.floor_char_boundary(octets)]
+}
