@@ -199,7 +199,7 @@ async fn a_successor_that_could_not_start_leaves_the_running_gate_alone() {
     folder.write_register("no register at all");
     let said = folder.run(&["run", "--take-over"]);
     assert_eq!(said.code, Some(1));
-    assert!(said.stderr.contains("the register has"), "{}", said.stderr);
+    assert!(said.stderr.contains("register.toml:1:"), "{}", said.stderr);
     gate.await_log("could not be handed over: the gate goes on");
     folder.write_register(&register(&[("herald", "")]));
     // An address more, which somebody else has.
