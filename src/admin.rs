@@ -115,6 +115,7 @@ impl Shared {
                 Health::Up => "up".to_owned(),
                 Health::Down { reason } => format!("down: {reason}"),
             },
+            parts: self.gate.held_parts(),
             durable: progress.durable,
         }
     }

@@ -130,6 +130,11 @@ impl Gate {
         })
     }
 
+    /// Parts of long messages kept now, and their octets.
+    pub fn held_parts(&self) -> (usize, usize) {
+        self.parts.held()
+    }
+
     /// How long a peer with held parts may be silent before it is taken to wait for their answers.
     fn patience(&self) -> Duration {
         self.long_messages.patience

@@ -165,6 +165,7 @@ impl Proxy {
         if !in_time {
             tracing::warn!(sessions = self.gate.sessions.list().len(), "drain took too long: the rest is cut off");
         }
+        self.gate.close(clock::wall());
         in_time
     }
 }

@@ -13,7 +13,7 @@ mod provider;
 
 use std::time::Duration;
 
-use portcullis::simulator::{Simulator, SimulatorOptions};
+use portcullis::simulator::{Faults, Simulator, SimulatorOptions};
 use portcullis_protocol::field::COctetString;
 use portcullis_protocol::pdu::{CancelSm, QuerySm, ReplaceSm};
 use portcullis_protocol::{CommandId, CommandStatus, Frame, Pdu};
@@ -354,12 +354,8 @@ async fn refused_after_its_acknowledgement_a_part_has_a_receipt() {
     let quiet = Long { reference: 5, ..long }.parts(60);
     send_all(&mut provider, &quiet).await;
     assert_eq!(provider.ask(provider::bare(CommandId::ENQUIRE_LINK)).await.command_status(), OK);
-    let records = scene.folder.sent_to(WILLING);
-    assert_eq!(records.len(), 2);
-    for record in records {
-        let reported = record.parts.iter().filter(|part| part.reported.as_deref() == Some("REJECTD")).count();
-        assert_eq!(reported, parts.len() - 1, "{record:#?}");
-    }
+    scene.reports(WILLING, "REJECTD", 2 * acknowledged.len()).await;
+    assert_eq!(scene.folder.sent_to(WILLING).len(), 2);
 }
 
 #[tokio::test]
@@ -377,6 +373,21 @@ async fn what_waits_is_bounded_for_each_provider() {
 }
 
 impl Scene {
+    /// Waits until so many parts to a number are recorded as reported in this state.
+    async fn reports(&self, to: &str, state: &str, parts: usize) {
+        let counted = async {
+            loop {
+                let records = self.folder.sent_to(to);
+                let told = records.iter().flat_map(|record| &record.parts);
+                if told.filter(|part| part.reported.as_deref() == Some(state)).count() == parts {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, counted).await.expect("as many reports in the journal");
+    }
+
     /// SIGKILL, and a fresh process on the same data.
     fn restart(&mut self) {
         self.gate.take().expect("a running gate").kill();
@@ -431,8 +442,7 @@ async fn what_never_becomes_whole_after_a_kill_is_reported() {
     assert_eq!(told, expected);
     assert!(scene.carried().is_empty());
     // Reported once: the next process has nothing to say.
-    let [record] = scene.folder.sent_to(WILLING).try_into().expect("one record");
-    assert!(record.parts.iter().all(|part| part.reported.as_deref() == Some("UNDELIV")), "{record:#?}");
+    scene.reports(WILLING, "UNDELIV", 2).await;
     scene.restart();
     let mut provider = scene.provider("courier").await;
     assert_eq!(provider.ask(provider::bare(CommandId::ENQUIRE_LINK)).await.command_status(), OK);
@@ -520,4 +530,37 @@ async fn a_replacement_is_judged_for_the_subscriber_of_the_first_text() {
     let part = message_id(&answers[0]).expect("a message_id");
     assert_eq!(provider.ask(naming(&part, CommandId::REPLACE_SM, &good)).await.command_status(), fails);
     assert_eq!(scene.carrier.received_of(CommandId::REPLACE_SM).len(), 1);
+}
+
+/// Every message is refused for now.
+fn throttling() -> Faults {
+    let every = std::num::NonZeroU64::new(1).map(|one| (one, CommandStatus::ESME_RTHROTTLED));
+    Faults { refuse_every: every, ..Faults::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_carrier_throttles_is_sent_again_and_survives_an_orderly_end() {
+    let mut scene = Scene::start("").await;
+    let mut provider = scene.provider("courier").await;
+    let long = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference: 4, form: Form::Udh8 };
+    let parts = long.parts_with_receipts(60);
+    scene.carrier.set_faults(throttling());
+    let answers = send_all(&mut provider, &parts).await;
+    let (last, acknowledged) = answers.split_last().expect("answers");
+    assert_eq!(last.command_status(), CommandStatus::ESME_RTHROTTLED, "the carrier's own word to who can try again");
+    assert_eq!(statuses(acknowledged), vec![OK; parts.len() - 1]);
+    // Asked again after a while: the acknowledged parts are the gate's to send.
+    scene.carries(2 * parts.len() as u64 - 1).await;
+    assert!(scene.gate.take().expect("a running gate").stop().success());
+    scene.carrier.set_faults(Faults::default());
+    let before = scene.carrier.counts().messages;
+    scene.gate = Some(scene.folder.start());
+    let mut provider = scene.provider("courier").await;
+    let other = provider::submit(SERVICE, SILENT, "[Bakery] Your order is ready.");
+    assert_eq!(provider.ask(other).await.command_status(), OK);
+    scene.carries(before + parts.len() as u64).await;
+    let taken: Vec<_> = scene.carried().split_off(usize::try_from(before).expect("few"));
+    for part in &parts[..parts.len() - 1] {
+        assert!(taken.iter().any(|frame| frame.body() == part.body()), "an acknowledged part is lost");
+    }
 }

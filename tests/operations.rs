@@ -142,6 +142,7 @@ async fn submit_multi_goes_on_without_those_who_are_refused() {
     for (number, verdict) in [(SILENT, "reject"), (WILLING, "forward"), (UNWILLING, "reject")] {
         let [record] = scene.folder.sent_to(number).try_into().expect("one record each");
         assert_eq!(record.verdict, verdict, "{number}");
+        assert_eq!(record.outcome.is_some(), verdict == "forward", "{number}: only who was served has an outcome");
     }
 }
 

@@ -70,6 +70,8 @@ pub struct Status {
     pub register: String,
     /// Whether the journal can write.
     pub journal: String,
+    /// Parts of long messages kept now, and their octets.
+    pub parts: (usize, usize),
     /// Journal entries made durable since the start.
     pub durable: u64,
 }

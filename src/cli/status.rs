@@ -58,6 +58,11 @@ fn print(status: &Status) {
         totals.consents,
         status.messages_per_second
     );
+    let (parts, octets) = status.parts;
+    println!(
+        "{parts} parts of long messages wait or are kept ({octets} octets) · {} messages never became whole · {} PDUs throttled",
+        totals.incomplete, totals.throttled
+    );
     for rule in &totals.rules {
         println!("  {}  {} failed, {} alerts, {} observed", rule.rule, rule.failed, rule.alerted, rule.observed);
     }

@@ -76,6 +76,11 @@ impl Accounts {
         account.post(owed);
     }
 
+    /// What nobody has sent.
+    pub(super) fn unsent(&self) -> Vec<Owed> {
+        self.lock().values_mut().flat_map(|account| std::mem::take(&mut account.backlog)).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Account>> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -121,6 +121,8 @@ pub(super) struct Sent {
     pub(super) sequence: u64,
     pub(super) subscriber: String,
     pub(super) port: String,
+    /// Whether its verdict lets it go on: others of the same PDU may not.
+    pub(super) goes_on: bool,
 }
 
 /// What is to become of a request, and which record that waits for.

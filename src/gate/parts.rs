@@ -177,7 +177,8 @@ impl Parts {
     }
 
     /// Whether an acknowledged part waits for others.
-    pub(super) fn is_waiting(&self, id: EntryId) -> bool {
+    #[cfg(test)]
+    fn is_waiting(&self, id: EntryId) -> bool {
         self.lock().acknowledged.contains_key(&id)
     }
 

@@ -9,13 +9,14 @@ use std::collections::{HashMap, HashSet};
 
 use bytes::BytesMut;
 use jiff::{Timestamp, ToSpan};
-use portcullis_protocol::{CommandStatus, Frame, frame};
+use portcullis_protocol::{CommandId, CommandStatus, Frame, frame};
 
-use super::desk::key_of;
-use super::owed::State;
+use super::desk::{Sent, key_of};
+use super::owed::{Owed, OwedPart, State};
 use super::parts::{Holder, Part};
 use super::record::{self, ACKNOWLEDGED, Name, Record, entry_id, name};
 use super::{Gate, Moment};
+use crate::rules::{Class, Permit};
 use crate::store::{EntryId, Index, Query, StoreError};
 
 /// Receipts come for this long.
@@ -28,8 +29,10 @@ const MOST: usize = 2_000_000;
 #[derive(Default)]
 struct Known {
     reported: HashSet<Name>,
+    /// The message's own record.
+    of: HashMap<Name, Name>,
     /// The carrier's name where it took the part, and how it ended otherwise.
-    ended: HashMap<Name, Result<String, State>>,
+    ended: HashMap<Name, Ended>,
     /// What became of the message.
     judged: HashMap<Name, Option<State>>,
 }
@@ -51,6 +54,10 @@ pub(super) fn restore(gate: &Gate, now: Moment) -> Result<(), StoreError> {
             Ok(Record::Part(part)) => match known.fate(id) {
                 Fate::Done => {}
                 Fate::Waits => waiting += usize::from(wait_again(gate, id, &part, now)),
+                Fate::Unsent => {
+                    waiting += 1;
+                    send_again(gate, id, &part, known.of.get(&name(id)).copied(), now);
+                }
                 Fate::Owed(state) => {
                     reported += 1;
                     report(gate, id, &part, state, now.wall);
@@ -61,7 +68,7 @@ pub(super) fn restore(gate: &Gate, now: Moment) -> Result<(), StoreError> {
         }
     }
     let mut named: Vec<(EntryId, String)> =
-        known.ended.into_iter().filter_map(|(part, ended)| Some((entry_id(part)?, ended.ok()?))).collect();
+        known.ended.into_iter().filter_map(|(part, ended)| Some((entry_id(part)?, ended.taken()?))).collect();
     // The newest last: they are the ones to be kept.
     named.sort_unstable();
     for (id, carriers) in named {
@@ -76,6 +83,8 @@ pub(super) fn restore(gate: &Gate, now: Moment) -> Result<(), StoreError> {
 enum Fate {
     Done,
     Waits,
+    /// Its message may pass, and it was certainly not sent.
+    Unsent,
     Owed(State),
 }
 
@@ -85,6 +94,7 @@ impl Known {
             Record::Report(report) => drop(self.reported.insert(report.of)),
             Record::PartOutcome(part) => {
                 let Some(of) = part.acknowledged else { return };
+                self.of.entry(of).or_insert(part.outcome.of);
                 // What came last is read first, and stands.
                 self.ended.entry(of).or_insert_with(|| ended(&part.outcome));
             }
@@ -104,8 +114,9 @@ impl Known {
             return Fate::Done;
         }
         match (self.ended.get(&name), self.judged.get(&name)) {
-            (Some(Ok(_)), _) => Fate::Done,
-            (Some(Err(state)), _) => Fate::Owed(*state),
+            (Some(Ended::Taken(_)), _) => Fate::Done,
+            (Some(Ended::NotForwarded), _) => Fate::Unsent,
+            (Some(Ended::Badly(state)), _) => Fate::Owed(*state),
             (None, Some(Some(state))) => Fate::Owed(*state),
             // Judged, and not recorded as ended: it waits where the verdict had to wait itself.
             (None, Some(None) | None) => Fate::Waits,
@@ -113,12 +124,27 @@ impl Known {
     }
 }
 
-fn ended(outcome: &record::Outcome<'_>) -> Result<String, State> {
+/// How a part ended.
+enum Ended {
+    /// The carrier took it, under this name.
+    Taken(String),
+    NotForwarded,
+    Badly(State),
+}
+
+impl Ended {
+    fn taken(self) -> Option<String> {
+        if let Self::Taken(carriers) = self { Some(carriers) } else { None }
+    }
+}
+
+fn ended(outcome: &record::Outcome<'_>) -> Ended {
     match (&*outcome.outcome, outcome.status, &outcome.message_id) {
-        ("answered", 0, carriers) => Ok(carriers.as_deref().unwrap_or_default().to_owned()),
-        ("answered" | "nacked", status, _) => Err(State::Undeliverable(CommandStatus(status))),
-        ("refused", status, _) => Err(State::Rejected(CommandStatus(status))),
-        _ => Err(State::Unknown),
+        ("answered", 0, carriers) => Ended::Taken(carriers.as_deref().unwrap_or_default().to_owned()),
+        ("answered" | "nacked", status, _) => Ended::Badly(State::Undeliverable(CommandStatus(status))),
+        ("refused", status, _) => Ended::Badly(State::Rejected(CommandStatus(status))),
+        ("not-forwarded", ..) => Ended::NotForwarded,
+        _ => Ended::Badly(State::Unknown),
     }
 }
 
@@ -155,6 +181,44 @@ fn wait_again(gate: &Gate, id: EntryId, part: &record::Part<'_>, now: Moment) ->
     let part = Part { number, frame, received, session: part.origin.session, holder: Holder::Acknowledged { id } };
     drop(gate.parts.add(&key, part, now.monotonic));
     true
+}
+
+/// What was judged to pass and did not go out goes out now.
+fn send_again(gate: &Gate, id: EntryId, part: &record::Part<'_>, of: Option<Name>, now: Moment) {
+    let register = gate.register.load();
+    let provider = register.provider(&part.origin.provider);
+    let place = provider.zip(frame_of(part)).and_then(|(provider, frame)| Some((key_of(provider, &frame)?.1, frame)));
+    // Of a submit_multi some recipients may have been refused: which, the part alone does not tell.
+    let place = place.filter(|(_, frame)| frame.command_id() != CommandId::SUBMIT_MULTI);
+    let (Some((number, frame)), Some(record)) = (place, of.and_then(entry_id)) else {
+        return report(gate, id, part, State::Unknown, now.wall);
+    };
+    let subscriber = record::subscriber_key(part.msisdn, &part.destination.addr).into_owned();
+    let port = part.source.addr.clone().into_owned();
+    gate.accounts.post(Owed::Part(OwedPart {
+        provider: part.origin.provider.clone().into_owned(),
+        id,
+        number,
+        frame,
+        records: vec![Sent { id: record, sequence: 0, subscriber, port, goes_on: true }],
+        permit: Permit::unjudged("judged by the process before, whose record of it names the verdict"),
+        marketing: record_of(gate, record).and_then(|long| marketing(&long)),
+        received: Timestamp::from_millisecond(part.received_ms).unwrap_or(now.wall),
+        attempts: 0,
+        not_before: None,
+    }));
+}
+
+fn record_of(gate: &Gate, record: EntryId) -> Option<Vec<u8>> {
+    gate.journal.get(record).ok().flatten()
+}
+
+/// Whose refusal still stops a message, by its record.
+fn marketing(payload: &[u8]) -> Option<(String, u64)> {
+    let Ok(Record::Long(long)) = Record::decode(payload) else { return None };
+    let submission = long.submission;
+    let commercial = submission.class == Class::Commercial.name();
+    Some((submission.sender?.into_owned(), submission.msisdn?)).filter(|_| commercial)
 }
 
 fn report(gate: &Gate, id: EntryId, part: &record::Part<'_>, state: State, now: Timestamp) {

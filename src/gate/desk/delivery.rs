@@ -114,8 +114,7 @@ impl Desk {
             content: content(reading),
         });
         let written = self.pen().append(&record)?;
-        let records =
-            vec![Sent { id: written.id, sequence: written.sequence, subscriber: String::new(), port: String::new() }];
+        let records = vec![Sent::nobody(written)];
         if mark == Some(Mark::Carrier) {
             return Ok(Delivered { records, reply: None });
         }

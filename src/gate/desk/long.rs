@@ -56,6 +56,10 @@ impl Desk {
     ) -> Option<Judged> {
         let key = key(provider, reading, frame, place);
         let holder = Holder::Waiting { ticket, mailbox: self.mailbox.clone() };
+        if self.owes_too_much() {
+            self.gate.counters.throttled();
+            return Some(self.refuse(ticket, Open::unrecorded(now.wall), CommandStatus::ESME_RTHROTTLED));
+        }
         let (number, received, session) = (place.number, now.wall, self.session);
         let part = Part { number, frame: frame.clone(), received, session, holder };
         match self.gate.parts.add(&key, part, now.monotonic) {

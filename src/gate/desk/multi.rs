@@ -2,6 +2,8 @@
 //!
 //! Owns the PDU without those refused, and the answer with them. Refuses to decide who is.
 
+use std::collections::HashMap;
+
 use bytes::{Bytes, BytesMut};
 use portcullis_protocol::address::Address;
 use portcullis_protocol::field::COctetString;
@@ -11,6 +13,8 @@ use portcullis_protocol::pdu::{
 use portcullis_protocol::{CommandStatus, Frame, Pdu};
 
 use super::ruling::Judgement;
+use crate::gate::record::subscriber_key;
+use crate::rules::Msisdn;
 
 /// The same PDU for those whom their verdict lets have it; `None` where it is no `submit_multi`.
 pub(super) fn without_refused(frame: &Frame, judgements: &[Judgement<'_, '_>]) -> Option<Frame> {
@@ -66,6 +70,19 @@ pub(super) fn with_refused(answer: &Frame, entries: &[u8]) -> Option<Frame> {
     let accepted = Some(MultiResult { message_id: accepted.message_id, unsuccessful });
     let pdu = SubmitMultiResp { accepted, ..pdu };
     Some(Pdu::SubmitMultiResp(pdu).to_frame(answer.command_status(), answer.sequence_number()))
+}
+
+/// Whom a carrier's answer names as not served, by their record's key, and why.
+pub(super) fn unserved(answer: &Frame) -> HashMap<String, CommandStatus> {
+    let Ok(Pdu::SubmitMultiResp(pdu)) = Pdu::decode(answer) else { return HashMap::new() };
+    let list = pdu.accepted.and_then(|accepted| accepted.unsuccessful);
+    let entries = list.iter().flat_map(UnsuccessfulSmes::iter);
+    entries.map(|entry| (subscriber(&entry.destination), entry.error_status_code)).collect()
+}
+
+fn subscriber(destination: &Address<'_>) -> String {
+    let msisdn = Msisdn::from_address(destination).map(|msisdn| msisdn.0);
+    subscriber_key(msisdn, &destination.addr.to_string()).into_owned()
 }
 
 fn body(accepted: MultiResult<'_>) -> Bytes {

@@ -144,8 +144,9 @@ impl Desk {
             Found::Acknowledged(id) => match self.gate.parts.cancel(id) {
                 Some(part) => {
                     let (subscriber, port) = super::long::parties(&part.frame);
-                    self.pen().write_report(id, (&subscriber, &port), DELETED, false, now.wall);
-                    self.answer_here(ticket, CommandStatus::ESME_ROK, now.wall)
+                    let sequence = self.pen().write_report(id, (&subscriber, &port), DELETED, false, now.wall);
+                    let open = Open { sequence, ..Open::recorded(Vec::new(), now.wall) };
+                    self.refuse(ticket, open, CommandStatus::ESME_ROK)
                 }
                 // Its message has become whole: it is on its way.
                 None => self.answer_here(ticket, CommandStatus::ESME_RCANCELFAIL, now.wall),

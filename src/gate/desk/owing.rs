@@ -77,6 +77,11 @@ impl Desk {
         self.open.insert(ticket, open);
     }
 
+    /// Whether as many acknowledged parts wait for the carrier as may wait for others of their kind.
+    pub(super) fn owes_too_much(&self) -> bool {
+        self.owed[place(Leg::Provider)].len() >= self.gate.long_messages.max_parts
+    }
+
     /// When something owed may be tried again.
     pub(super) fn owed_due(&self) -> Option<Instant> {
         self.owed.iter().flatten().filter_map(Owed::not_before).min()
@@ -133,7 +138,8 @@ impl Desk {
                 if !is_temporary(status) || report.attempts >= ATTEMPTS =>
             {
                 let (word, _) = report.state.word();
-                self.pen().write_report(report.id, (&report.subscriber, &report.port), word, true, now.wall);
+                let _recorded =
+                    self.pen().write_report(report.id, (&report.subscriber, &report.port), word, true, now.wall);
             }
             Outcome::Answered(_) | Outcome::Nacked(_) | Outcome::TimedOut => {
                 report.attempts += 1;
@@ -154,6 +160,18 @@ impl Desk {
 }
 
 impl Gate {
+    /// Records which acknowledged parts were not sent before the process ends: the next one may send
+    /// them, where otherwise it could not know.
+    pub fn close(&self, now: Timestamp) {
+        for owed in self.accounts.unsent() {
+            let Owed::Part(part) = owed else { continue };
+            let pen = Pen { gate: self, provider: &part.provider, session: 0, peer: "" };
+            let open =
+                Open { part: Some(part.number), acknowledged: Some(part.id), ..Open::of(part.records.clone(), now) };
+            pen.write_outcome(&open, Outcome::NotForwarded, None, now);
+        }
+    }
+
     /// Tells a provider of an acknowledged part's end, or records that it did not ask to be told.
     pub(in crate::gate) fn report(
         &self,
@@ -173,7 +191,7 @@ impl Gate {
             }
             None => {
                 let pen = Pen { gate: self, provider, session: 0, peer: "" };
-                pen.write_report(id, (&subscriber, &port), state.word().0, false, now);
+                let _recorded = pen.write_report(id, (&subscriber, &port), state.word().0, false, now);
             }
         }
     }

@@ -13,7 +13,7 @@ use portcullis_protocol::text::Text;
 use portcullis_protocol::{BodyFault, Frame, Pdu};
 
 use super::ruling::{Judgement, Ruling};
-use super::{Desk, Open, Sent, TRY_AGAIN};
+use super::{Desk, Open, Sent, TRY_AGAIN, multi};
 use crate::gate::Gate;
 use crate::gate::parts::Part;
 use crate::gate::reading::{Reading, Recipients};
@@ -91,7 +91,8 @@ impl<'a> Pen<'a> {
             };
             let ticket = self.append(&record)?;
             let port = source.addr.clone().into_owned();
-            records.push(Sent { id: ticket.id, sequence: ticket.sequence, subscriber, port });
+            let goes_on = judgement.is_forwarded();
+            records.push(Sent { id: ticket.id, sequence: ticket.sequence, subscriber, port, goes_on });
         }
         Ok(records)
     }
@@ -123,7 +124,7 @@ impl<'a> Pen<'a> {
         let subscriber = subscriber_key(msisdn, &submission.destination.addr).into_owned();
         let parts = parts.iter().map(part_of).collect();
         let ticket = self.append(&Record::Long(record::Long { submission, parts }))?;
-        Ok(vec![Sent { id: ticket.id, sequence: ticket.sequence, subscriber, port: source }])
+        Ok(vec![Sent { id: ticket.id, sequence: ticket.sequence, subscriber, port: source, goes_on: false }])
     }
 
     /// What a submission's record holds whatever is decided.
@@ -178,7 +179,7 @@ impl<'a> Pen<'a> {
             register: self.gate.register.load().version().to_owned().into(),
         });
         let ticket = self.append(&record)?;
-        Ok(vec![Sent { id: ticket.id, sequence: ticket.sequence, subscriber: String::new(), port: String::new() }])
+        Ok(vec![Sent::nobody(ticket)])
     }
 
     /// A part that is answered before its message is whole.
@@ -207,8 +208,10 @@ impl<'a> Pen<'a> {
         self.gate.counters.outcome();
         let (word, status) = named(outcome);
         let message_id = answer.and_then(message_id);
+        let unserved = answer.map(multi::unserved).unwrap_or_default();
         let mut last = None;
-        for sent in &open.records {
+        for sent in open.records.iter().filter(|sent| sent.goes_on) {
+            let status = unserved.get(&sent.subscriber).map_or(status, |own| own.0);
             let outcome = record::Outcome {
                 of: name(sent.id),
                 forwarded_ms: open.judged_at.as_millisecond(),
@@ -244,7 +247,7 @@ impl<'a> Pen<'a> {
         state: &str,
         sent: bool,
         now: Timestamp,
-    ) {
+    ) -> Option<u64> {
         let record = Record::Report(record::Report {
             at_ms: now.as_millisecond(),
             subscriber: subscriber.into(),
@@ -253,8 +256,12 @@ impl<'a> Pen<'a> {
             state: state.into(),
             sent,
         });
-        if let Err(error) = self.append(&record) {
-            tracing::error!(%error, %of, state, "a report could not be recorded");
+        match self.append(&record) {
+            Ok(ticket) => Some(ticket.sequence),
+            Err(error) => {
+                tracing::error!(%error, %of, state, "a report could not be recorded");
+                None
+            }
         }
     }
 
@@ -284,6 +291,14 @@ impl<'a> Pen<'a> {
 
     pub(super) fn origin(self) -> Origin<'a> {
         Origin { provider: self.provider.into(), session: self.session, peer: self.peer.into() }
+    }
+}
+
+impl Sent {
+    /// Of a record that nothing later refers to.
+    pub(super) fn nobody(ticket: Ticket) -> Self {
+        let (subscriber, port) = (String::new(), String::new());
+        Self { id: ticket.id, sequence: ticket.sequence, subscriber, port, goes_on: false }
     }
 }
 
