@@ -67,7 +67,7 @@ impl Admin {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let listener = UnixListener::bind(&path)?;
+        let listener = UnixListener::bind(&path).map_err(|error| unbound(&path, &error))?;
         fs::set_permissions(&path, Permissions::from_mode(0o600))?;
         let shared = Shared { gate, started: clock::wall(), samples: Mutex::default(), handover };
         Ok(Self { listener, path, shared: Arc::new(shared) })
@@ -90,6 +90,14 @@ impl Admin {
             tracing::warn!(%error, "the socket could not be removed");
         }
     }
+}
+
+fn unbound(path: &Path, error: &io::Error) -> io::Error {
+    let hint = match error.kind() {
+        io::ErrorKind::InvalidInput => " (the system takes about 100 octets: give `data` a shorter path)",
+        _ => "",
+    };
+    io::Error::new(error.kind(), format!("the socket {}: {error}{hint}", path.display()))
 }
 
 impl Shared {

@@ -103,6 +103,14 @@ fn told<E: std::fmt::Display>(outcome: Result<(), E>) -> ExitCode {
     }
 }
 
+/// Whoever reads may have seen enough, as `head` has: that is no failure.
+fn written(outcome: std::io::Result<()>) -> Result<(), Failure> {
+    match outcome {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
 fn load(path: &Path) -> Result<Config, Failure> {
     let config = Config::load(path).map_err(Failure::Config)?;
     for warning in &config.warnings {

@@ -126,7 +126,7 @@ impl Gate {
                 bytes: config.long_messages.max_bytes,
             }),
             accounts: Accounts::default(),
-            ids: Ids::default(),
+            ids: Ids::new(config.carrier.message_id),
         })
     }
 

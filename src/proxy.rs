@@ -35,6 +35,7 @@ use crate::store::StoreError;
 use crate::tls::{CarrierTls, ListenTls, TlsFault};
 use carrier::Carrier;
 use door::{Door, Guest, TurnedAway};
+use reload::Watched;
 use session::Session;
 use tls::Reloading;
 
@@ -67,7 +68,7 @@ pub struct Proxy {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The register cannot be used.
-    #[error("the register has {} fault(s), the first: {}", .0.len(), .0.first().map_or_else(String::new, ToString::to_string))]
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nerror: "))]
     Register(Vec<Fault>),
     /// The store cannot be opened.
     #[error(transparent)]
@@ -75,6 +76,9 @@ pub enum StartError {
     /// Certificate files cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsFault),
+    /// The running gate does not let go.
+    #[error("the running gate could not be told to drain: {0}")]
+    TakeOver(io::Error),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {error}")]
     Listen {
@@ -98,7 +102,12 @@ impl Proxy {
     /// Takes the listening addresses, opens the store and serves until [`Proxy::drain`].
     /// Sockets that listen already are used where the configuration has their address.
     pub async fn start(config: &Config, mut inherited: Inherited) -> Result<Self, StartError> {
+        // Before it is read: a change from then on is one.
+        let watched = Watched::new(vec![config.register.clone()]);
         let register = Register::load(&config.register).map_err(StartError::Register)?;
+        for warning in register.warnings() {
+            tracing::warn!("{warning}");
+        }
         let (mut listeners, mut addresses, mut copies) = (Vec::new(), Vec::new(), Vec::new());
         for listen in &config.listen {
             let fault = |error| StartError::Listen { address: listen.address, error };
@@ -117,8 +126,9 @@ impl Proxy {
         if let Some(tls) = &carrier_tls {
             tasks.spawn(Arc::clone(tls).watch(draining.clone()));
         }
-        // Connections wait in the sockets' queues meanwhile.
-        let gate = Arc::new(open(config, register, inherited.has_predecessor()).await?);
+        // What can fail has not: a gate that runs may drain now. Who connects meanwhile waits in the sockets' queues.
+        let has_predecessor = inherited.confirm().map_err(StartError::TakeOver)?;
+        let gate = Arc::new(open(config, register, has_predecessor).await?);
         let shared = Arc::new(Shared {
             gate: Arc::clone(&gate),
             route: Carrier::new(&config.carrier, carrier_tls),
@@ -130,7 +140,7 @@ impl Proxy {
             tasks.spawn(accept(listener, Arc::new(door), Arc::clone(&shared)));
         }
         tasks.spawn(sweep(Arc::clone(&gate), draining.clone()));
-        tasks.spawn(reload::watch(Arc::clone(&gate), config.register.clone(), draining));
+        tasks.spawn(reload::watch(Arc::clone(&gate), config.register.clone(), watched, draining));
         let handover = Arc::new(Handover::new(copies));
         Ok(Self { gate, addresses, handover, drain, tasks, drain_timeout: config.drain_timeout })
     }
@@ -276,10 +286,10 @@ fn admit(stream: TcpStream, peer: SocketAddr, door: &Arc<Door>, shared: &Arc<Sha
 }
 
 fn turn_away(peer: SocketAddr, reason: &TurnedAway) {
-    if reason.is_noise() {
-        tracing::debug!(%peer, "connection closed: {reason}");
-    } else {
-        tracing::warn!(%peer, "connection turned away: {reason}");
+    match reason {
+        TurnedAway::Full(_) => tracing::warn!(%peer, "connection turned away: {reason}"),
+        _ if reason.is_noise() => tracing::debug!(%peer, "connection closed: {reason}"),
+        _ => tracing::info!(%peer, "connection turned away: {reason}"),
     }
 }
 

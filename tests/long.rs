@@ -14,8 +14,9 @@ mod provider;
 use std::time::Duration;
 
 use portcullis::simulator::{Faults, Simulator, SimulatorOptions};
-use portcullis_protocol::field::COctetString;
-use portcullis_protocol::pdu::{CancelSm, QuerySm, ReplaceSm};
+use portcullis_protocol::field::{COctetString, EsmClass};
+use portcullis_protocol::pdu::{CancelSm, DeliverSm, QuerySm, ReplaceSm};
+use portcullis_protocol::tlv::{TlvTag, Tlvs};
 use portcullis_protocol::{CommandId, CommandStatus, Frame, Pdu};
 
 use gate::{Folder, Gate, PATIENCE};
@@ -563,4 +564,102 @@ async fn what_the_carrier_throttles_is_sent_again_and_survives_an_orderly_end() 
     for part in &parts[..parts.len() - 1] {
         assert!(taken.iter().any(|frame| frame.body() == part.body()), "an acknowledged part is lost");
     }
+}
+
+/// Everything the gate delivers until so many have come.
+async fn deliveries(provider: &mut Provider, count: usize) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    while frames.len() < count {
+        let frame = provider.request().await;
+        if frame.command_id() == CommandId::DELIVER_SM {
+            frames.push(frame);
+        }
+    }
+    frames
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receipts_name_acknowledged_parts_as_the_provider_does() {
+    let mut scene = Scene::start("").await;
+    let mut provider = scene.provider("courier").await;
+    for (reference, form) in [(1, Form::Udh8), (2, Form::SarPayload)] {
+        let long = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference, form };
+        let parts = long.parts_with_receipts(60);
+        let answers = send_all(&mut provider, &parts).await;
+        let mut known: Vec<(String, u8)> = answers.iter().filter_map(message_id).map(|id| (id, 2)).collect();
+        // The carrier's receipts may overtake its answers to the gate's own requests.
+        let mut told: Vec<_> = deliveries(&mut provider, parts.len()).await.iter().map(receipt).collect();
+        known.sort();
+        told.sort();
+        assert_eq!(told, known, "{form:?}");
+    }
+    // A receipt that comes after a restart finds its part as well.
+    let long = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference: 3, form: Form::Udh8 };
+    let own = message_id(&send_all(&mut provider, &long.parts(60)).await[0]).expect("a message_id");
+    let by_id = portcullis::gate::evidence::Query { message_id: Some(own.clone()), ..Default::default() };
+    let carriers = tokio::time::timeout(PATIENCE, async {
+        loop {
+            let found = gate::messages(scene.folder.find(by_id.clone()));
+            let part =
+                found.iter().flat_map(|message| &message.parts).find(|part| part.message_id.as_ref() == Some(&own));
+            if let Some(id) = part.and_then(|part| part.outcome.as_ref()?.message_id.clone()) {
+                return id;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    let carriers = carriers.await.expect("the carrier's name for the part");
+    scene.restart();
+    let mut provider = scene.provider("courier").await;
+    let text = format!(
+        "id:{carriers} sub:001 dlvrd:001 submit date:2611241200 done date:2611241201 stat:DELIVRD err:000 text:"
+    );
+    let mut tlvs = bytes::BytesMut::new();
+    portcullis_protocol::tlv::push(&mut tlvs, TlvTag::RECEIPTED_MESSAGE_ID, format!("{carriers}\0").as_bytes());
+    portcullis_protocol::tlv::push(&mut tlvs, TlvTag::MESSAGE_STATE, &[2]);
+    let late = DeliverSm {
+        source: provider::subscriber(WILLING),
+        destination: provider::source(COMMERCIAL),
+        esm_class: EsmClass::DELIVERY_RECEIPT,
+        short_message: text.as_bytes(),
+        tlvs: Tlvs::from_bytes(&tlvs),
+        ..DeliverSm::default()
+    };
+    assert!(scene.carrier.deliver("courier", Pdu::DeliverSm(late).to_frame(OK, 0)).await);
+    assert_eq!(receipt(&provider.request().await), (own, 2));
+}
+
+/// A subscriber's reply.
+fn reply(from: &str, text: &str) -> Frame {
+    let pdu = DeliverSm {
+        source: provider::subscriber(from),
+        destination: provider::source(COMMERCIAL),
+        short_message: text.as_bytes(),
+        ..DeliverSm::default()
+    };
+    Pdu::DeliverSm(pdu).to_frame(OK, 0)
+}
+
+#[tokio::test]
+async fn a_refusal_stops_what_has_not_been_forwarded() {
+    let scene = Scene::holding().await;
+    let mut provider = scene.provider("herald").await;
+    let long = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference: 1, form: Form::Udh8 };
+    // One goes through and offers R; of the next, all parts but the last are there when R comes back.
+    assert!(statuses(&send_all(&mut provider, &long.parts(60)).await).iter().all(|status| *status == OK));
+    let parts = Long { reference: 2, ..long }.parts(60);
+    let (last, first) = parts.split_last().expect("parts");
+    let mut sent = Vec::new();
+    for part in first {
+        sent.push(provider.send(part.clone()).await);
+    }
+    assert!(scene.carrier.deliver("herald", reply(WILLING, "R")).await);
+    let came = provider.request().await;
+    assert_eq!(came.body(), reply(WILLING, "R").body(), "the reply reaches the provider as it came");
+    let refused = CommandStatus(0x0482);
+    sent.push(provider.send(last.clone()).await);
+    for number in sent {
+        assert_eq!(provider.answer_to(number).await.command_status(), refused);
+    }
+    assert_eq!(scene.carried().len(), parts.len());
 }

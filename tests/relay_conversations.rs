@@ -56,14 +56,3 @@ fn a_script_that_expects_too_much_or_too_little_fails() {
     assert!(play(&format!("{bound}1 carrier <- enquire_link_resp seq=5")).is_err(), "another leg");
     assert!(play("bound transceiver\n1 carrier <- unbind seq=2").is_err(), "an action that does not come");
 }
-
-#[test]
-fn the_table_of_quirks_names_scripts_that_exist() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/session");
-    let table = std::fs::read_to_string(folder.join("README.md")).unwrap();
-    let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| ") && line.contains('`')).collect();
-    assert!(rows.len() >= 15, "the table is not where this test looks for it");
-    for name in rows.iter().flat_map(|row| row.split('`').skip(1).step_by(2)) {
-        assert!(folder.join(name).with_extension("txt").is_file(), "no script {name}");
-    }
-}

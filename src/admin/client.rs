@@ -58,10 +58,13 @@ impl Access {
     pub fn gate(config: &Config) -> Result<Self, AccessError> {
         match UnixStream::connect(socket_path(&config.data)) {
             Ok(stream) => Ok(Self::Gate(BufReader::new(stream))),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-                Err(AccessError::NotRunning(config.data.display().to_string()))
-            }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(match error.kind() {
+                // Where the path is too long for a socket no gate can be running.
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::InvalidInput => {
+                    AccessError::NotRunning(config.data.display().to_string())
+                }
+                _ => error.into(),
+            }),
         }
     }
 

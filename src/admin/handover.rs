@@ -1,8 +1,8 @@
 //! A running gate gives its listening sockets to the process that follows it.
 //!
 //! Owns that conversation over the admin socket: one octet with one descriptor for each
-//! listening socket, then the end, then one octet back that says they arrived. Refuses to
-//! stop the old gate before it has that: a successor that dies on the way changes nothing.
+//! listening socket, then the end, then one octet back once the successor is ready. Refuses
+//! to stop the old gate before it has that: a successor that cannot start changes nothing.
 //! Driven by `portcullis run --take-over` on one side, the running gate on the other.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
@@ -31,9 +31,29 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// More sockets than any gate listens on.
 const MOST_SOCKETS: usize = 1024;
 
-/// Asks the gate that runs on this data directory for its listening sockets; it drains then.
-/// None come from a gate that drains already.
-pub fn take_over(data: &Path) -> Result<Vec<TcpListener>, AccessError> {
+/// What a running gate gives away.
+pub struct Offer {
+    /// Its listening sockets; none from a gate that drains already.
+    pub sockets: Vec<TcpListener>,
+    /// The conversation, until the successor is ready.
+    pub stream: Conversation,
+}
+
+/// An offer that is not taken yet; dropping it leaves the running gate as it is.
+pub struct Conversation(StdUnixStream);
+
+impl Conversation {
+    /// Tells the running gate to drain.
+    pub fn accept(mut self) -> io::Result<()> {
+        self.0.write_all(b"\n")?;
+        self.0.shutdown(Shutdown::Write)?;
+        // Its end of the conversation: nothing more is said.
+        self.0.read_to_end(&mut Vec::new()).map(|_| ())
+    }
+}
+
+/// Asks the gate that runs on this data directory for its listening sockets.
+pub fn take_over(data: &Path) -> Result<Offer, AccessError> {
     let mut stream = StdUnixStream::connect(socket_path(data)).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
             AccessError::NotRunning(data.display().to_string())
@@ -49,11 +69,7 @@ pub fn take_over(data: &Path) -> Result<Vec<TcpListener>, AccessError> {
             return Err(AccessError::Answer(format!("the running gate gives more than {MOST_SOCKETS} sockets away")));
         }
     }
-    stream.write_all(b"\n")?;
-    stream.shutdown(Shutdown::Write)?;
-    // Its end of the conversation: nothing more is said.
-    stream.read_to_end(&mut Vec::new())?;
-    Ok(sockets)
+    Ok(Offer { sockets, stream: Conversation(stream) })
 }
 
 /// The next descriptor; `None` at the end.
@@ -75,15 +91,15 @@ fn receive(stream: &StdUnixStream) -> Result<Option<OwnedFd>, AccessError> {
     descriptor.ok_or_else(strange).map(Some)
 }
 
-/// Gives the sockets away; once they have arrived the gate is told.
+/// Gives the sockets away; once the successor is ready the gate is told.
 pub(super) async fn give(mut stream: UnixStream, handover: &Handover) -> io::Result<()> {
     for socket in handover.copies()? {
         let sent = stream.async_io(Interest::WRITABLE, || send(&stream, &socket));
         timeout(PATIENCE, sent).await??;
     }
     stream.shutdown().await?;
-    let mut arrived = [0];
-    timeout(PATIENCE, stream.read_exact(&mut arrived)).await??;
+    let mut ready = [0];
+    timeout(PATIENCE, stream.read_exact(&mut ready)).await??;
     handover.complete();
     Ok(())
 }

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use super::judge::Lookup;
-use super::{Failure, load, told};
+use super::{Failure, load, told, written};
 use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;
 use crate::clock;
@@ -167,8 +167,8 @@ fn print(config: &Config, request: &Request, json: bool) -> Result<usize, Failur
         broken = if json { rows::write_json(&mut out, &held) } else { rows::write_csv(&mut out, &held) }.err();
         broken.is_none()
     })?;
-    out.flush()?;
-    broken.map_or(Ok(count), |error| Err(error.into()))
+    written(broken.map_or_else(|| out.flush(), Err))?;
+    Ok(count)
 }
 
 fn number(text: &str) -> Result<Msisdn, Failure> {

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 
-use super::{Failure, load};
+use super::{Failure, load, written};
 use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;
 use crate::config::Config;
@@ -94,10 +94,7 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
         broken = print(&mut out, &found, args.json, &config.time_zone).err();
         broken.is_none()
     })?;
-    out.flush()?;
-    if let Some(error) = broken {
-        return Err(error.into());
-    }
+    written(broken.map_or_else(|| out.flush(), Err))?;
     if args.limit.is_some_and(|limit| count >= limit) {
         eprintln!("the first {count}: there may be more");
     } else if count == 0 {

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, load};
 use crate::admin::client::AccessError;
 use crate::admin::{Admin, handover};
 use crate::config::Config;
-use crate::proxy::{Inherited, Proxy, StartError};
-use crate::register::Register;
+use crate::proxy::{Inherited, Proxy};
 
 /// Runs the gate. SIGTERM or SIGINT drains it: no new connections, answers awaited, both legs
 /// unbound; a second signal ends it at once.
@@ -44,6 +44,8 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         for address in proxy.addresses() {
             tracing::info!(%address, "listening");
         }
+        // Caught, so that a file that may not grow is an error of the store and not the end of the gate.
+        let _file_too_large = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         tokio::select! {
@@ -68,15 +70,13 @@ fn inherited(args: &RunArgs, config: &Config) -> Result<Inherited, Failure> {
     if !args.take_over || !passed.is_empty() {
         return Ok(passed);
     }
-    // The running gate goes on where this one could not start.
-    Register::load(&config.register).map_err(StartError::Register)?;
     match handover::take_over(&config.data) {
-        Ok(sockets) => {
-            tracing::info!(sockets = sockets.len(), "taking over from the running gate");
-            Ok(Inherited::from_predecessor(sockets))
+        Ok(offer) => {
+            tracing::info!(sockets = offer.sockets.len(), "taking over from the running gate");
+            Ok(Inherited::from_predecessor(offer.sockets, move || offer.stream.accept()))
         }
         // Or it ends already: then only the store is to be waited for.
-        Err(AccessError::NotRunning(_)) => Ok(Inherited::from_predecessor(Vec::new())),
+        Err(AccessError::NotRunning(_)) => Ok(Inherited::from_predecessor(Vec::new(), || Ok(()))),
         Err(error) => Err(error.into()),
     }
 }

@@ -47,12 +47,13 @@ fn print(status: &Status) {
     println!("since {} · profile {} · register {}", status.started, status.profile, status.register);
     println!("journal {} · {} entries durable", status.journal, status.durable);
     println!(
-        "{} forwarded · {} rejected · {} held · {} malformed · {} unrecorded · {} deliveries · {} refusals and {} consents by reply · {} messages/s",
+        "{} forwarded · {} rejected · {} held · {} malformed · {} unrecorded · {} throttled · {} deliveries · {} refusals and {} consents by reply · {} messages/s",
         totals.forwarded,
         totals.rejected,
         totals.held,
         totals.malformed,
         totals.unrecorded,
+        totals.throttled,
         totals.deliveries,
         totals.refusals,
         totals.consents,

@@ -5,6 +5,7 @@
 //! remembered. Refuses to forward anything twice: where the carrier may have a part, the report
 //! says that it is not known. Driven once, when the gate opens.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use bytes::BytesMut;
@@ -33,6 +34,8 @@ struct Known {
     of: HashMap<Name, Name>,
     /// The carrier's name where it took the part, and how it ended otherwise.
     ended: HashMap<Name, Ended>,
+    /// The carrier's names for parts it took.
+    taken: Vec<(EntryId, Taken)>,
     /// What became of the message.
     judged: HashMap<Name, Option<State>>,
 }
@@ -67,12 +70,10 @@ pub(super) fn restore(gate: &Gate, now: Moment) -> Result<(), StoreError> {
             Err(error) => tracing::error!(record = %id, %error, "a record of an acknowledged part cannot be read"),
         }
     }
-    let mut named: Vec<(EntryId, String)> =
-        known.ended.into_iter().filter_map(|(part, ended)| Some((entry_id(part)?, ended.taken()?))).collect();
     // The newest last: they are the ones to be kept.
-    named.sort_unstable();
-    for (id, carriers) in named {
-        gate.ids.learn(&carriers, id);
+    known.taken.sort_unstable();
+    for (id, taken) in known.taken {
+        gate.ids.learn(&taken.carriers, id, &taken.subscriber, &taken.port);
     }
     if waiting + reported > 0 {
         tracing::info!(waiting, reported, "acknowledged parts of the process before are taken up");
@@ -96,7 +97,11 @@ impl Known {
                 let Some(of) = part.acknowledged else { return };
                 self.of.entry(of).or_insert(part.outcome.of);
                 // What came last is read first, and stands.
-                self.ended.entry(of).or_insert_with(|| ended(&part.outcome));
+                let Entry::Vacant(place) = self.ended.entry(of) else { return };
+                let ended = place.insert(ended(&part.outcome));
+                if let (Ended::Taken, Some(id), Some(carriers)) = (ended, entry_id(of), &part.outcome.message_id) {
+                    self.taken.push((id, Taken::new(carriers, &part.outcome)));
+                }
             }
             Record::Long(long) => {
                 let state = state(&long.submission);
@@ -114,7 +119,7 @@ impl Known {
             return Fate::Done;
         }
         match (self.ended.get(&name), self.judged.get(&name)) {
-            (Some(Ended::Taken(_)), _) => Fate::Done,
+            (Some(Ended::Taken), _) => Fate::Done,
             (Some(Ended::NotForwarded), _) => Fate::Unsent,
             (Some(Ended::Badly(state)), _) => Fate::Owed(*state),
             (None, Some(Some(state))) => Fate::Owed(*state),
@@ -126,24 +131,33 @@ impl Known {
 
 /// How a part ended.
 enum Ended {
-    /// The carrier took it, under this name.
-    Taken(String),
+    /// The carrier took it.
+    Taken,
     NotForwarded,
     Badly(State),
 }
 
-impl Ended {
-    fn taken(self) -> Option<String> {
-        if let Self::Taken(carriers) = self { Some(carriers) } else { None }
+/// What the carrier calls a part, and between whom it went.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Taken {
+    carriers: String,
+    subscriber: String,
+    port: String,
+}
+
+impl Taken {
+    fn new(carriers: &str, outcome: &record::Outcome<'_>) -> Self {
+        let (subscriber, port) = (outcome.subscriber.to_string(), outcome.port.to_string());
+        Self { carriers: carriers.to_owned(), subscriber, port }
     }
 }
 
 fn ended(outcome: &record::Outcome<'_>) -> Ended {
-    match (&*outcome.outcome, outcome.status, &outcome.message_id) {
-        ("answered", 0, carriers) => Ended::Taken(carriers.as_deref().unwrap_or_default().to_owned()),
-        ("answered" | "nacked", status, _) => Ended::Badly(State::Undeliverable(CommandStatus(status))),
-        ("refused", status, _) => Ended::Badly(State::Rejected(CommandStatus(status))),
-        ("not-forwarded", ..) => Ended::NotForwarded,
+    match (&*outcome.outcome, outcome.status) {
+        ("answered", 0) => Ended::Taken,
+        ("answered" | "nacked", status) => Ended::Badly(State::Undeliverable(CommandStatus(status))),
+        ("refused", status) => Ended::Badly(State::Rejected(CommandStatus(status))),
+        ("not-forwarded", _) => Ended::NotForwarded,
         _ => Ended::Badly(State::Unknown),
     }
 }

@@ -6,6 +6,8 @@
 //!
 //! An address that fails is left out until its back-off is over. Then one bind tries it again
 //! while all others still go elsewhere; once it has answered, new binds go to it as before.
+//! One that takes connections and then says nothing is left out for the same provider only: it
+//! may be how this carrier treats a wrong password.
 
 use std::collections::HashMap;
 use std::io;
@@ -33,8 +35,8 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(30);
 /// How many addresses one bind tries, whatever names stand for.
 const MOST_TRIES: usize = 8;
 
-/// The addresses whose failures are remembered: names may stand for ever new ones.
-const MOST_REMEMBERED: usize = 1_000;
+/// The failures remembered: names may stand for ever new addresses.
+const MOST_REMEMBERED: usize = 10_000;
 
 /// A connection being made; `None` when no address answered.
 pub(crate) type Dial = Pin<Box<dyn Future<Output = Option<Dialled>> + Send>>;
@@ -73,6 +75,7 @@ struct Failures {
 pub(crate) struct Trial {
     carrier: Carrier,
     address: String,
+    system_id: String,
 }
 
 /// The longest that one bind's dialling takes.
@@ -92,29 +95,30 @@ impl Carrier {
         }
     }
 
-    /// Starts dialling `own` addresses, or the configured ones where there are none.
-    pub(crate) fn dial(&self, own: &[String]) -> Dial {
+    /// Starts dialling for a provider: its `own` addresses, or the configured ones where it has none.
+    pub(crate) fn dial(&self, system_id: &str, own: &[String]) -> Dial {
         let hosts: Arc<[String]> = if own.is_empty() { Arc::clone(&self.addresses) } else { own.into() };
-        let carrier = self.clone();
+        let (carrier, system_id) = (self.clone(), system_id.to_owned());
         Box::pin(async move {
             let longest = longest_dial(carrier.connect_timeout);
-            timeout(longest, carrier.try_all(&hosts)).await.unwrap_or_default()
+            timeout(longest, carrier.try_all(&system_id, &hosts)).await.unwrap_or_default()
         })
     }
 
     /// Addresses that are not backing off first, in order; the others after them, so that a
     /// bind is refused only when nothing answers at all.
-    async fn try_all(&self, hosts: &[String]) -> Option<Dialled> {
+    async fn try_all(&self, system_id: &str, hosts: &[String]) -> Option<Dialled> {
         let mut tried = Vec::new();
         for spare_failed in [true, false] {
             for host in hosts {
                 for address in self.resolve(host, spare_failed).await {
-                    let skip = tried.contains(&address) || (spare_failed && self.is_backing_off(&address));
-                    if skip || tried.len() >= MOST_TRIES {
+                    let spared = || self.is_backing_off(&address) || self.is_backing_off(&silence(&address, system_id));
+                    if tried.contains(&address) || tried.len() >= MOST_TRIES || (spare_failed && spared()) {
                         continue;
                     }
-                    if let Some(dialled) = self.try_address(host, &address).await {
-                        return Some(dialled);
+                    if let Some(stream) = self.try_address(host, &address).await {
+                        let trial = Trial { carrier: self.clone(), address, system_id: system_id.to_owned() };
+                        return Some(Dialled { stream, trial });
                     }
                     tried.push(address);
                 }
@@ -144,13 +148,10 @@ impl Carrier {
         Vec::new()
     }
 
-    async fn try_address(&self, host: &str, address: &str) -> Option<Dialled> {
+    async fn try_address(&self, host: &str, address: &str) -> Option<Box<dyn Stream>> {
         self.claim(address);
         let failure = match timeout(self.connect_timeout, self.connect(host, address)).await {
-            Ok(Ok(stream)) => {
-                let trial = Trial { carrier: self.clone(), address: address.to_owned() };
-                return Some(Dialled { stream, trial });
-            }
+            Ok(Ok(stream)) => return Some(stream),
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no connection within {:?}", self.connect_timeout),
         };
@@ -209,13 +210,19 @@ impl Trial {
     /// The carrier spoke: binds go to this address again.
     pub(crate) fn answered(self) {
         self.carrier.succeeded(&self.address);
+        self.carrier.succeeded(&silence(&self.address, &self.system_id));
     }
 
     /// The connection came to nothing before the carrier said a word.
     pub(crate) fn failed(self) {
         tracing::warn!(address = self.address, "carrier address takes connections and does not answer");
-        self.carrier.failed(&self.address);
+        self.carrier.failed(&silence(&self.address, &self.system_id));
     }
+}
+
+/// Under which name it is remembered that an address said nothing to a provider.
+fn silence(address: &str, system_id: &str) -> String {
+    format!("{address} for {system_id}")
 }
 
 /// The name that the certificate at `host:port` must have.

@@ -59,8 +59,7 @@ fn stamps(files: &[PathBuf]) -> Vec<Stamp> {
 }
 
 /// Loads the register again whenever its file changes, until the gate drains.
-pub(super) async fn watch(gate: Arc<Gate>, file: PathBuf, mut drain: watch::Receiver<bool>) {
-    let mut watched = Watched::new(vec![file.clone()]);
+pub(super) async fn watch(gate: Arc<Gate>, file: PathBuf, mut watched: Watched, mut drain: watch::Receiver<bool>) {
     while watched.changed(&mut drain).await {
         let path = file.clone();
         if let Ok(loaded) = tokio::task::spawn_blocking(move || Register::load(&path)).await {
@@ -76,8 +75,9 @@ fn swap(gate: &Gate, file: &Path, loaded: Result<Register, Vec<crate::document::
             for warning in register.warnings() {
                 tracing::warn!("{warning}");
             }
+            let register = Arc::new(register);
+            gate.register.store(Arc::clone(&register));
             tracing::info!(file = %file.display(), version = register.version(), "register reloaded");
-            gate.register.store(Arc::new(register));
         }
         Err(faults) => {
             for fault in &faults {

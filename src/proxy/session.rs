@@ -7,7 +7,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use portcullis_protocol::Frame;
@@ -17,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::carrier::{Carrier, Dial, Dialled, Trial};
 use super::delayed::Delayed;
-use super::wire::{Wire, farewell};
+use super::wire::{Wanted, Wire, farewell, poll_wires};
 use crate::clock;
 use crate::gate::{Desk, Judged, Mail, Moment, Settling};
 use crate::relay::{Action, BindKind, Ending, Event, Leg, Relay, State, Ticket};
@@ -193,7 +192,10 @@ impl<'a> Session<'a> {
                     Duration::ZERO => self.judge_bind(&frame),
                     delay => self.delayed.put(frame, delay),
                 },
-                Action::Connect => self.dialling = Some(self.route.dial(self.desk.carrier_addresses())),
+                Action::Connect => {
+                    let (system_id, own) = self.desk.destination();
+                    self.dialling = Some(self.route.dial(system_id, own));
+                }
                 Action::Close { leg } => self.close(leg),
                 Action::Ended(ending) => self.ended = Some(ending),
             }
@@ -370,34 +372,6 @@ impl<'a> Session<'a> {
             Leg::Carrier => self.carrier.as_mut(),
         }
     }
-}
-
-/// Which legs may be read.
-#[derive(Clone, Copy)]
-struct Wanted {
-    provider: bool,
-    carrier: bool,
-}
-
-/// Sends what is queued on both legs, then reads both; ready once there is something to hand over.
-fn poll_wires(
-    provider: &mut Option<Wire>,
-    carrier: &mut Option<Wire>,
-    wanted: Wanted,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
-    let mut ready = false;
-    for wire in [&mut *provider, &mut *carrier].into_iter().flatten() {
-        ready |= wire.poll_send(cx);
-    }
-    for (wire, wanted) in [(provider, wanted.provider), (carrier, wanted.carrier)] {
-        if let Some(wire) = wire
-            && wanted
-        {
-            ready |= wire.poll_receive(cx);
-        }
-    }
-    if ready { Poll::Ready(()) } else { Poll::Pending }
 }
 
 async fn connected(dialling: &mut Option<Dial>) -> Option<Dialled> {

@@ -14,11 +14,14 @@ use listenfd::ListenFd;
 use tokio::sync::watch;
 
 /// Sockets that listen already.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Inherited {
     sockets: Vec<TcpListener>,
-    has_predecessor: bool,
+    predecessor: Option<Confirm>,
 }
+
+/// Tells the predecessor that its successor is ready: it drains from then on.
+type Confirm = Box<dyn FnOnce() -> io::Result<()> + Send>;
 
 impl Inherited {
     /// What the service manager passed (`LISTEN_FDS`), if anything.
@@ -28,12 +31,15 @@ impl Inherited {
         for index in 0..passed.len() {
             sockets.extend(passed.take_tcp_listener(index)?);
         }
-        Ok(Self { sockets, has_predecessor: false })
+        Ok(Self { sockets, predecessor: None })
     }
 
-    /// What a running gate gave away. It still has to end, and to let go of the store.
-    pub fn from_predecessor(sockets: Vec<TcpListener>) -> Self {
-        Self { sockets, has_predecessor: true }
+    /// What a running gate gives away. It goes on until it is told that its successor is ready.
+    pub fn from_predecessor(
+        sockets: Vec<TcpListener>,
+        confirm: impl FnOnce() -> io::Result<()> + Send + 'static,
+    ) -> Self {
+        Self { sockets, predecessor: Some(Box::new(confirm)) }
     }
 
     /// Whether there is none.
@@ -41,8 +47,10 @@ impl Inherited {
         self.sockets.is_empty()
     }
 
-    pub(super) fn has_predecessor(&self) -> bool {
-        self.has_predecessor
+    /// Nothing but the store is wanting: whether it has to be waited for.
+    pub(super) fn confirm(&mut self) -> io::Result<bool> {
+        let Some(confirm) = self.predecessor.take() else { return Ok(false) };
+        confirm().map(|()| true)
     }
 
     /// The one that listens where it is wanted; any port does for port 0.
@@ -121,7 +129,7 @@ mod tests {
         let socket = || TcpListener::bind("127.0.0.1:0").unwrap();
         let sockets = vec![socket(), socket()];
         let addresses: Vec<_> = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
-        let mut inherited = Inherited::from_predecessor(sockets);
+        let mut inherited = Inherited { sockets, predecessor: None };
         let mut listen = async |address| inherited.listen(address).await.map(|socket| socket.local_addr().unwrap());
         assert_eq!(listen(addresses[1]).await.unwrap(), addresses[1]);
         assert_eq!(listen("127.0.0.1:0".parse().unwrap()).await.unwrap(), addresses[0], "any port will do");

@@ -198,6 +198,34 @@ impl Wire {
     }
 }
 
+/// Which legs may be read.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) provider: bool,
+    pub(crate) carrier: bool,
+}
+
+/// Sends what is queued on both legs, then reads both; ready once there is something to hand over.
+pub(crate) fn poll_wires(
+    provider: &mut Option<Wire>,
+    carrier: &mut Option<Wire>,
+    wanted: Wanted,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    let mut ready = false;
+    for wire in [&mut *provider, &mut *carrier].into_iter().flatten() {
+        ready |= wire.poll_send(cx);
+    }
+    for (wire, wanted) in [(provider, wanted.provider), (carrier, wanted.carrier)] {
+        if let Some(wire) = wire
+            && wanted
+        {
+            ready |= wire.poll_receive(cx);
+        }
+    }
+    if ready { Poll::Ready(()) } else { Poll::Pending }
+}
+
 /// Sends what is left, says goodbye, and waits a little for the peer to hang up: closing
 /// with unread octets would reset the connection and destroy the last answers.
 pub(crate) async fn farewell(mut wire: Wire) {
@@ -211,4 +239,62 @@ pub(crate) async fn farewell(mut wire: Wire) {
     };
     // Past the deadline, or on an error, there is nobody left to be polite to.
     let _ = tokio::time::timeout(FAREWELL, parting).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::task::Waker;
+
+    use portcullis_protocol::{CommandId, CommandStatus};
+
+    use super::*;
+
+    /// Takes everything and passes it on only when flushed, and not at the first asking: TLS
+    /// over a socket that is full for a while.
+    #[derive(Default)]
+    struct Holding {
+        held: Vec<u8>,
+        asked: bool,
+        sent: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl AsyncRead for Holding {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Holding {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+            self.held.extend_from_slice(octets);
+            Poll::Ready(Ok(octets.len()))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            if !std::mem::replace(&mut self.asked, true) {
+                return Poll::Pending;
+            }
+            let held = std::mem::take(&mut self.held);
+            self.sent.lock().unwrap().extend(held);
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn what_the_stream_still_holds_is_flushed_though_nothing_more_is_queued() {
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let mut wire = Wire::new(Box::new(Holding { sent: Arc::clone(&sent), ..Holding::default() }), 1024);
+        let frame = Frame::new(CommandId::ENQUIRE_LINK, CommandStatus::ESME_ROK, 1, &[]);
+        wire.queue(&frame);
+        let mut cx = Context::from_waker(Waker::noop());
+        wire.poll_send(&mut cx);
+        assert_eq!(sent.lock().unwrap().len(), 0);
+        wire.poll_send(&mut cx);
+        assert_eq!(*sent.lock().unwrap(), frame.as_bytes());
+    }
 }

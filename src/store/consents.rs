@@ -24,6 +24,9 @@ mod item;
 mod ledger;
 mod names;
 
+pub use evidence::EVIDENCE_OCTETS;
+pub use names::NAME_OCTETS;
+
 use intake::Chunk;
 use ledger::Ledger;
 

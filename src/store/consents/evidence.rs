@@ -10,8 +10,8 @@ use crate::store::varint;
 
 const PACK: u8 = b'E';
 
-/// Longest text, in octets.
-pub(super) const TEXT_OCTETS: usize = 4 * 1024;
+/// Longest evidence, in octets.
+pub const EVIDENCE_OCTETS: usize = 4 * 1024;
 
 /// Most octets of a pack: its row has one more.
 const PACK_OCTETS: usize = VALUE_BYTES - 1;

@@ -10,7 +10,7 @@ use std::sync::{MutexGuard, PoisonError};
 
 use super::address::{address, parent};
 use super::bucket::Bucket;
-use super::evidence::TEXT_OCTETS;
+use super::evidence::EVIDENCE_OCTETS;
 use super::item::{Item, Outcome};
 use super::ledger::{Desk, Ledger};
 use super::names::{Kind, NAME_OCTETS};
@@ -69,10 +69,10 @@ impl Chunk {
 impl Event<'_> {
     fn check(&self) -> Result<(), StoreError> {
         let names = [self.sender, self.category, self.method].iter().all(|name| name.len() <= NAME_OCTETS);
-        match (names, self.evidence.len() <= TEXT_OCTETS) {
+        match (names, self.evidence.len() <= EVIDENCE_OCTETS) {
             (true, true) => Ok(()),
             (false, _) => Err(StoreError::Limit { what: "sender, category or method too long", limit: NAME_OCTETS }),
-            (_, false) => Err(StoreError::Limit { what: "evidence too long", limit: TEXT_OCTETS }),
+            (_, false) => Err(StoreError::Limit { what: "evidence too long", limit: EVIDENCE_OCTETS }),
         }
     }
 }

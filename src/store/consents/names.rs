@@ -16,8 +16,8 @@ const NAME: u8 = b'N';
 /// Most names of one kind.
 const NAMES: usize = 1 << 20;
 
-/// Longest name, in octets.
-pub(super) const NAME_OCTETS: usize = 256;
+/// Longest name of a sender, category or method, in octets.
+pub const NAME_OCTETS: usize = 256;
 
 /// What is named.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
