@@ -6,7 +6,7 @@ use portcullis::simulator::{Answers, Faults};
 use portcullis_protocol::{CommandId, CommandStatus};
 
 use crate::gate::PATIENCE;
-use crate::provider::{OK, Provider};
+use crate::provider::{OK, Provider, bare};
 use crate::stage::{Stage, WILLING, notice, options, sent};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -14,6 +14,9 @@ async fn who_does_not_bind_is_let_go() {
     let stage = Stage::with(options(), "", "[session]\nsession_init_timeout = \"500ms\"").await;
     let mut silent = Provider::connect(stage.address()).await;
     assert!(silent.read().await.is_none());
+    let mut talkative = Provider::connect(stage.address()).await;
+    assert_eq!(talkative.ask(bare(CommandId::ENQUIRE_LINK)).await.command_status(), OK);
+    assert!(talkative.read().await.is_none());
     stage.gate.await_log("session-init-timeout");
 }
 
