@@ -268,7 +268,7 @@ async fn other_text_under_a_number_takes_the_place_of_the_first() {
     let (_, other) = provider::encoded("加微信领红包加微信领红包加微信");
     let smuggled = good.part(2, total, &other, 0);
     // The smuggled part comes last of all: it is judged with the rest, or not at all.
-    let sent: Vec<Frame> = [&parts[..], &[smuggled.clone()]].concat();
+    let sent: Vec<Frame> = [&parts[..], std::slice::from_ref(&smuggled)].concat();
     let mut numbers = Vec::new();
     for part in &sent {
         numbers.push(provider.send(part.clone()).await);

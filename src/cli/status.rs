@@ -61,8 +61,8 @@ fn print(status: &Status) {
     );
     let (parts, octets) = status.parts;
     println!(
-        "{parts} parts of long messages wait or are kept ({octets} octets) · {} messages never became whole · {} PDUs throttled",
-        totals.incomplete, totals.throttled
+        "{parts} parts of long messages wait or are kept ({octets} octets) · {} messages never became whole",
+        totals.incomplete
     );
     for rule in &totals.rules {
         println!("  {}  {} failed, {} alerts, {} observed", rule.rule, rule.failed, rule.alerted, rule.observed);

@@ -21,7 +21,7 @@ pub(super) struct Accounts {
 #[derive(Debug, Default)]
 struct Account {
     binds: Vec<Bound>,
-    backlog: VecDeque<Owed>,
+    backlog: VecDeque<Box<Owed>>,
     turn: usize,
 }
 
@@ -41,10 +41,10 @@ impl Bound {
         }
     }
 
-    fn give(&self, owed: Owed) -> Result<(), Owed> {
-        let sent = self.mailbox.try_send(Mail::Owed(Box::new(owed)));
+    fn give(&self, owed: Box<Owed>) -> Result<(), Box<Owed>> {
+        let sent = self.mailbox.try_send(Mail::Owed(owed));
         sent.map_err(|error| match error.into_inner() {
-            Mail::Owed(owed) => *owed,
+            Mail::Owed(owed) => owed,
             Mail::Judged(_) | Mail::Looked(_) => unreachable!("what comes back is what was sent"),
         })
     }
@@ -73,12 +73,12 @@ impl Accounts {
     pub(super) fn post(&self, owed: Owed) {
         let mut list = self.lock();
         let account = list.entry(owed.provider().to_owned()).or_default();
-        account.post(owed);
+        account.post(Box::new(owed));
     }
 
     /// What nobody has sent.
     pub(super) fn unsent(&self) -> Vec<Owed> {
-        self.lock().values_mut().flat_map(|account| std::mem::take(&mut account.backlog)).collect()
+        self.lock().values_mut().flat_map(|account| std::mem::take(&mut account.backlog)).map(|owed| *owed).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Account>> {
@@ -87,7 +87,7 @@ impl Accounts {
 }
 
 impl Account {
-    fn post(&mut self, mut owed: Owed) {
+    fn post(&mut self, mut owed: Box<Owed>) {
         self.turn = self.turn.wrapping_add(1);
         let fitting: Vec<&Bound> = self.binds.iter().filter(|bound| bound.fits(&owed)).collect();
         for n in 0..fitting.len() {

@@ -80,6 +80,14 @@ pub(super) enum Added {
     Whole { parts: Vec<Part>, displaced: Option<Part> },
 }
 
+/// Parts that only repeat a whole message.
+#[derive(Debug)]
+pub(super) struct Repeats {
+    pub(super) parts: Vec<Part>,
+    /// Each number's octets, to judge them by.
+    pub(super) whole: Vec<(u8, Frame)>,
+}
+
 /// All long messages that are not done with.
 #[derive(Debug)]
 pub(super) struct Parts {
@@ -155,12 +163,7 @@ impl Parts {
 
     /// Gives out the parts that wait with this one where all of them repeat a whole message, whose
     /// octets come with them.
-    pub(super) fn take_repeats(
-        &self,
-        key: &Key,
-        ticket: Ticket,
-        session: u64,
-    ) -> Option<(Vec<Part>, Vec<(u8, Frame)>)> {
+    pub(super) fn take_repeats(&self, key: &Key, ticket: Ticket, session: u64) -> Option<Repeats> {
         self.lock().take_repeats(key, |part| part.is_held_by(ticket, session))
     }
 
@@ -334,7 +337,7 @@ impl Table {
         Some(part)
     }
 
-    fn take_repeats(&mut self, key: &Key, which: impl Fn(&Part) -> bool) -> Option<(Vec<Part>, Vec<(u8, Frame)>)> {
+    fn take_repeats(&mut self, key: &Key, which: impl Fn(&Part) -> bool) -> Option<Repeats> {
         let gathering = self.gatherings.get_mut(key)?;
         if !gathering.parts.iter().any(which) || !gathering.is_repetition() {
             return None;
@@ -343,7 +346,7 @@ impl Table {
         let whole = gathering.whole.iter().map(|kept| (kept.number, kept.frame.clone())).collect();
         self.release(&key.provider, parts.len(), parts.iter().map(|part| cost(&part.frame)).sum());
         parts.retain(|part| matches!(part.holder, Holder::Waiting { .. }));
-        Some((parts, whole))
+        Some(Repeats { parts, whole })
     }
 
     /// Lets a message go, with all that is kept of it.

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use jiff::{Span, Timestamp};
 use portcullis_protocol::address::Address;
 use portcullis_protocol::field::{COctetString, DataCoding, EsmClass, RegisteredDelivery};
-use portcullis_protocol::pdu::{DeliverSm, Destinations, ReplaceSm};
+use portcullis_protocol::pdu::{BroadcastSm, DataSm, DeliverSm, Destinations, ReplaceSm, SubmitMulti, SubmitSm};
 use portcullis_protocol::text::{self, Concatenation, Piece, Text, TextSettings};
 use portcullis_protocol::time::SmppTime;
 use portcullis_protocol::tlv::{Subunit, Tlvs};
@@ -62,86 +62,81 @@ struct Handling<'a> {
 impl<'a> Reading<'a> {
     /// Reads a request that carries a message.
     pub(super) fn of(frame: &'a Frame, settings: &TextSettings) -> Result<Self, BodyFault> {
-        let reading = match Pdu::decode(frame)? {
-            Pdu::SubmitSm(pdu) => Self {
-                operation: Operation::SubmitSm,
-                service_type: pdu.service_type,
-                source: pdu.source,
-                recipients: Recipients::One(pdu.destination),
-                registered_delivery: pdu.registered_delivery,
-                sm_default_msg_id: pdu.sm_default_msg_id,
-                ..Self::message(
-                    &Body {
-                        esm_class: pdu.esm_class,
-                        data_coding: pdu.data_coding,
-                        octets: pdu.message()?,
-                        tlvs: pdu.tlvs,
-                    },
-                    settings,
-                )?
-                .handled(&Handling {
-                    protocol_id: pdu.protocol_id,
-                    replace_if_present_flag: pdu.replace_if_present_flag,
-                    schedule_delivery_time: pdu.schedule_delivery_time,
-                })?
-            },
-            Pdu::SubmitMulti(pdu) => Self {
-                operation: Operation::SubmitMulti,
-                service_type: pdu.service_type,
-                source: pdu.source,
-                recipients: Recipients::Many(pdu.destinations),
-                registered_delivery: pdu.registered_delivery,
-                sm_default_msg_id: pdu.sm_default_msg_id,
-                ..Self::message(
-                    &Body {
-                        esm_class: pdu.esm_class,
-                        data_coding: pdu.data_coding,
-                        octets: pdu.message()?,
-                        tlvs: pdu.tlvs,
-                    },
-                    settings,
-                )?
-                .handled(&Handling {
-                    protocol_id: pdu.protocol_id,
-                    replace_if_present_flag: pdu.replace_if_present_flag,
-                    schedule_delivery_time: pdu.schedule_delivery_time,
-                })?
-            },
-            Pdu::DataSm(pdu) => Self {
-                operation: Operation::DataSm,
-                service_type: pdu.service_type,
-                source: pdu.source,
-                recipients: Recipients::One(pdu.destination),
-                registered_delivery: pdu.registered_delivery,
-                ..Self::message(
-                    &Body {
-                        esm_class: pdu.esm_class,
-                        data_coding: pdu.data_coding,
-                        octets: pdu.message()?,
-                        tlvs: pdu.tlvs,
-                    },
-                    settings,
-                )?
-            },
-            Pdu::BroadcastSm(pdu) => Self {
-                operation: Operation::BroadcastSm,
-                service_type: pdu.service_type,
-                source: pdu.source,
-                sm_default_msg_id: pdu.sm_default_msg_id,
-                ..Self::message(
-                    &Body {
-                        esm_class: EsmClass::default(),
-                        data_coding: pdu.data_coding,
-                        octets: pdu.tlvs.message_payload().unwrap_or_default(),
-                        tlvs: pdu.tlvs,
-                    },
-                    settings,
-                )?
-            },
-            Pdu::DeliverSm(pdu) => Self::delivery(&pdu, settings)?,
-            _ => return Err(NO_MESSAGE),
+        match Pdu::decode(frame)? {
+            Pdu::SubmitSm(pdu) => Self::submission(&pdu, settings),
+            Pdu::SubmitMulti(pdu) => Self::multiple(&pdu, settings),
+            Pdu::DataSm(pdu) => Self::data(&pdu, settings),
+            Pdu::BroadcastSm(pdu) => Self::broadcast(&pdu, settings),
+            Pdu::DeliverSm(pdu) => Self::delivery(&pdu, settings),
+            _ => Err(NO_MESSAGE),
+        }
+    }
+
+    fn submission(pdu: &SubmitSm<'a>, settings: &TextSettings) -> Result<Self, BodyFault> {
+        let (esm_class, data_coding) = (pdu.esm_class, pdu.data_coding);
+        let body = Body { esm_class, data_coding, octets: pdu.message()?, tlvs: pdu.tlvs };
+        let handling = Handling {
+            protocol_id: pdu.protocol_id,
+            replace_if_present_flag: pdu.replace_if_present_flag,
+            schedule_delivery_time: pdu.schedule_delivery_time,
         };
-        Ok(reading)
+        Ok(Self {
+            service_type: pdu.service_type,
+            source: pdu.source,
+            recipients: Recipients::One(pdu.destination),
+            registered_delivery: pdu.registered_delivery,
+            sm_default_msg_id: pdu.sm_default_msg_id,
+            ..Self::message(&body, settings)?.handled(&handling)?
+        })
+    }
+
+    fn multiple(pdu: &SubmitMulti<'a>, settings: &TextSettings) -> Result<Self, BodyFault> {
+        let (esm_class, data_coding) = (pdu.esm_class, pdu.data_coding);
+        let body = Body { esm_class, data_coding, octets: pdu.message()?, tlvs: pdu.tlvs };
+        let handling = Handling {
+            protocol_id: pdu.protocol_id,
+            replace_if_present_flag: pdu.replace_if_present_flag,
+            schedule_delivery_time: pdu.schedule_delivery_time,
+        };
+        Ok(Self {
+            operation: Operation::SubmitMulti,
+            service_type: pdu.service_type,
+            source: pdu.source,
+            recipients: Recipients::Many(pdu.destinations),
+            registered_delivery: pdu.registered_delivery,
+            sm_default_msg_id: pdu.sm_default_msg_id,
+            ..Self::message(&body, settings)?.handled(&handling)?
+        })
+    }
+
+    fn data(pdu: &DataSm<'a>, settings: &TextSettings) -> Result<Self, BodyFault> {
+        let (esm_class, data_coding) = (pdu.esm_class, pdu.data_coding);
+        let body = Body { esm_class, data_coding, octets: pdu.message()?, tlvs: pdu.tlvs };
+        Ok(Self {
+            operation: Operation::DataSm,
+            service_type: pdu.service_type,
+            source: pdu.source,
+            recipients: Recipients::One(pdu.destination),
+            registered_delivery: pdu.registered_delivery,
+            ..Self::message(&body, settings)?
+        })
+    }
+
+    fn broadcast(pdu: &BroadcastSm<'a>, settings: &TextSettings) -> Result<Self, BodyFault> {
+        let octets = pdu.tlvs.message_payload().unwrap_or_default();
+        let body = Body { esm_class: EsmClass::default(), data_coding: pdu.data_coding, octets, tlvs: pdu.tlvs };
+        let handling = Handling {
+            protocol_id: 0,
+            replace_if_present_flag: pdu.replace_if_present_flag,
+            schedule_delivery_time: pdu.schedule_delivery_time,
+        };
+        Ok(Self {
+            operation: Operation::BroadcastSm,
+            service_type: pdu.service_type,
+            source: pdu.source,
+            sm_default_msg_id: pdu.sm_default_msg_id,
+            ..Self::message(&body, settings)?.handled(&handling)?
+        })
     }
 
     /// Reads all parts of a long message, in their order, as one; the first part's fields stand for all.

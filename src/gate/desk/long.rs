@@ -15,7 +15,7 @@ use portcullis_protocol::{BodyFault, CommandStatus, Frame, Pdu};
 
 use super::owing::owed_part;
 use super::ruling::{Judgement, Ruling};
-use super::write::{Pen, Written};
+use super::write::{Message, Pen, Written};
 use super::{Desk, Judged, Late, Open, Sent, Settling, TRY_AGAIN, multi};
 use crate::gate::mailbox::{Mail, Mailbox};
 use crate::gate::owed::{Owed, State, acknowledgement};
@@ -110,7 +110,13 @@ impl Desk {
         };
         let Some(first) = frames.first() else { return };
         let ruling = self.rule(&judgements);
-        let written = self.pen().write_submissions(register, first, &reading, &judgements, &ruling, &parts, now.wall);
+        let written = self.pen().write_submissions(
+            register,
+            &Message { frame: first, reading: &reading, parts: &parts },
+            &judgements,
+            &ruling,
+            now.wall,
+        );
         let whole = Whole { ruling, judgements: &judgements, written, now: now.wall };
         for part in parts {
             match part.holder {
@@ -224,8 +230,9 @@ impl Desk {
         let due = self.held.iter().filter(|(_, held)| stuck || now.monotonic >= held.since + patience);
         let due: Vec<(Ticket, Key)> = due.map(|(ticket, held)| (*ticket, held.key.clone())).collect();
         for (ticket, key) in due {
-            if let Some((parts, whole)) = gate.parts.take_repeats(&key, ticket, self.session) {
-                self.judge_parts(&register, provider, &key, whole.into_iter().collect(), parts, now);
+            if let Some(repeats) = gate.parts.take_repeats(&key, ticket, self.session) {
+                let whole = repeats.whole.into_iter().collect();
+                self.judge_parts(&register, provider, &key, whole, repeats.parts, now);
             }
         }
     }

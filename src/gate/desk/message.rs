@@ -7,7 +7,7 @@ use portcullis_protocol::pdu::Destination;
 use portcullis_protocol::{BodyFault, CommandStatus, Frame};
 
 use super::ruling::{Judgement, Ruling};
-use super::write::Written;
+use super::write::{Message, Written};
 use super::{Desk, Judged, Kind, Open, Settling, TRY_AGAIN, multi};
 use crate::config::Durability;
 use crate::gate::reading::{DISTRIBUTION_LIST, Reading, Recipients, STRUCK_OFF};
@@ -58,7 +58,8 @@ impl Desk {
             Err(fault) => return self.turn_away(ticket, frame, &fault, now),
         };
         let ruling = self.rule(&judgements);
-        let written = self.pen().write_submissions(register, frame, reading, &judgements, &ruling, &[], now);
+        let written =
+            self.pen().write_submissions(register, &Message { frame, reading, parts: &[] }, &judgements, &ruling, now);
         let (judged, open) = self.decide(ruling, frame, &judgements, written, now);
         self.open.insert(ticket, open);
         judged

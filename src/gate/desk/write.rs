@@ -35,6 +35,16 @@ thread_local! {
 /// The records written, or why none could be.
 pub(in crate::gate) type Written = Result<Vec<Sent>, AppendError>;
 
+/// What was judged.
+#[derive(Clone, Copy)]
+pub(super) struct Message<'a, 'm> {
+    /// Its PDU; of a long message, the first.
+    pub(super) frame: &'a Frame,
+    pub(super) reading: &'a Reading<'m>,
+    /// The parts of a long message.
+    pub(super) parts: &'a [Part],
+}
+
 /// Writes in the name of one session.
 #[derive(Clone, Copy)]
 pub(in crate::gate) struct Pen<'a> {
@@ -53,17 +63,16 @@ impl Desk {
 }
 
 impl<'a> Pen<'a> {
-    /// One record for each recipient; `parts` are those of a long message.
+    /// One record for each recipient.
     pub(super) fn write_submissions(
         self,
         register: &Register,
-        frame: &Frame,
-        reading: &Reading<'_>,
+        message: &Message<'_, '_>,
         judgements: &[Judgement<'_, '_>],
         ruling: &Ruling,
-        parts: &[Part],
         now: Timestamp,
     ) -> Written {
+        let Message { frame, reading, parts } = *message;
         let source = wire_address(&reading.source);
         let parts: Vec<PartOf> = parts.iter().map(part_of).collect();
         let mut records = Vec::with_capacity(judgements.len());

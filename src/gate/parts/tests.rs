@@ -92,8 +92,8 @@ fn a_whole_message_answers_for_its_repetitions_only() {
     parts.add(&key(1, 2), part(1, "a", 1), now);
     parts.add(&key(1, 2), part(2, "b", 2), now);
     assert!(matches!(parts.add(&key(1, 2), part(2, "b", 3), now), Added::Waits { displaced: None }));
-    let (repeats, whole) = parts.take_repeats(&key(1, 2), Ticket::of(3), 1).expect("a mere repetition");
-    assert_eq!((repeats.len(), whole.len()), (1, 2));
+    let repeats = parts.take_repeats(&key(1, 2), Ticket::of(3), 1).expect("a mere repetition");
+    assert_eq!((repeats.parts.len(), repeats.whole.len()), (1, 2));
     assert!(matches!(parts.add(&key(1, 2), part(2, "x", 4), now), Added::Waits { displaced: None }));
     assert!(parts.take_repeats(&key(1, 2), Ticket::of(4), 1).is_none(), "something new");
     assert_eq!(parts.expire(now + TIMEOUT).len(), 1, "the new message is incomplete");
