@@ -82,6 +82,8 @@ pub(super) struct Open {
     part: Option<u8>,
     /// The record it was acknowledged under.
     acknowledged: Option<EntryId>,
+    /// Whose refusal still stops it, where it waits for its record before it goes on.
+    marketing: Option<(String, u64)>,
 }
 
 /// What its end asks for.
@@ -102,7 +104,7 @@ enum Kind {
 impl Open {
     fn of(records: Vec<Sent>, judged_at: Timestamp) -> Self {
         let sequence = records.last().map(|sent| sent.sequence);
-        Self { records, sequence, judged_at, kind: Kind::Message, part: None, acknowledged: None }
+        Self { records, sequence, judged_at, kind: Kind::Message, part: None, acknowledged: None, marketing: None }
     }
 
     fn recorded(records: Vec<Sent>, judged_at: Timestamp) -> Self {
@@ -239,6 +241,20 @@ impl Desk {
         (late.ticket, late.judged)
     }
 
+    /// The last word on what waited for its record: a refusal that came meanwhile stops it.
+    pub fn revise(&mut self, ticket: Ticket, decision: relay::Decision, now: Timestamp) -> relay::Decision {
+        let waits = |open: &Open| open.marketing.as_ref().is_some_and(|who| self.gate.has_refused(who));
+        if !matches!(decision, relay::Decision::Forward(_)) || !self.open.get(&ticket).is_some_and(waits) {
+            return decision;
+        }
+        let status = self.gate.refusal_status(self.provider.as_deref().unwrap_or_default());
+        if let Some(mut open) = self.open.remove(&ticket) {
+            open.sequence = self.pen().write_outcome(&open, Outcome::Refused(status), None, now).or(open.sequence);
+            self.open.insert(ticket, open);
+        }
+        relay::Decision::Refuse { status, body: Bytes::new() }
+    }
+
     /// Records how a judged request ended; its answer waits for what this returns.
     pub fn record(&mut self, ticket: Ticket, outcome: Outcome, answer: Option<&Frame>, now: Moment) -> Recorded {
         if self.held.contains_key(&ticket) {
@@ -273,8 +289,11 @@ impl Desk {
         }
         self.gate.accounts.leave(self.session);
         while let Ok(mail) = mail.try_recv() {
-            if let Mail::Owed(owed) = mail {
-                self.owe(*owed);
+            match mail {
+                Mail::Owed(owed) => self.owe(*owed),
+                // The decision came too late for this session: its message went without this part.
+                Mail::Judged(late) => drop(self.pen().write_outcome(&late.open, Outcome::NotForwarded, None, now)),
+                Mail::Looked(_) => {}
             }
         }
         for owed in self.owed.iter_mut().flat_map(std::mem::take) {

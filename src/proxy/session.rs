@@ -289,7 +289,17 @@ impl<'a> Session<'a> {
         let progress = progress.borrow_and_update().clone();
         while self.deferred.front().is_some_and(|next| next.settling.is_settled_by(&progress)) {
             let Some(next) = self.deferred.pop_front() else { return };
-            self.relay.handle_event(next.event, self.now);
+            let event = self.revised(next.event);
+            self.relay.handle_event(event, self.now);
+        }
+    }
+
+    fn revised(&mut self, event: Event) -> Event {
+        match event {
+            Event::Judged { ticket, frame, decision } => {
+                Event::Judged { ticket, frame, decision: self.desk.revise(ticket, decision, clock::wall()) }
+            }
+            event => event,
         }
     }
 

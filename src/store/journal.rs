@@ -203,6 +203,11 @@ impl Journal {
         self.inner.progress.clone()
     }
 
+    /// The sequence of the last entry accepted, by whomever.
+    pub fn accepted(&self) -> u64 {
+        self.inner.front.sequence()
+    }
+
     /// Whether an append would find room now.
     pub fn has_room(&self) -> bool {
         self.inner.front.has_room()

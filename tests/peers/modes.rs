@@ -51,8 +51,9 @@ fn transmitters_are_judged_in_every_encoding() {
 fn a_wrong_password_does_not_get_in() {
     let Some(peers) = folder() else { return };
     let (carrier, address) = Script::carrier(&peers, json!({ "password": "carriers" }));
-    let gate = Gate::start(address);
     for which in Esme::scripted(&peers) {
+        // Another gate for each: it slows those who guess.
+        let gate = Gate::start(address);
         // The gate knows herald's password; courier's is for the carrier to check.
         for (system_id, status, asked) in [("herald", 0x0E, false), ("courier", 0x0E, true), ("stranger", 0x0F, false)]
         {
@@ -65,8 +66,8 @@ fn a_wrong_password_does_not_get_in() {
             assert_eq!(numbers(&esme.events("bind"), "status"), [status], "{which:?}: {system_id}");
             assert_eq!(carrier.events("bind").len() > before, asked, "{which:?}: {system_id} at the carrier");
         }
+        assert!(!gate.log().contains("guess"), "a password in the log");
     }
-    assert!(!gate.log().contains("guess"), "a password in the log");
 }
 
 #[test]

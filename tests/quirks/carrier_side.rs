@@ -27,31 +27,32 @@ fn is_broken(case: &Case) -> bool {
     matches!(case.expect.as_deref(), Some("frame too short" | "frame too long" | "incomplete"))
 }
 
-/// Sends the octets and a good `deliver_sm` behind them: what the provider got before that one, and what the carrier.
+/// Sends the octets and a good `deliver_sm` behind them, until that one and so many others are
+/// answered: what the provider got, and the carrier. A reply that is looked into may be overtaken.
 async fn pass(provider: &mut Wire, carrier: &mut Wire, octets: &[u8], answers: usize) -> (Vec<Frame>, Vec<Frame>) {
     let last = carrier.stamp(reply("What time?"));
     carrier.write(&[octets, last.as_bytes()].concat()).await;
-    let mut got = Vec::new();
-    loop {
-        let request = provider.frame().await;
-        if request.command_id().wants_response() {
-            provider.answer(&request, &[0]).await;
-        }
-        if request.body() == last.body() && request.command_id() == last.command_id() {
-            break;
-        }
-        got.push(request);
-    }
-    let (mut others, mut answered) = (Vec::new(), false);
+    let (mut got, mut others, mut answered) = (Vec::new(), Vec::new(), false);
     while !answered || others.len() < answers {
-        let answer = carrier.response().await;
-        if answer.sequence_number() == last.sequence_number() && answer.command_id() == CommandId::DELIVER_SM_RESP {
-            assert_eq!(answer.command_status(), CommandStatus::ESME_ROK, "{answer:?}");
-            answered = true;
-        } else {
-            others.push(answer);
+        tokio::select! {
+            request = provider.frame() => {
+                if request.command_id().wants_response() {
+                    provider.answer(&request, &[0]).await;
+                }
+                got.push(request);
+            }
+            answer = carrier.response() => {
+                let is_last = answer.sequence_number() == last.sequence_number();
+                if is_last && answer.command_id() == CommandId::DELIVER_SM_RESP {
+                    assert_eq!(answer.command_status(), CommandStatus::ESME_ROK, "{answer:?}");
+                    answered = true;
+                } else {
+                    others.push(answer);
+                }
+            }
         }
     }
+    got.retain(|request| request.command_id() != last.command_id() || request.body() != last.body());
     (got, others)
 }
 

@@ -68,7 +68,9 @@ impl Desk {
                 Some(self.refuse(ticket, Open::unrecorded(now.wall), CommandStatus::ESME_RTHROTTLED))
             }
             Added::Known(id) => {
-                self.open.insert(ticket, Open::recorded(Vec::new(), now.wall));
+                // Its record may be as young as the part it repeats.
+                let sequence = Some(self.gate.journal.accepted());
+                self.open.insert(ticket, Open { sequence, ..Open::recorded(Vec::new(), now.wall) });
                 Some(acknowledged(id))
             }
             Added::Waits { displaced } => {
@@ -372,7 +374,7 @@ pub(super) fn parties(frame: &Frame) -> (String, String) {
 }
 
 /// Whose refusal stops a message that has not gone out yet.
-fn marketing(judgements: &[Judgement<'_, '_>]) -> Option<(String, u64)> {
+pub(super) fn marketing(judgements: &[Judgement<'_, '_>]) -> Option<(String, u64)> {
     let [judgement] = judgements else { return None };
     let identity = &judgement.facts.identity;
     let commercial = judgement.verdict.class == Class::Commercial

@@ -6,6 +6,7 @@ use portcullis_protocol::address::Address;
 use portcullis_protocol::pdu::Destination;
 use portcullis_protocol::{BodyFault, CommandStatus, Frame};
 
+use super::long::marketing;
 use super::ruling::{Judgement, Ruling};
 use super::write::{Message, Written};
 use super::{Desk, Judged, Kind, Open, Settling, TRY_AGAIN, multi};
@@ -155,7 +156,7 @@ impl Desk {
         };
         let open = Open::of(records, now);
         match ruling {
-            Ruling::Forward(permit) => self.forward(permit, None, open),
+            Ruling::Forward(permit) => self.forward(permit, None, self.revisable(open, judgements)),
             Ruling::Split(permit) => match multi::without_refused(frame, judgements) {
                 Some(rest) => {
                     let kind = Kind::Split(multi::refused(frame, judgements));
@@ -168,6 +169,14 @@ impl Desk {
                 let body = if entries.is_empty() { Bytes::new() } else { multi::all_refused(&entries) };
                 refuse(status, body, open)
             }
+        }
+    }
+
+    /// What waits for its record before it goes on can be overtaken by a refusal.
+    fn revisable(&self, open: Open, judgements: &[Judgement<'_, '_>]) -> Open {
+        match self.gate.durability {
+            Durability::BeforeForward => Open { marketing: marketing(judgements), ..open },
+            Durability::BeforeResponse | Durability::Interval => open,
         }
     }
 

@@ -206,12 +206,16 @@ impl Gate {
 
     /// Whether the subscriber has refused the sender since the verdict.
     fn is_refused_since(&self, part: &OwedPart) -> bool {
-        let Some((sender, msisdn)) = &part.marketing else { return false };
+        part.marketing.as_ref().is_some_and(|who| self.has_refused(who))
+    }
+
+    /// Whether a subscriber has refused a sender.
+    pub(super) fn has_refused(&self, (sender, msisdn): &(String, u64)) -> bool {
         // A store that cannot answer does not change a verdict that stands.
         self.consents.standing(sender, *msisdn).is_ok_and(|standing| standing.refused_at_ms.is_some())
     }
 
-    fn refusal_status(&self, provider: &str) -> CommandStatus {
+    pub(super) fn refusal_status(&self, provider: &str) -> CommandStatus {
         let register = self.register.load();
         let codes = register.provider(provider).map(|provider| provider.codes).unwrap_or_default();
         crate::rules::Code::Own(2).status(codes, self.profile.code_base)
