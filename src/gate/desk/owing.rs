@@ -40,6 +40,11 @@ impl Desk {
         self.owed[place(asking)].push_back(owed);
     }
 
+    /// Whether anything is to be sent in place of this leg, now or later.
+    pub fn owes(&self, asking: Leg) -> bool {
+        !self.owed[place(asking)].is_empty()
+    }
+
     /// What is to be sent next in place of this leg, if it may be sent yet.
     pub fn next_owed(&mut self, asking: Leg, progress: &Progress, now: Moment) -> Option<(Frame, Permit)> {
         loop {
