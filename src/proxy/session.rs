@@ -318,7 +318,7 @@ impl<'a> Session<'a> {
         if self.deferred.front().is_some_and(|next| next.settling.is_settled_by(&progress.borrow())) {
             return;
         }
-        let deadline = [self.relay.poll_timeout(), self.desk.poll_timeout()].into_iter().flatten().min();
+        let deadline = [self.relay.poll_timeout(), self.desk.poll_timeout(self.now)].into_iter().flatten().min();
         if let Some(deadline) = deadline
             && timer.deadline().into_std() != deadline
         {
