@@ -14,7 +14,7 @@ mod scene;
 use std::time::Duration;
 
 use portcullis::gate::evidence::{FoundMessage, Query};
-use portcullis::simulator::{Answers, Faults};
+use portcullis::simulator::{Answers, Faults, Form as AnswerForm};
 use portcullis_protocol::field::EsmClass;
 
 use gate::{PATIENCE, messages};
@@ -130,6 +130,17 @@ async fn quirk_31_a_receipt_in_data_sm_is_joined() {
     let id = scene.submit_for_id(OTP_PORT, subscriber, OTP).await;
     let text = format!("id:{id} {DATES} stat:DELIVRD err:000");
     scene.reply(&Reply { data_sm: true, ..receipt(subscriber, 4, &text) }).await;
+    assert_eq!(the_one(&scene, subscriber).final_state.as_deref(), Some("DELIVRD"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn quirk_47_an_answer_in_hexadecimal_and_its_decimal_receipt_are_joined() {
+    let mut scene = Scene::new().await;
+    scene.carrier.set_faults(Faults { form: AnswerForm::HexadecimalId, ..Faults::default() });
+    let subscriber = "8613800138207";
+    let id = scene.submit_for_id(OTP_PORT, subscriber, OTP).await;
+    let decimal = u64::from_str_radix(&id, 16).expect("hexadecimal digits");
+    scene.reply(&receipt(subscriber, 4, &format!("id:{decimal} {DATES} stat:DELIVRD err:000"))).await;
     assert_eq!(the_one(&scene, subscriber).final_state.as_deref(), Some("DELIVRD"));
 }
 

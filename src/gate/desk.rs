@@ -63,8 +63,8 @@ pub struct Desk {
     waits_for_answers: bool,
     /// When the provider last asked for something.
     heard: Instant,
-    /// When held parts were last looked at.
-    looked: Instant,
+    /// When held parts are next to be looked at.
+    look_at: Option<Instant>,
     /// What this session is to send for the gate, to the carrier and to the provider.
     owed: [VecDeque<Owed>; 2],
 }
@@ -192,7 +192,7 @@ impl Desk {
             held: HashMap::new(),
             waits_for_answers: false,
             heard: now,
-            looked: now,
+            look_at: None,
             owed: [VecDeque::new(), VecDeque::new()],
         };
         (desk, mail)

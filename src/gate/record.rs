@@ -1,17 +1,21 @@
 //! What the journal keeps: the send record and what later became of it (rulebook §5).
 //!
-//! Owns the schema and its encoding: one version octet, then postcard. Refuses to know how
-//! entries are stored. Driven by the desk (writing) and by queries (reading); the store
-//! sees the bytes and, through [`RecordSchema`], the keys they are found by.
+//! Owns the schema and its encoding: one version octet, then postcard; new kinds are added at the
+//! end, so that older entries stay readable. Refuses to know how entries are stored. Driven by the
+//! desk (writing) and by queries (reading); the store sees the bytes and, through
+//! [`RecordSchema`], the keys they are found by.
 
 use std::borrow::Cow;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::message_id;
+use crate::store::EntryId;
 use crate::store::journal::Day;
-use crate::store::{EntryId, Index, Schema};
+
+mod keys;
+
+pub use keys::{ACKNOWLEDGED, RecordSchema, port_key, subscriber_key};
 
 /// Written before every record; readers of a later schema keep reading this one.
 const VERSION: u8 = 1;
@@ -351,153 +355,6 @@ pub fn name(id: EntryId) -> Name {
 /// The entry of that name; `None` where the date is none.
 pub fn entry_id((year, month, day, number): Name) -> Option<EntryId> {
     Some(EntryId { day: Day(Date::new(year, month, day).ok()?), number })
-}
-
-/// The key a subscriber is found by: the canonical number where there is one, else the raw address.
-pub fn subscriber_key(msisdn: Option<u64>, raw: &str) -> Cow<'_, str> {
-    match msisdn {
-        Some(number) => Cow::Owned(number.to_string()),
-        None => Cow::Borrowed(raw),
-    }
-}
-
-/// The key a port is known by: its number without the country code that some carriers put before it.
-pub fn port_key(port: &str) -> &str {
-    let (digits, prefixed) = match port.strip_prefix('+').or_else(|| port.strip_prefix("00")) {
-        Some(digits) => (digits, true),
-        None => (port, false),
-    };
-    match digits.strip_prefix("86") {
-        Some(rest) if rest.starts_with('1') => rest,
-        _ if prefixed => digits,
-        _ => port,
-    }
-}
-
-/// The record's first fields, which are all that finding it needs: postcard writes fields in
-/// order without frames, so the head of a record decodes by itself.
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "the times are stepped over on the way to the keys")]
-enum Head<'a> {
-    Submission(#[serde(borrow)] MessageHead<'a>),
-    Outcome(OutcomeHead<'a>),
-    Delivery(#[serde(borrow)] MessageHead<'a>, Option<Receipt<'a>>),
-    Session(i64),
-    Long(MessageHead<'a>),
-    Part(MessageHead<'a>),
-    PartOutcome(OutcomeHead<'a>),
-    Report(ReportHead<'a>),
-    Taken(ReportHead<'a>),
-}
-
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "the time is stepped over")]
-struct ReportHead<'a> {
-    at_ms: i64,
-    #[serde(borrow)]
-    subscriber: Cow<'a, str>,
-    port: Cow<'a, str>,
-}
-
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "the time is stepped over")]
-struct MessageHead<'a> {
-    at_ms: i64,
-    #[serde(borrow)]
-    source: WireAddress<'a>,
-    destination: WireAddress<'a>,
-    msisdn: Option<u64>,
-}
-
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "the time is stepped over")]
-struct OutcomeHead<'a> {
-    at_ms: i64,
-    #[serde(borrow)]
-    subscriber: Cow<'a, str>,
-    port: Cow<'a, str>,
-    message_id: Option<Cow<'a, str>>,
-}
-
-/// The source under which everything about acknowledged parts is found again after a restart; no
-/// address has a NUL.
-pub const ACKNOWLEDGED: &[u8] = b"\0acknowledged";
-
-/// The parts a record tells of that were acknowledged: found by the names the provider has for them.
-fn acknowledged(payload: &[u8], emit: &mut dyn FnMut(Index, &[u8])) {
-    let names: Vec<Name> = match Record::decode(payload) {
-        Ok(Record::Long(long)) => long.parts.iter().filter_map(|part| part.acknowledged).collect(),
-        Ok(Record::PartOutcome(part)) => part.acknowledged.into_iter().collect(),
-        Ok(Record::Report(report)) => vec![report.of],
-        _ => return,
-    };
-    if !names.is_empty() {
-        emit(Index::Source, ACKNOWLEDGED);
-    }
-    for id in names.into_iter().filter_map(entry_id) {
-        emit(Index::MessageId, id.to_string().as_bytes());
-    }
-}
-
-impl<'a> Head<'a> {
-    fn decode(payload: &'a [u8]) -> Option<Self> {
-        let body = payload.strip_prefix(&[VERSION])?;
-        postcard::take_from_bytes(body).ok().map(|(head, _)| head)
-    }
-}
-
-/// Tells the store which keys find a record.
-pub struct RecordSchema;
-
-impl Schema for RecordSchema {
-    fn at_ms(&self, payload: &[u8]) -> i64 {
-        // The variant's number, then the time: every head begins with it.
-        let body = payload.get(1..).unwrap_or_default();
-        postcard::take_from_bytes::<(u32, i64)>(body).map_or(0, |((_, at_ms), _)| at_ms)
-    }
-
-    fn keys(&self, payload: &[u8], emit: &mut dyn FnMut(Index, &[u8])) {
-        let head = Head::decode(payload);
-        match head {
-            Some(Head::Part(_)) => emit(Index::Source, ACKNOWLEDGED),
-            Some(Head::Long(_) | Head::PartOutcome(_) | Head::Report(_)) => acknowledged(payload, emit),
-            _ => {}
-        }
-        match head {
-            Some(Head::Submission(head) | Head::Long(head) | Head::Part(head)) => {
-                emit(Index::Destination, subscriber_key(head.msisdn, &head.destination.addr).as_bytes());
-                emit(Index::Source, head.source.addr.as_bytes());
-            }
-            Some(Head::Report(head) | Head::Taken(head)) => {
-                emit(Index::Destination, head.subscriber.as_bytes());
-                emit(Index::Source, head.port.as_bytes());
-            }
-            Some(Head::Outcome(head) | Head::PartOutcome(head)) => {
-                emit(Index::Destination, head.subscriber.as_bytes());
-                emit(Index::Source, head.port.as_bytes());
-                if let Some(message_id) = &head.message_id {
-                    emit_message_id(message_id, emit);
-                }
-            }
-            Some(Head::Delivery(head, receipt)) => {
-                emit(Index::Destination, subscriber_key(head.msisdn, &head.source.addr).as_bytes());
-                emit(Index::Source, head.destination.addr.as_bytes());
-                if let Some(message_id) = receipt.as_ref().and_then(|receipt| receipt.message_id.as_ref()) {
-                    emit_message_id(message_id, emit);
-                }
-            }
-            Some(Head::Session(_)) | None => {}
-        }
-    }
-}
-
-/// As given, and in the spelling that case and leading zeros do not change.
-fn emit_message_id(message_id: &str, emit: &mut dyn FnMut(Index, &[u8])) {
-    emit(Index::MessageId, message_id.as_bytes());
-    let loose = message_id::loose(message_id);
-    if loose != message_id {
-        emit(Index::MessageId, loose.as_bytes());
-    }
 }
 
 #[cfg(test)]

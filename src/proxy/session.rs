@@ -239,6 +239,9 @@ impl<'a> Session<'a> {
             self.joined = snapshot.bind;
             snapshot.bind.inspect(|kind| self.desk.join(*kind));
         }
+        if self.desk.held() == 0 {
+            return;
+        }
         let now = self.moment();
         let pending = snapshot.provider_pending;
         let stuck = pending >= snapshot.provider_window && self.desk.held() >= pending;
@@ -254,7 +257,7 @@ impl<'a> Session<'a> {
     /// Sends what the gate owes the account, as far as the windows have room.
     fn send_owed(&mut self, progress: &watch::Receiver<Progress>) {
         for asking in Leg::BOTH {
-            loop {
+            while self.desk.owes(asking) {
                 let now = self.moment();
                 let Some((frame, permit)) = self.desk.next_owed(asking, &progress.borrow(), now) else { break };
                 let Some(ticket) = self.relay.originate(asking, frame, permit, self.now) else { break };
@@ -315,7 +318,7 @@ impl<'a> Session<'a> {
         if self.deferred.front().is_some_and(|next| next.settling.is_settled_by(&progress.borrow())) {
             return;
         }
-        let deadline = [self.relay.poll_timeout(), self.desk.poll_timeout()].into_iter().flatten().min();
+        let deadline = [self.relay.poll_timeout(), self.desk.poll_timeout(self.now)].into_iter().flatten().min();
         if let Some(deadline) = deadline
             && timer.deadline().into_std() != deadline
         {
@@ -333,7 +336,7 @@ impl<'a> Session<'a> {
                 self.judge_bind(&frame);
             }
             Some(mail) = mail.recv() => self.read(mail),
-            _ = progress.changed(), if !deferred.is_empty() => {}
+            _ = progress.changed(), if !deferred.is_empty() || desk.owes(Leg::Provider) => {}
             () = desk.room(), if starved => {}
             () = timer, if deadline.is_some() => {}
             _ = drain.changed(), if !draining => {}

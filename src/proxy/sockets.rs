@@ -48,7 +48,10 @@ impl Inherited {
     }
 
     /// Nothing but the store is wanting: whether it has to be waited for.
-    pub(super) fn confirm(&mut self) -> io::Result<bool> {
+    pub(super) fn confirm(mut self) -> io::Result<bool> {
+        for address in self.sockets.iter().filter_map(|socket| socket.local_addr().ok()) {
+            tracing::warn!(%address, "a socket that came with the process is in no [[listen]]: closed");
+        }
         let Some(confirm) = self.predecessor.take() else { return Ok(false) };
         confirm().map(|()| true)
     }
@@ -72,14 +75,6 @@ impl Inherited {
         };
         socket.set_nonblocking(true)?;
         Ok(socket)
-    }
-}
-
-impl Drop for Inherited {
-    fn drop(&mut self) {
-        for address in self.sockets.iter().filter_map(|socket| socket.local_addr().ok()) {
-            tracing::warn!(%address, "a socket that came with the process is in no [[listen]]: closed");
-        }
     }
 }
 

@@ -3,18 +3,32 @@
 //! Owns the reading of profile data, built in or from a configuration. Refuses settings that
 //! would let a marketing rule stop service or public messages (R13). Driven by `config`.
 
+use std::sync::OnceLock;
+
 use jiff::tz::{Offset, TimeZone};
 
 use super::{Class, Mode, Modes, Rule, r05_name, r06_phone, r07_opt_out, r10_class, r17_links, r18_quiet_hours, reply};
 use crate::document::{self, Complaints, Fault, Section};
 use crate::register::Provider;
 
-/// The profiles that come with the program: name and text.
-const BUILT_IN: [(&str, &str); 3] = [
-    ("cn-2020-draft", include_str!("profiles/cn-2020-draft.toml")),
-    ("cn-2015-31", include_str!("profiles/cn-2015-31.toml")),
-    ("cn-2026-74", include_str!("profiles/cn-2026-74.toml")),
+/// The profiles that come with the program, each with its text and read once: its patterns take a while.
+static BUILT_IN: [BuiltIn; 3] = [
+    BuiltIn::new("cn-2020-draft", include_str!("profiles/cn-2020-draft.toml")),
+    BuiltIn::new("cn-2015-31", include_str!("profiles/cn-2015-31.toml")),
+    BuiltIn::new("cn-2026-74", include_str!("profiles/cn-2026-74.toml")),
 ];
+
+struct BuiltIn {
+    name: &'static str,
+    text: &'static str,
+    read: OnceLock<Option<Profile>>,
+}
+
+impl BuiltIn {
+    const fn new(name: &'static str, text: &'static str) -> Self {
+        Self { name, text, read: OnceLock::new() }
+    }
+}
 
 /// The profile that holds where none is named.
 pub const DEFAULT: &str = "cn-2020-draft";
@@ -70,13 +84,13 @@ impl Default for Profile {
 impl Profile {
     /// The names of the profiles that come with the program.
     pub fn built_in_names() -> impl Iterator<Item = &'static str> {
-        BUILT_IN.iter().map(|&(name, _)| name)
+        BUILT_IN.iter().map(|built_in| built_in.name)
     }
 
     /// A profile that comes with the program.
     pub fn built_in(name: &str) -> Option<Self> {
-        let &(name, text) = BUILT_IN.iter().find(|&&(known, _)| known == name)?;
-        Self::parse(name, std::path::Path::new(name), text).ok()
+        let built_in = BUILT_IN.iter().find(|built_in| built_in.name == name)?;
+        built_in.read.get_or_init(|| Self::parse(name, std::path::Path::new(name), built_in.text).ok()).clone()
     }
 
     /// A whole profile from its text.
@@ -196,7 +210,7 @@ mod tests {
 
     #[test]
     fn every_built_in_profile_reads() {
-        for (name, text) in BUILT_IN {
+        for BuiltIn { name, text, .. } in &BUILT_IN {
             if let Err(faults) = Profile::parse(name, std::path::Path::new(name), text) {
                 panic!("{}", faults[0]);
             }

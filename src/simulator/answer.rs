@@ -249,10 +249,13 @@ impl Conversation {
 
     /// Answers a good message in the form asked for, then sends what it brings about.
     fn accept(&mut self, frame: &Frame, pdu: &Pdu<'_>) {
-        let id = MessageId::new(self.carrier.next_id());
+        let number = self.carrier.next_id();
+        let id = MessageId::new(number, 10);
+        let hexadecimal = MessageId::new(number, 16);
         let response = frame.command_id().response();
         let (command_id, status, body) = match self.faults.form {
             Form::Response | Form::Twice => (response, CommandStatus::ESME_ROK, id.response_body(response)),
+            Form::HexadecimalId => (response, CommandStatus::ESME_ROK, hexadecimal.response_body(response)),
             Form::WithoutMessageId => (response, CommandStatus::ESME_ROK, &[][..]),
             Form::GenericNack => (CommandId::GENERIC_NACK, CommandStatus::ESME_RSYSERR, &[][..]),
         };
@@ -260,7 +263,7 @@ impl Conversation {
         match self.faults.form {
             Form::Twice => write(&mut self.answers, command_id, status, frame.sequence_number(), body),
             Form::GenericNack => return count(&self.carrier.tally.refused),
-            Form::Response | Form::WithoutMessageId => {}
+            Form::Response | Form::HexadecimalId | Form::WithoutMessageId => {}
         }
         let Some(message) = Message::of(pdu) else { return };
         if self.carrier.options.receipts && message.asks_receipt() {
@@ -333,7 +336,7 @@ fn write(out: &mut BytesMut, command_id: CommandId, command_status: CommandStatu
     out.extend_from_slice(body);
 }
 
-/// A message id in decimal digits, with what follows it in a response.
+/// A message id in digits, with what follows it in a response.
 struct MessageId {
     octets: [u8; Self::DIGITS + 2],
     start: usize,
@@ -342,13 +345,13 @@ struct MessageId {
 impl MessageId {
     const DIGITS: usize = 20;
 
-    fn new(mut id: u64) -> Self {
+    fn new(mut id: u64, radix: u64) -> Self {
         let mut octets = [0; Self::DIGITS + 2];
         let mut start = Self::DIGITS;
         while start > 0 && (id > 0 || start == Self::DIGITS) {
             start -= 1;
-            octets[start] = b'0' + u8::try_from(id % 10).unwrap_or(0);
-            id /= 10;
+            octets[start] = usize::try_from(id % radix).map_or(b'0', |digit| b"0123456789ABCDEF"[digit]);
+            id /= radix;
         }
         Self { octets, start }
     }
@@ -369,11 +372,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn message_ids_are_their_decimal_digits() {
+    fn message_ids_are_their_digits() {
         for id in [0, 7, 10, 1_795_000_000_000_123, u64::MAX] {
-            assert_eq!(MessageId::new(id).digits(), id.to_string().as_bytes());
+            assert_eq!(MessageId::new(id, 10).digits(), id.to_string().as_bytes());
         }
-        let id = MessageId::new(42);
+        assert_eq!(MessageId::new(0x4F2A, 16).digits(), b"4F2A");
+        let id = MessageId::new(42, 10);
         assert_eq!(id.response_body(CommandId::SUBMIT_SM_RESP), b"42\0");
         assert_eq!(id.response_body(CommandId::SUBMIT_MULTI_RESP), b"42\0\0");
     }

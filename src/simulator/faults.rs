@@ -45,6 +45,8 @@ pub enum Form {
     /// The response the specification asks for.
     #[default]
     Response,
+    /// The same with the message id in hexadecimal, while receipts have it in decimal.
+    HexadecimalId,
     /// `ESME_ROK` with no body at all.
     WithoutMessageId,
     /// The same response two times.

@@ -2,6 +2,7 @@
 //!
 //! Owns finding, starting and ending them, and what they said; every wait is bounded.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write, stderr};
 use std::net::{SocketAddr, TcpListener};
@@ -33,9 +34,12 @@ pub(crate) fn folder() -> Option<PathBuf> {
     Some(folder)
 }
 
-/// Says what is skipped, also where the harness keeps what tests print to itself.
+/// Says once what is skipped, also where the harness keeps what tests print to itself.
 pub(crate) fn loudly(what: &str) {
-    writeln!(stderr(), "SKIPPED: {what}").ok();
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    if SAID.lock().unwrap_or_else(PoisonError::into_inner).insert(what.to_owned()) {
+        writeln!(stderr(), "SKIPPED: {what}").ok();
+    }
 }
 
 /// Looks until `done`, or until patience runs out.

@@ -76,6 +76,7 @@ impl Desk {
             Added::Waits { displaced } => {
                 self.gate.give_up(&key, displaced, "another part of the same number took its place", now.wall);
                 self.held.insert(ticket, Held { key, since: now.monotonic });
+                self.look_at.get_or_insert(now.monotonic + self.gate.patience());
                 if self.waits_for_answers || self.gate.long_mode(provider) == LongMode::Acknowledge {
                     return self.acknowledge(ticket, now.wall);
                 }
@@ -197,22 +198,21 @@ impl Desk {
     }
 
     /// When held parts show that the peer waits for their answers, or something owed is due.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        let held = self.held.values().map(|held| held.since.max(self.looked) + self.gate.patience()).min();
-        [held, self.owed_due()].into_iter().flatten().min()
+    pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        let held = self.look_at.filter(|_| !self.held.is_empty());
+        [held, self.owed_due(now)].into_iter().flatten().min()
     }
 
     /// Acknowledges what is held where the peer visibly waits: it has been silent for the patience,
     /// or `stuck` says that its window is full of held parts.
     pub fn handle_timeout(&mut self, stuck: bool, now: Moment) -> Vec<(Ticket, Judged)> {
-        let patience = self.gate.patience();
-        let silent = now.monotonic >= self.heard + patience;
-        let waited = self.held.values().any(|held| now.monotonic >= held.since.max(self.looked) + patience);
-        if waited || stuck {
-            self.looked = now.monotonic;
-            self.judge_repeats(stuck, now);
+        if !stuck && self.look_at.is_none_or(|at| now.monotonic < at) {
+            return Vec::new();
         }
-        if self.held.is_empty() || !(silent || stuck) {
+        let patience = self.gate.patience();
+        self.look_at = Some(now.monotonic + patience);
+        self.judge_repeats(stuck, now);
+        if !stuck && now.monotonic < self.heard + patience {
             return Vec::new();
         }
         if !std::mem::replace(&mut self.waits_for_answers, true) {

@@ -41,6 +41,11 @@ impl Desk {
         self.owed[place(asking)].push_back(owed);
     }
 
+    /// Whether anything is to be sent in place of this leg, now or later.
+    pub fn owes(&self, asking: Leg) -> bool {
+        !self.owed[place(asking)].is_empty()
+    }
+
     /// What is to be sent next in place of this leg, if it may be sent yet.
     pub fn next_owed(&mut self, asking: Leg, progress: &Progress, now: Moment) -> Option<(Frame, Permit)> {
         loop {
@@ -92,8 +97,9 @@ impl Desk {
     }
 
     /// When something owed may be tried again.
-    pub(super) fn owed_due(&self) -> Option<Instant> {
-        self.owed.iter().flatten().filter_map(Owed::not_before).min()
+    pub(super) fn owed_due(&self, now: Instant) -> Option<Instant> {
+        // What is due already waits for room, which no clock gives.
+        self.owed.iter().flatten().filter_map(Owed::not_before).filter(|at| *at > now).min()
     }
 
     pub(super) fn conclude_owed(

@@ -1,4 +1,5 @@
 use super::*;
+use crate::store::{Index, Schema};
 
 fn address(addr: &str) -> WireAddress<'_> {
     WireAddress { ton: 1, npi: 1, addr: addr.into() }
