@@ -260,6 +260,6 @@ impl Bind {
     }
 
     fn is_quiet(&self) -> bool {
-        self.deferred.is_empty() && !self.desk.owes()
+        self.deferred.is_empty() && !Leg::BOTH.into_iter().any(|leg| self.desk.owes(leg))
     }
 }

@@ -1,6 +1,5 @@
 //! What this session sends for the gate: acknowledged parts, and receipts about them.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -89,11 +88,6 @@ impl Desk {
     /// Whether as many acknowledged parts wait for the carrier as may wait for others of their kind.
     pub(super) fn owes_too_much(&self) -> bool {
         self.owed[place(Leg::Provider)].len() >= self.gate.long_messages.max_parts
-    }
-
-    /// Whether this session has something to send for the gate.
-    pub fn owes(&self) -> bool {
-        !self.owed.iter().all(VecDeque::is_empty)
     }
 
     /// When something owed may be tried again.
