@@ -344,8 +344,12 @@ impl Table {
         }
         let mut parts = std::mem::take(&mut gathering.parts);
         let whole = gathering.whole.iter().map(|kept| (kept.number, kept.frame.clone())).collect();
-        self.release(&key.provider, parts.len(), parts.iter().map(|part| cost(&part.frame)).sum());
-        parts.retain(|part| matches!(part.holder, Holder::Waiting { .. }));
+        let (count, bytes) = (parts.len(), parts.iter().map(|part| cost(&part.frame)).sum());
+        for id in parts.iter().filter_map(Part::acknowledged_as) {
+            self.acknowledged.remove(&id);
+        }
+        parts.retain(|part| gathering.owes(part));
+        self.release(&key.provider, count, bytes);
         Some(Repeats { parts, whole })
     }
 
@@ -360,10 +364,7 @@ impl Table {
         for id in gathering.parts.iter().filter_map(Part::acknowledged_as) {
             self.acknowledged.remove(&id);
         }
-        // What only repeats a part that had its end before is owed nothing.
-        let is_new = |part: &Part| part.acknowledged_as().is_none_or(|id| !gathering.was_acknowledged_as(id));
-        let (new, _) = gathering.parts.iter().cloned().partition(is_new);
-        new
+        gathering.parts.iter().filter(|part| gathering.owes(part)).cloned().collect()
     }
 
     fn release(&mut self, provider: &str, parts: usize, bytes: usize) {
@@ -396,6 +397,11 @@ impl Gathering {
 
     fn was_acknowledged_as(&self, id: EntryId) -> bool {
         self.whole.iter().any(|kept| kept.id == Some(id))
+    }
+
+    /// Whether a part is to have an end: what only repeats one that had its end before is owed nothing.
+    fn owes(&self, part: &Part) -> bool {
+        part.acknowledged_as().is_none_or(|id| !self.was_acknowledged_as(id))
     }
 
     fn is_repetition(&self) -> bool {

@@ -100,6 +100,19 @@ fn a_whole_message_answers_for_its_repetitions_only() {
 }
 
 #[test]
+fn a_repetition_that_was_acknowledged_goes_on_with_those_that_wait() {
+    let (parts, now) = (parts(10), start());
+    parts.add(&key(1, 2), part(1, "a", 1), now);
+    parts.add(&key(1, 2), part(2, "b", 2), now);
+    parts.add(&key(1, 2), part(2, "b", 3), now);
+    parts.add(&key(1, 2), part(2, "b", 4), now);
+    assert_eq!(parts.acknowledge(&key(1, 2), Ticket::of(3), 1, |_| Some(id(5))), Some(id(5)));
+    let repeats = parts.take_repeats(&key(1, 2), Ticket::of(4), 1).expect("a mere repetition");
+    assert!(repeats.parts.iter().any(|part| part.acknowledged_as() == Some(id(5))));
+    assert!(!parts.is_waiting(id(5)));
+}
+
+#[test]
 fn a_reference_that_comes_again_is_another_message_though_its_first_part_be_the_same() {
     let (parts, now) = (parts(10), start());
     for second in ["b", "c", "c"] {
@@ -201,5 +214,79 @@ proptest! {
         prop_assert_eq!(parts.held(), (0, 0));
         let table = parts.lock();
         prop_assert!(table.gatherings.is_empty() && table.acknowledged.is_empty() && table.due.is_empty());
+    }
+}
+
+/// What became of every part, told by whatever the table gives out.
+#[derive(Default)]
+struct Ends {
+    waiting: HashMap<Ticket, u32>,
+    acknowledged: HashMap<EntryId, u32>,
+}
+
+impl Ends {
+    fn of(&mut self, parts: impl IntoIterator<Item = Part>) {
+        for part in parts {
+            match part.holder {
+                Holder::Waiting { ticket, .. } => *self.waiting.get_mut(&ticket).expect("a part that came") += 1,
+                Holder::Acknowledged { id } => *self.acknowledged.get_mut(&id).expect("an acknowledged part") += 1,
+            }
+        }
+    }
+
+    fn added(&mut self, ticket: Ticket, added: Added) {
+        self.waiting.insert(ticket, 0);
+        match added {
+            Added::Waits { displaced } => self.of(displaced),
+            Added::Whole { parts, displaced } => self.of(parts.into_iter().chain(displaced)),
+            Added::Known(id) => {
+                assert!(self.acknowledged.contains_key(&id), "known by a name nobody gave");
+                self.waiting.insert(ticket, 1);
+            }
+            Added::Over => drop(self.waiting.insert(ticket, 1)),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whoever waits hears once; what was acknowledged has its end, or the account is owed one.
+    #[test]
+    fn every_part_has_its_end(
+        steps in proptest::collection::vec((0u16..3, 1u8..4, 0u8..3, 0u8..10, 0u64..40), 0..200),
+        most in 2usize..12,
+    ) {
+        let (parts, mut now, mut ends) = (parts(most), start(), Ends::default());
+        for (serial, (reference, number, body, what, detail)) in (1u64..).zip(steps) {
+            let key = key(reference, 3);
+            let earlier = Ticket::of(serial.saturating_sub(1 + detail % 8));
+            match what {
+                0 | 1 => {
+                    if let Some(id) = parts.acknowledge(&key, earlier, 1, |_| Some(id(serial))) {
+                        ends.acknowledged.insert(id, 0);
+                        *ends.waiting.get_mut(&earlier).expect("a part that came") += 1;
+                    }
+                }
+                2 => ends.of(parts.withdraw(&key, earlier, 1)),
+                3 => ends.of(parts.cancel(id(serial.saturating_sub(1 + detail % 8)))),
+                4 => ends.of(parts.take_repeats(&key, earlier, 1).into_iter().flat_map(|repeats| repeats.parts)),
+                5 => {
+                    now += Duration::from_millis(detail * 100);
+                    ends.of(parts.expire(now).into_iter().flat_map(|(_, expired)| expired));
+                }
+                _ => {
+                    let added = parts.add(&key, part(number, ["a", "b", "c"][usize::from(body)], serial), now);
+                    ends.added(Ticket::of(serial), added);
+                }
+            }
+        }
+        ends.of(parts.expire(now + TIMEOUT).into_iter().flat_map(|(_, expired)| expired));
+        for (ticket, ends) in ends.waiting {
+            prop_assert_eq!(ends, 1, "{:?}", ticket);
+        }
+        for (id, ends) in ends.acknowledged {
+            prop_assert!(ends > 0, "{} was acknowledged and forgotten", id);
+        }
     }
 }
