@@ -190,10 +190,11 @@ enum Between {
 }
 
 impl Between {
-    fn start(arguments: &Arguments, path: Path, sink: SocketAddr) -> io::Result<Self> {
+    fn start(arguments: &Arguments, path: Path, text: TextKind, sink: SocketAddr) -> io::Result<Self> {
         let folder = &arguments.folder;
         if let Some(durability) = path.durability() {
-            return Gate::start(&folder.join("gate"), sink, durability, arguments.destinations).map(Self::Gate);
+            let load = (text, arguments.destinations);
+            return Gate::start(&folder.join("gate"), sink, durability, load).map(Self::Gate);
         }
         let to = sink.to_string();
         let mut words = vec!["--role", "forwarder", "--to", &to];
@@ -228,7 +229,7 @@ impl Between {
 
 fn run(arguments: &Arguments, shape: Shape, text: TextKind, path: Path, serial: &mut u64) -> io::Result<Sample> {
     let mut sink = Helper::start("sink", &["--role", "sink"])?;
-    let between = Between::start(arguments, path, sink.address)?;
+    let between = Between::start(arguments, path, text, sink.address)?;
     let target = between.address().unwrap_or(sink.address);
     let plan = Plan {
         binds: shape.binds,
@@ -279,7 +280,7 @@ fn lost(path: Path, what: &str) -> io::Error {
 /// Opens idle binds through the gate and prints what each costs it.
 fn idle(arguments: &Arguments, binds: u32) -> io::Result<()> {
     let sink = Helper::start("sink", &["--role", "sink"])?;
-    let mut gate = Gate::start(&arguments.folder.join("gate"), sink.address, "before-response", 1)?;
+    let mut gate = Gate::start(&arguments.folder.join("gate"), sink.address, "before-response", (TextKind::Gsm7, 1))?;
     let before = gate.process.meter().resident()?;
     let held = load::hold(gate.address, binds)?;
     std::thread::sleep(Duration::from_secs(1));

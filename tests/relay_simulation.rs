@@ -1,12 +1,17 @@
-//! Whole sessions with peers that delay, lose, repeat, reorder, crash and leave, from a seed.
+//! Accounts with several binds whose peers delay, lose, repeat, reorder, crash, leave and return,
+//! from a seed: long messages over any of the binds, held or acknowledged, and a carrier that restarts.
 //!
 //! `RELAY_SEED=n` runs one seed again, `RELAY_SEEDS=n` that many (256 unless told). A failure
 //! prints its seed. The shadow watches every action; the peers watch what they are told.
 
+#[path = "relay_simulation/account.rs"]
+mod account;
 #[path = "relay_simulation/peers.rs"]
 mod peers;
 #[path = "relay_simulation/random.rs"]
 mod random;
+#[path = "relay_simulation/scene.rs"]
+mod scene;
 #[path = "relay_shadow/shadow.rs"]
 mod shadow;
 #[path = "relay_simulation/world.rs"]
@@ -14,7 +19,7 @@ mod world;
 
 use std::collections::BTreeMap;
 
-use world::World;
+use scene::Scene;
 
 /// Says which seed it was when a simulation panics.
 struct Seed(u64);
@@ -41,7 +46,7 @@ fn every_seed_keeps_the_invariants() {
     let mut seen = BTreeMap::new();
     for seed in seeds {
         let guard = Seed(seed);
-        for name in World::new(seed).run() {
+        for name in Scene::new(seed).run() {
             *seen.entry(name).or_insert(0_u32) += 1;
         }
         drop(guard);
@@ -54,8 +59,13 @@ fn every_seed_keeps_the_invariants() {
         for name in ["carrier-silent", "provider-silent", "provider-frame-fault", "carrier-frame-fault"] {
             assert!(seen.contains_key(name), "no session ended {name}: {seen:?}");
         }
-        for name in ["Answered", "Refused", "Nacked", "TimedOut", "CarrierLost", "ProviderLost", "NotForwarded"] {
+        for name in
+            ["Answered", "Refused", "Nacked", "TimedOut", "Acknowledged", "CarrierLost", "ProviderLost", "NotForwarded"]
+        {
             assert!(seen.contains_key(name), "no message was {name}: {seen:?}");
+        }
+        for name in ["originated", "carrier-restarted"] {
+            assert!(seen.get(name).is_some_and(|count| *count > 100), "hardly ever {name}: {seen:?}");
         }
         assert!(seen["accepted"] > 10_000, "hardly any traffic: {seen:?}");
     }

@@ -44,15 +44,15 @@ pub(crate) struct Plan {
 /// What became of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
-    /// Messages written, the warm-up's among them.
+    /// PDUs of messages written, the warm-up's among them.
     pub(crate) sent: u64,
-    /// Messages answered `ESME_ROK`, the warm-up's among them.
+    /// Those answered `ESME_ROK`, the warm-up's among them.
     pub(crate) accepted: u64,
     /// Answers with another status, and the first such status.
     pub(crate) refused: Option<(u64, CommandStatus)>,
     /// Answers to nothing.
     pub(crate) strays: u64,
-    /// Messages answered in the measured time.
+    /// Messages answered in the measured time, with all their PDUs.
     pub(crate) measured: u64,
     /// From the first measured message to the last answer.
     pub(crate) elapsed: Duration,
@@ -171,9 +171,11 @@ impl Share {
 /// An unanswered message's slot in the window.
 #[derive(Clone, Copy)]
 struct Slot {
-    sequence_number: u32,
+    /// The message's own, times the PDUs of a message: the first one's `sequence_number`.
+    number: u32,
     sent: Instant,
-    waiting: bool,
+    /// PDUs without an answer.
+    waiting: u32,
 }
 
 /// A bound connection.
@@ -199,7 +201,7 @@ impl Bound {
             input: BytesMut::with_capacity(READ),
             output: BytesMut::new(),
             // A slot's first number is its place plus the window: none is 1, the bind's.
-            slots: (0..window).map(|place| Slot { sequence_number: place, sent: now, waiting: false }).collect(),
+            slots: (0..window).map(|place| Slot { number: place, sent: now, waiting: 0 }).collect(),
             free: (0..window).rev().collect(),
             serial,
             outcome: Outcome::new(),
@@ -237,17 +239,17 @@ impl Bound {
 
     /// Writes messages into the free slots; how many.
     fn fill(&mut self, most: u64, now: Instant) -> u64 {
-        let (window, mut filled) = (self.window(), 0);
+        let (window, parts, mut filled) = (self.window(), self.template.parts(), 0);
         while filled < most
             && let Some(place) = self.free.pop()
         {
             let slot = &mut self.slots[place as usize];
-            *slot = Slot { sequence_number: slot.sequence_number.wrapping_add(window), sent: now, waiting: true };
-            self.template.push(&mut self.output, slot.sequence_number, self.serial);
+            *slot = Slot { number: slot.number.wrapping_add(window), sent: now, waiting: parts };
+            self.template.push(&mut self.output, slot.number * parts, self.serial);
             self.serial += 1;
             filled += 1;
         }
-        self.outcome.sent += filled;
+        self.outcome.sent += filled * u64::from(parts);
         filled
     }
 
@@ -257,18 +259,21 @@ impl Bound {
                 Frame::new(CommandId::ENQUIRE_LINK.response(), CommandStatus::ESME_ROK, frame.sequence_number(), &[]);
             return self.output.extend_from_slice(answer.as_bytes());
         }
-        let place = frame.sequence_number() % self.window();
+        let number = frame.sequence_number() / self.template.parts();
+        let place = number % self.window();
         let slot = &mut self.slots[place as usize];
         let answers = frame.command_id() == CommandId::SUBMIT_SM.response();
-        if !answers || slot.sequence_number != frame.sequence_number() || !slot.waiting {
+        if !answers || slot.number != number || slot.waiting == 0 {
             self.outcome.strays += 1;
             return;
         }
-        slot.waiting = false;
-        self.free.push(place);
-        self.outcome.measured += 1;
-        let nanoseconds = u64::try_from((now - slot.sent).as_nanos()).unwrap_or(u64::MAX);
-        self.outcome.latency.saturating_record(nanoseconds);
+        slot.waiting -= 1;
+        if slot.waiting == 0 {
+            self.free.push(place);
+            self.outcome.measured += 1;
+            let nanoseconds = u64::try_from((now - slot.sent).as_nanos()).unwrap_or(u64::MAX);
+            self.outcome.latency.saturating_record(nanoseconds);
+        }
         match frame.command_status() {
             CommandStatus::ESME_ROK => self.outcome.accepted += 1,
             status => self.outcome.refused = Some((self.outcome.refused.map_or(1, |(count, _)| count + 1), status)),

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::message;
+use crate::message::{self, TextKind};
 
 /// How long a process may take to come up or to go.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -157,14 +157,19 @@ fn portcullis() -> Command {
 
 impl Gate {
     /// Lays out `folder`, imports the consents and starts the gate in front of `carrier`.
-    pub(crate) fn start(folder: &Path, carrier: SocketAddr, durability: &str, destinations: u64) -> io::Result<Self> {
+    pub(crate) fn start(
+        folder: &Path,
+        carrier: SocketAddr,
+        durability: &str,
+        (text, destinations): (TextKind, u64),
+    ) -> io::Result<Self> {
         if folder.exists() {
             fs::remove_dir_all(folder)?;
         }
         fs::create_dir_all(folder)?;
         let address = free_address()?;
         let config = folder.join("portcullis.toml");
-        fs::write(folder.join("register.toml"), message::register())?;
+        fs::write(folder.join("register.toml"), message::register(text))?;
         fs::write(folder.join("consents.csv"), message::consents(destinations))?;
         fs::write(
             &config,
@@ -196,16 +201,18 @@ impl Gate {
     pub(crate) fn end_and_count(mut self) -> io::Result<u64> {
         self.process.end()?;
         let (mut ids, mut open) = (HashSet::new(), HashMap::new());
-        self.find(&[], |record| match carriers_id(record) {
-            Some(id) => drop(ids.insert(id.to_owned())),
+        self.find(&[], |record| {
+            let (known, whole) = carriers_ids(record);
+            ids.extend(known);
             // A search of everything shows an outcome only near its message: asked for by number below.
-            None if open.len() < LOOKUPS => drop(open.insert(text(record, "id"), text(record, "destination"))),
-            None => {}
+            if !whole && open.len() < LOOKUPS {
+                open.insert(text(record, "id"), text(record, "destination"));
+            }
         })?;
         for (entry, destination) in open {
             self.find(&["--to", &destination], |record| {
-                if let Some(id) = carriers_id(record).filter(|_| record["id"] == entry) {
-                    ids.insert(id.to_owned());
+                if record["id"] == entry {
+                    ids.extend(carriers_ids(record).0);
                 }
             })?;
         }
@@ -224,8 +231,17 @@ impl Gate {
     }
 }
 
-fn carriers_id(record: &Value) -> Option<&str> {
-    record["outcome"]["message_id"].as_str().filter(|_| record["verdict"] == "forward")
+/// The ids the carrier gave a message, one for each PDU, and whether none is wanting.
+fn carriers_ids(record: &Value) -> (Vec<String>, bool) {
+    if record["verdict"] != "forward" {
+        return (Vec::new(), true);
+    }
+    let alone = [record.clone()];
+    let pdus = record["parts"].as_array().filter(|parts| !parts.is_empty()).map_or(&alone[..], Vec::as_slice);
+    let ids: Vec<String> =
+        pdus.iter().filter_map(|pdu| pdu["outcome"]["message_id"].as_str()).map(str::to_owned).collect();
+    let whole = ids.len() == pdus.len();
+    (ids, whole)
 }
 
 fn text(record: &Value, field: &str) -> String {

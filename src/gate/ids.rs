@@ -3,14 +3,20 @@
 //! Owns the translation for receipts, in whichever spelling they have the name, and the renaming
 //! itself. Refuses to take one subscriber's message for another's. What is too old for memory is
 //! still in the journal. Driven by the desks.
+//!
+//! A name is kept as a digest of itself and its two parties: half a million parts, each under up
+//! to four names, would be a gigabyte as text. 128 bits under secret keys meet by no accident.
 
+use std::collections::hash_map::{Entry, RandomState};
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, Hash};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::BytesMut;
 use portcullis_protocol::pdu::{DataSm, DeliverSm};
 use portcullis_protocol::tlv::{TlvTag, Tlvs, push};
 use portcullis_protocol::{Frame, Pdu};
+use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::message_id::Key;
 use super::record::port_key;
@@ -23,28 +29,35 @@ const RECENT: usize = 500_000;
 #[derive(Debug)]
 pub(super) struct Ids {
     form: MessageIdForm,
+    /// Another for each process, so that nobody can make names that meet.
+    hasher: SipHasher13,
     recent: Mutex<Recent>,
 }
 
 #[derive(Debug, Default)]
 struct Recent {
-    parts: HashMap<Key, Vec<Named>>,
-    order: VecDeque<(String, EntryId)>,
+    parts: HashMap<u128, Named>,
+    order: VecDeque<Box<[u128]>>,
     /// Parts on their way to the carrier, whose names will be known: so many to each subscriber.
     expected: HashMap<String, usize>,
 }
 
-/// A part that the carrier has named.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// The parts that go by one name between the same two.
+#[derive(Debug)]
 struct Named {
+    /// The latest of them.
     id: EntryId,
-    subscriber: String,
-    port: String,
+    /// How often the name was given.
+    times: u32,
+    /// How often of these, last, to this very part.
+    same: u32,
 }
 
 impl Ids {
     pub(super) fn new(form: MessageIdForm) -> Self {
-        Self { form, recent: Mutex::default() }
+        let random = RandomState::new();
+        let hasher = SipHasher13::new_with_keys(random.hash_one(0), random.hash_one(1));
+        Self { form, hasher, recent: Mutex::default() }
     }
 
     /// A part to this subscriber goes to the carrier.
@@ -69,40 +82,54 @@ impl Ids {
 
     /// The carrier has given a part this `message_id`.
     pub(super) fn learn(&self, carriers: &str, id: EntryId, subscriber: &str, port: &str) {
+        let names: Box<[u128]> =
+            Key::of_answer(carriers, self.form).iter().map(|key| self.digest(key, subscriber, port)).collect();
         let mut recent = self.lock();
-        let named = Named { id, subscriber: subscriber.to_owned(), port: port_key(port).to_owned() };
-        for key in Key::of_answer(carriers, self.form) {
-            recent.parts.entry(key).or_default().push(named.clone());
+        for name in &names {
+            let named = recent.parts.entry(*name).or_insert(Named { id, times: 0, same: 0 });
+            named.same = if named.id == id { named.same + 1 } else { 1 };
+            named.times += 1;
+            named.id = id;
         }
-        recent.order.push_back((carriers.to_owned(), id));
-        if recent.order.len() <= RECENT {
-            return;
-        }
-        let Some((oldest, id)) = recent.order.pop_front() else { return };
-        for key in Key::of_answer(&oldest, self.form) {
-            let left = recent.parts.get_mut(&key).is_some_and(|parts| {
-                parts.retain(|named| named.id != id);
-                !parts.is_empty()
-            });
-            if !left {
-                recent.parts.remove(&key);
-            }
+        recent.order.push_back(names);
+        if recent.order.len() > RECENT {
+            recent.forget_oldest();
         }
     }
 
     /// The gate's name for the part a receipt speaks of; `None` where it is not one, or not certainly.
     pub(super) fn find(&self, receipted: &str, subscriber: &str, port: &str) -> Option<EntryId> {
-        let (recent, port) = (self.lock(), port_key(port));
+        let recent = self.lock();
         Key::of_receipt(receipted, self.form).iter().find_map(|key| {
-            let is_between = |named: &&Named| named.subscriber == subscriber && named.port == port;
-            let mut fitting = recent.parts.get(key)?.iter().filter(is_between).map(|named| named.id);
-            let id = fitting.next()?;
-            fitting.all(|other| other == id).then_some(id)
+            let named = recent.parts.get(&self.digest(key, subscriber, port))?;
+            (named.same == named.times).then_some(named.id)
         })
+    }
+
+    fn digest(&self, key: &Key, subscriber: &str, port: &str) -> u128 {
+        let mut hasher = self.hasher;
+        (key, subscriber, port_key(port)).hash(&mut hasher);
+        hasher.finish128().as_u128()
     }
 
     fn lock(&self) -> MutexGuard<'_, Recent> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Recent {
+    /// Names are forgotten in the order they were given: what is left of one is its latest.
+    fn forget_oldest(&mut self) {
+        for name in self.order.pop_front().unwrap_or_default() {
+            let Entry::Occupied(mut named) = self.parts.entry(name) else { continue };
+            let left = named.get().times - 1;
+            if left == 0 {
+                named.remove();
+            } else {
+                named.get_mut().times = left;
+                named.get_mut().same = named.get().same.min(left);
+            }
+        }
     }
 }
 
@@ -185,6 +212,22 @@ mod tests {
         assert_eq!(ids.find("0", "s", "p"), None);
         assert_eq!(ids.find("1", "s", "p"), Some(id(1)));
         assert_eq!(ids.find(&RECENT.to_string(), "s", "p"), Some(id(RECENT as u64)));
+    }
+
+    #[test]
+    fn a_name_given_to_two_parts_is_certain_again_once_one_is_forgotten() {
+        let ids = Ids::new(MessageIdForm::AsIs);
+        ids.learn("1", id(1), "s", "p");
+        ids.learn("1", id(1), "s", "p");
+        assert_eq!(ids.find("1", "s", "p"), Some(id(1)));
+        ids.learn("1", id(2), "s", "p");
+        assert_eq!(ids.find("1", "s", "p"), None);
+        for _ in 0..2 {
+            ids.lock().forget_oldest();
+        }
+        assert_eq!(ids.find("1", "s", "p"), Some(id(2)));
+        ids.lock().forget_oldest();
+        assert_eq!(ids.find("1", "s", "p"), None);
     }
 
     #[test]

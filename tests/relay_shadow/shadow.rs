@@ -4,16 +4,20 @@
 //! - a request is answered twice, or an answer answers none;
 //! - a request goes on without a permit, changed, or to where it came from;
 //! - a judged request is answered before its record is durable, or recorded twice or never;
+//! - an answer says other than its record does, or than what was put in its place;
+//! - a request of the gate's own is answered to anybody, or sent without having been asked for;
 //! - more is in flight or pending than the window allows, or a number in flight is reused;
 //! - anything is sent to a leg that is not there, or done after the end.
 
 use std::collections::{HashMap, HashSet};
 
-use portcullis::relay::{Action, Ending, Leg, Outcome, Relay, RelayConfig, State, Ticket};
+use bytes::Bytes;
+use portcullis::relay::{Action, Decision, Ending, Leg, Outcome, Relay, RelayConfig, State, Ticket};
+use portcullis::rules::Permit;
 use portcullis_protocol::{CommandId, CommandStatus, Frame};
 
-pub(crate) const JUDGED: [u32; 6] = [0x04, 0x05, 0x07, 0x21, 0x103, 0x111];
-pub(crate) const RELAYED: [u32; 4] = [0x03, 0x08, 0x112, 0x113];
+pub(crate) const JUDGED: [u32; 8] = [0x03, 0x04, 0x05, 0x07, 0x08, 0x21, 0x103, 0x111];
+pub(crate) const RELAYED: [u32; 2] = [0x112, 0x113];
 pub(crate) const BINDS: [u32; 3] = [0x01, 0x02, 0x09];
 pub(crate) const ALERT_NOTIFICATION: u32 = 0x102;
 pub(crate) const OUTBIND: u32 = 0x0B;
@@ -23,12 +27,31 @@ pub(crate) const UNBIND: u32 = 0x06;
 /// Which answer is owed to whom: leg, `command_id` and number.
 pub(crate) type Key = (Leg, u32, u32);
 
+/// What the gate decided, without what goes with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Verdict {
+    Forward,
+    Acknowledge,
+    Refuse,
+}
+
+impl Verdict {
+    /// The decision for the relay: acknowledged under this body, refused with 0x483.
+    pub(crate) fn decision(self, body: &[u8]) -> Decision {
+        match self {
+            Self::Forward => Decision::Forward(Permit::unjudged("test")),
+            Self::Acknowledge => Decision::Acknowledge { body: Bytes::copy_from_slice(body) },
+            Self::Refuse => Decision::Refuse { status: CommandStatus(0x483), body: Bytes::new() },
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Fate {
     Asked,
-    Judged,
+    Judged(Verdict),
     Recording(Outcome),
-    Recorded,
+    Recorded(Outcome),
 }
 
 pub(crate) struct Shadow {
@@ -44,6 +67,11 @@ pub(crate) struct Shadow {
     by_key: HashMap<Key, Ticket>,
     /// Requests with a leg, by the relay's number.
     pub(crate) in_flight: HashMap<Leg, HashMap<u32, (u32, Key)>>,
+    /// The bodies of requests of the gate's own that it may send.
+    own: HashSet<Vec<u8>>,
+    last_own: u32,
+    /// Bodies that answers must have: the gate's own, or those put in the place of another.
+    bodies: HashMap<Key, Vec<u8>>,
     pub(crate) ended: Option<Ending>,
 }
 
@@ -60,6 +88,9 @@ impl Shadow {
             tickets: HashMap::new(),
             by_key: HashMap::new(),
             in_flight: HashMap::from([(Leg::Provider, HashMap::new()), (Leg::Carrier, HashMap::new())]),
+            own: HashSet::new(),
+            last_own: 0,
+            bodies: HashMap::new(),
             ended: None,
         }
     }
@@ -102,20 +133,48 @@ impl Shadow {
         self.received.insert(frame.body().to_vec(), key);
     }
 
-    pub(crate) fn judged(&mut self, ticket: Ticket, frame: &Frame, forward: bool) {
-        let Some((_, fate)) = self.tickets.get_mut(&ticket) else { return };
-        if *fate == Fate::Asked {
-            *fate = Fate::Judged;
+    pub(crate) fn judged(&mut self, ticket: Ticket, frame: &Frame, verdict: Verdict, answer: &[u8]) {
+        let Some((key, fate)) = self.tickets.get_mut(&ticket) else { return };
+        if *fate != Fate::Asked {
+            return;
         }
-        if forward {
-            self.permitted.insert(frame.body().to_vec());
+        *fate = Fate::Judged(verdict);
+        match verdict {
+            Verdict::Forward => drop(self.permitted.insert(frame.body().to_vec())),
+            Verdict::Acknowledge => drop(self.bodies.insert(*key, answer.to_vec())),
+            Verdict::Refuse => drop(self.bodies.insert(*key, Vec::new())),
         }
     }
 
-    pub(crate) fn recorded(&mut self, ticket: Ticket) {
-        if let Some((_, fate @ Fate::Recording(_))) = self.tickets.get_mut(&ticket) {
-            *fate = Fate::Recorded;
+    /// The record is durable; `instead` is the answer put in the place of the one that came.
+    pub(crate) fn recorded(&mut self, ticket: Ticket, instead: Option<&Frame>) {
+        let Some((key, fate)) = self.tickets.get_mut(&ticket) else { return };
+        let Fate::Recording(outcome) = *fate else { return };
+        *fate = Fate::Recorded(outcome);
+        if let Some(instead) = instead {
+            self.bodies.insert(*key, instead.body().to_vec());
         }
+    }
+
+    /// The gate is about to send a request of its own, in the place of this leg.
+    pub(crate) fn originating(&mut self, asking: Leg, frame: &Frame) {
+        self.last_own += 1;
+        // No answer has this command_id: whatever goes to the asking leg is owed to nobody.
+        self.received.insert(frame.body().to_vec(), (asking, 0, self.last_own));
+        self.own.insert(frame.body().to_vec());
+        self.permitted.insert(frame.body().to_vec());
+    }
+
+    /// What came of it.
+    pub(crate) fn originated(&mut self, relay: &Relay, frame: &Frame, ticket: Option<Ticket>) {
+        let key = self.received[frame.body()];
+        let Some(ticket) = ticket else {
+            self.permitted.remove(frame.body());
+            return;
+        };
+        assert!(matches!(relay.snapshot().state, State::Bound | State::Settling), "sent in no state for it");
+        let forwarded = Fate::Judged(Verdict::Forward);
+        assert!(self.tickets.insert(ticket, (key, forwarded)).is_none(), "a ticket used twice");
     }
 
     pub(crate) fn acted(&mut self, action: &Action) {
@@ -139,7 +198,7 @@ impl Shadow {
             Action::Ended(ending) => {
                 self.ended = Some(*ending);
                 for (ticket, (_, fate)) in &self.tickets {
-                    let recorded = matches!(fate, Fate::Recording(_) | Fate::Recorded);
+                    let recorded = matches!(fate, Fate::Recording(_) | Fate::Recorded(_));
                     assert!(recorded, "{ticket:?} ends without a record: {fate:?}");
                 }
                 assert!(!self.open.values().any(|open| *open), "a connection outlives its session");
@@ -156,7 +215,13 @@ impl Shadow {
         });
         let expected = !matches!(outcome, Outcome::Refused(_) | Outcome::Acknowledged | Outcome::NotForwarded);
         assert_eq!(forwarded, expected, "{outcome:?} of a message that was forwarded: {forwarded}");
-        assert!(matches!(fate, Fate::Asked | Fate::Judged), "a second record: {fate:?}, {outcome:?}");
+        let follows = match outcome {
+            Outcome::Refused(_) => *fate == Fate::Judged(Verdict::Refuse),
+            Outcome::Acknowledged => *fate == Fate::Judged(Verdict::Acknowledge),
+            Outcome::NotForwarded => matches!(fate, Fate::Asked | Fate::Judged(Verdict::Forward)),
+            _ => *fate == Fate::Judged(Verdict::Forward),
+        };
+        assert!(follows, "{outcome:?} after {fate:?}");
         *fate = Fate::Recording(outcome);
     }
 
@@ -178,8 +243,13 @@ impl Shadow {
         let owed = self.owed.get_mut(&key).filter(|owed| **owed > 0).expect("an answer nobody is owed");
         *owed -= 1;
         if let Some(ticket) = self.by_key.get(&key) {
-            let fate = self.tickets[ticket].1;
-            assert_eq!(fate, Fate::Recorded, "answered before its record is durable");
+            let Fate::Recorded(outcome) = self.tickets[ticket].1 else {
+                panic!("answered before its record is durable")
+            };
+            assert!(is_told(outcome, frame.command_status()), "{:?} of {outcome:?}", frame.command_status());
+        }
+        if let Some(body) = self.bodies.remove(&key) {
+            assert_eq!(frame.body(), body, "another answer than was given");
         }
         self.in_flight.get_mut(&leg.other()).expect("both legs").retain(|_, (_, other)| *other != key);
     }
@@ -194,17 +264,24 @@ impl Shadow {
         }
         let key = *self.received.get(frame.body()).expect("a request nobody sent, or changed on its way");
         assert_eq!(key.0, leg.other(), "a request sent back");
-        assert!(self.open[&key.0], "forwarded for a peer that is gone");
+        let is_own = self.own.contains(frame.body());
+        assert!(is_own || self.open[&key.0], "forwarded for a peer that is gone");
         if BINDS.contains(&command) || command == ALERT_NOTIFICATION {
             return;
         }
-        if JUDGED.contains(&command) {
+        if is_own || JUDGED.contains(&command) {
             assert!(self.permitted.remove(frame.body()), "forwarded without a permit, or twice");
         }
-        let numbers = self.in_flight.get_mut(&leg).expect("both legs");
-        numbers.insert(own, (command, key));
+        self.in_flight.get_mut(&leg).expect("both legs").insert(own, (command, key));
+        let count = self.in_flight[&leg].values().filter(|(command, key)| self.is_tracked(*command, key)).count();
         let window = if leg == Leg::Carrier { self.config.provider_window } else { self.config.carrier_window };
-        assert!(numbers.len() <= window, "{} in flight, window {window}", numbers.len());
+        assert!(count <= window, "{count} in flight, window {window}");
+    }
+
+    /// Whether the end of a request in flight can be seen: of what is not judged, and has nobody left
+    /// to answer, it cannot.
+    fn is_tracked(&self, command: u32, key: &Key) -> bool {
+        JUDGED.contains(&command) || self.open[&key.0]
     }
 
     /// What the relay says of itself.
@@ -225,6 +302,15 @@ impl Shadow {
             assert!(owed.is_empty(), "never answered: {owed:?}");
             assert!(self.in_flight.values().all(HashMap::is_empty));
         }
+    }
+}
+
+/// Whether an answer of this status is what the record says was told.
+fn is_told(outcome: Outcome, status: CommandStatus) -> bool {
+    match outcome {
+        Outcome::Refused(told) | Outcome::Answered(told) | Outcome::Nacked(told) => status == told,
+        Outcome::Acknowledged => status == CommandStatus::ESME_ROK,
+        _ => status != CommandStatus::ESME_ROK,
     }
 }
 

@@ -67,7 +67,8 @@ impl Habits {
 pub(crate) struct Peer {
     pub(crate) habits: Habits,
     command: u32,
-    mark: u8,
+    /// Who it is, and in which session: no two messages of a scene are alike.
+    mark: [u8; 2],
     next: u32,
     sent: u32,
     pub(crate) bound: bool,
@@ -80,12 +81,14 @@ pub(crate) struct Peer {
     reached: HashSet<Vec<u8>>,
     /// Its own messages it was told are accepted.
     pub(crate) confirmed: Vec<Vec<u8>>,
+    /// Its own messages it was told the gate has taken over.
+    pub(crate) acknowledged: Vec<Vec<u8>>,
     /// Its own messages it was told are refused by the rules.
     pub(crate) refused: Vec<Vec<u8>>,
 }
 
 impl Peer {
-    pub(crate) fn new(habits: Habits, command: u32, mark: u8) -> Self {
+    pub(crate) fn new(habits: Habits, command: u32, mark: [u8; 2]) -> Self {
         Self {
             habits,
             command,
@@ -98,6 +101,7 @@ impl Peer {
             accepted: HashSet::new(),
             reached: HashSet::new(),
             confirmed: Vec::new(),
+            acknowledged: Vec::new(),
             refused: Vec::new(),
         }
     }
@@ -109,7 +113,7 @@ impl Peer {
     fn ask(&mut self, command: u32) -> Deeds {
         let sequence = self.next;
         self.next += 1;
-        let mut body = vec![self.mark];
+        let mut body = self.mark.to_vec();
         body.extend_from_slice(&sequence.to_be_bytes());
         self.open.insert(sequence, (command, body.clone()));
         let body = if [ENQUIRE_LINK, UNBIND].contains(&command) { Vec::new() } else { body };
@@ -122,7 +126,7 @@ impl Peer {
             return Vec::new();
         }
         if self.sent >= self.habits.requests {
-            self.leaving = self.habits.unbinds && self.mark == b'P' || random.chance(1);
+            self.leaving = self.habits.unbinds && self.mark[0] == b'P' || random.chance(1);
             return if self.leaving { self.ask(UNBIND) } else { vec![(1_000_000, Deed::Tick)] };
         }
         if self.open.len() >= self.habits.window {
@@ -132,7 +136,7 @@ impl Peer {
         self.sent += 1;
         let command = match random.below(40) {
             0 => ENQUIRE_LINK,
-            1 if self.mark == b'P' => 0x03,
+            1 if self.mark[0] == b'P' => 0x03,
             2 => 0x0100_0001,
             3 => 0x103,
             _ => self.command,
@@ -205,13 +209,19 @@ impl Peer {
             self.bound = frame.command_status() == CommandStatus::ESME_ROK;
             return if self.bound { vec![(0, Deed::Tick)] } else { self.bind() };
         }
-        if frame.command_status() == CommandStatus::ESME_ROK && !frame.body().is_empty() {
+        if frame.command_status() == CommandStatus::ESME_ROK && frame.body().strip_prefix(b"A") == Some(&body[..]) {
+            self.acknowledged.push(body);
+        } else if frame.command_status() == CommandStatus::ESME_ROK && !frame.body().is_empty() {
             assert_eq!(frame.body(), body, "the answer to another message");
             self.confirmed.push(body);
         } else if frame.command_status() == CommandStatus(0x483) {
             self.refused.push(body);
         }
         Vec::new()
+    }
+
+    pub(crate) fn reached(&self) -> impl Iterator<Item = &Vec<u8>> {
+        self.reached.iter()
     }
 
     /// Whether this message ever reached this peer.

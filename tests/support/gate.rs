@@ -237,6 +237,17 @@ impl Gate {
         self.ended()
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Reads the log's lines, even once the gate has ended.
+    pub(crate) fn log_handle(&self) -> impl Fn() -> Vec<String> + use<> {
+        let log = Arc::clone(&self.log);
+        move || log.lines()
+    }
+
     /// Waits for its end; gives all it logged.
     pub(crate) fn whole_log(self) -> String {
         let log = Arc::clone(&self.log);
