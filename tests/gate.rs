@@ -15,6 +15,7 @@ mod deliveries;
 mod drain;
 #[path = "gate/durability.rs"]
 mod durability;
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/gate.rs"]
 mod gate;
 #[path = "gate/modes.rs"]
