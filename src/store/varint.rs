@@ -29,6 +29,13 @@ pub(crate) fn take(octets: &mut &[u8]) -> Option<u64> {
     }
 }
 
+/// Steps over a number; `None` where there is no whole one.
+pub(crate) fn skip(octets: &mut &[u8]) -> Option<()> {
+    let end = octets.iter().position(|octet| *octet < 0x80)?;
+    *octets = &octets[end + 1..];
+    Some(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,6 +46,9 @@ mod tests {
             let mut octets = Vec::new();
             push(&mut octets, number);
             octets.push(9);
+            let mut left = octets.as_slice();
+            assert_eq!(skip(&mut left), Some(()));
+            assert_eq!(left, [9]);
             let mut left = octets.as_slice();
             assert_eq!(take(&mut left), Some(number));
             assert_eq!(left, [9]);

@@ -40,14 +40,11 @@ pub(super) struct Bucket {
     on_disk: usize,
 }
 
-/// The items of one part as they are read.
-type Items<'i> = dyn Iterator<Item = Result<Item, EngineError>> + 'i;
-
-/// Shows each part of a bucket as it lies on disk.
+/// Shows the items of each part of a bucket as they lie on disk; `see` answers `None` where one is not whole.
 fn read_parts(
     bucket: u32,
     engine: &dyn Engine,
-    see: &mut dyn FnMut(usize, &mut Items<'_>) -> Result<(), EngineError>,
+    see: &mut dyn FnMut(&[u8]) -> Option<()>,
 ) -> Result<usize, EngineError> {
     let damaged = |part| EngineError { fault: Fault::Broken, what: format!("bucket {bucket} part {part}") };
     let (mut part, mut parts) = (0, 1);
@@ -56,19 +53,11 @@ fn read_parts(
             // The first part says how many there are; without it there is no bucket.
             return if part == 0 { Ok(0) } else { Err(damaged(part)) };
         };
-        let (count, mut left) = row.split_first().map(|(count, items)| (*count, items)).ok_or_else(|| damaged(part))?;
+        let (count, items) = row.split_first().map(|(count, items)| (*count, items)).ok_or_else(|| damaged(part))?;
         if part == 0 {
             parts = count;
         }
-        let mut before = None;
-        let mut items = std::iter::from_fn(|| {
-            (!left.is_empty()).then(|| {
-                let item = item::take(&mut left, before).ok_or_else(|| damaged(part))?;
-                before = Some(item.msisdn);
-                Ok(item)
-            })
-        });
-        see(row.len(), &mut items)?;
+        see(items).ok_or_else(|| damaged(part))?;
         part += 1;
     }
     Ok(parts.into())
@@ -81,32 +70,21 @@ pub(super) fn read_of(
     engine: &dyn Engine,
     see: &mut dyn FnMut(Item),
 ) -> Result<(), EngineError> {
-    read_parts(bucket, engine, &mut |_, items| {
-        for item in items {
-            let item = item?;
-            if item.msisdn > msisdn {
-                break;
-            }
-            if item.msisdn == msisdn {
-                see(item);
-            }
-        }
-        Ok(())
-    })
-    .map(drop)
+    read_parts(bucket, engine, &mut |items| item::find(items, msisdn, see)).map(drop)
 }
 
 impl Bucket {
     /// Reads a bucket whole.
     pub(super) fn load(bucket: u32, engine: &dyn Engine) -> Result<Self, EngineError> {
         let mut parts = Vec::with_capacity(1);
-        let on_disk = read_parts(bucket, engine, &mut |octets, items| {
-            let mut all = Vec::with_capacity(octets / 16);
-            for item in items {
-                all.push(item?);
+        let on_disk = read_parts(bucket, engine, &mut |mut items| {
+            let octets = items.len() + 1;
+            let mut all: Vec<Item> = Vec::with_capacity(octets / 16);
+            while !items.is_empty() {
+                all.push(item::take(&mut items, all.last().map(|item| item.msisdn))?);
             }
             parts.push(Part { items: all, octets, changed: false });
-            Ok(())
+            Some(())
         })?;
         Ok(Self { parts, on_disk })
     }

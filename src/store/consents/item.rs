@@ -147,14 +147,59 @@ pub(super) fn push(out: &mut Vec<u8>, item: &Item, before: Option<u64>) {
     end.into_iter().for_each(|end| varint::push(out, end));
 }
 
-/// Takes an item off the front; `None` where there is no whole one.
-pub(super) fn take(octets: &mut &[u8], before: Option<u64>) -> Option<Item> {
-    let (flags, rest) = octets.split_first()?;
+/// Shows the items of one number among octets in order of their names; steps over those before.
+/// `None` where one of them is not whole.
+pub(super) fn find(mut octets: &[u8], msisdn: u64, see: &mut dyn FnMut(Item)) -> Option<()> {
+    let mut before = None;
+    while !octets.is_empty() {
+        let mut rest = octets;
+        let (flags, number) = take_number(&mut rest, before)?;
+        if number > msisdn {
+            break;
+        }
+        if number == msisdn {
+            see(take(&mut octets, before)?);
+        } else {
+            skip_fields(flags, &mut rest)?;
+            octets = rest;
+        }
+        before = Some(number);
+    }
+    Some(())
+}
+
+/// Takes an item's flags and its number off the front.
+fn take_number(octets: &mut &[u8], before: Option<u64>) -> Option<(u8, u64)> {
+    let (&flags, rest) = octets.split_first()?;
     *octets = rest;
     let msisdn = match flags & SAME_NUMBER {
         0 => before.unwrap_or(0).wrapping_add(varint::take(octets)?),
         _ => before?,
     };
+    Some((flags, msisdn))
+}
+
+/// Steps over what follows an item's number.
+fn skip_fields(flags: u8, octets: &mut &[u8]) -> Option<()> {
+    varint::skip(octets)?;
+    match flags & SMALL_NAMES {
+        0 => varint::skip(octets).and_then(|()| varint::skip(octets))?,
+        _ => drop(take_octets::<1>(octets)?),
+    }
+    match flags & SECONDS {
+        0 => varint::skip(octets)?,
+        _ => drop(take_octets::<4>(octets)?),
+    }
+    varint::skip(octets)?;
+    if flags & ENDS != 0 {
+        varint::skip(octets)?;
+    }
+    Some(())
+}
+
+/// Takes an item off the front; `None` where there is no whole one.
+pub(super) fn take(octets: &mut &[u8], before: Option<u64>) -> Option<Item> {
+    let (flags, msisdn) = take_number(octets, before)?;
     let sender = varint::take(octets)?.try_into().ok()?;
     let (category, method) = match flags & SMALL_NAMES {
         0 => (varint::take(octets)?.try_into().ok()?, varint::take(octets)?.try_into().ok()?),

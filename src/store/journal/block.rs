@@ -13,7 +13,7 @@ use super::ENTRY_BYTES;
 use super::layout::{BlockHeader, push_frame, take_frame};
 
 /// Levels above cost the writer time and save little on records that resemble each other.
-const LEVEL: i32 = 3;
+const LEVEL: i32 = 1;
 
 /// Most entries of a block. Twice the 64 at which more of them save little, so that whatever a group
 /// commit brings from half of this on is cut into blocks without a rest.
