@@ -75,8 +75,10 @@ impl Desk {
             }
             Added::Waits { displaced } => {
                 self.gate.give_up(&key, displaced, "another part of the same number took its place", now.wall);
+                let due = now.monotonic + self.gate.patience();
+                // What was held before is gone, and its time with it.
+                self.look_at = self.look_at.filter(|_| !self.held.is_empty()).or(Some(due));
                 self.held.insert(ticket, Held { key, since: now.monotonic });
-                self.look_at.get_or_insert(now.monotonic + self.gate.patience());
                 if self.waits_for_answers || self.gate.long_mode(provider) == LongMode::Acknowledge {
                     return self.acknowledge(ticket, now.wall);
                 }
