@@ -59,6 +59,10 @@ sender = "bakery"
 const PORT: &str = "10690007770001";
 const WILLING: &str = "8613900001111";
 
+/// Every way parts are told, in `submit_sm` and in `data_sm`.
+const FORMS: [Form; 7] =
+    [Form::Udh8, Form::Udh16, Form::Second, Form::Sar, Form::SarPayload, Form::UdhPayload, Form::Data];
+
 /// Compliant, then each short of one thing, in both alphabets; characters that take two code
 /// units (🥐) or two septets ([ ] {) stand where they may be cut.
 const TEXTS: [&str; 9] = [
@@ -137,7 +141,7 @@ fn every_seam_in_every_form_gets_the_verdict_of_the_whole() {
     for text in TEXTS {
         let expected = verdict(&mut stage, text);
         let length = encoded(text).1.len();
-        for form in Form::ALL {
+        for form in FORMS {
             for seam in 1..length {
                 reference = (reference + 1) % 256;
                 let parts = cut(text, reference, form, &[seam]);
@@ -168,9 +172,9 @@ struct Plan {
 }
 
 fn plans() -> impl Strategy<Value = Plan> {
-    (0..TEXTS.len(), 0..Form::ALL.len()).prop_flat_map(|(text, form)| {
+    (0..TEXTS.len(), 0..FORMS.len()).prop_flat_map(|(text, form)| {
         let places: Vec<usize> = (1..encoded(TEXTS[text]).1.len()).collect();
-        let form = Form::ALL[form];
+        let form = FORMS[form];
         subsequence(places, 1..6).prop_map(move |seams| Plan { text, form, seams })
     })
 }

@@ -105,7 +105,7 @@ impl Stage {
     /// Lets time pass.
     pub(crate) fn pass(&mut self, time: Duration) {
         self.now = Moment { wall: self.now.wall + time, monotonic: self.now.monotonic + time };
-        for bind in &mut self.binds {
+        for bind in self.binds.iter_mut().filter(|bind| bind.desk.held() > 0) {
             for (ticket, judged) in bind.desk.handle_timeout(false, self.now) {
                 bind.judged_late(ticket, judged, self.now);
             }
