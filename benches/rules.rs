@@ -43,6 +43,7 @@ fn measure(bencher: Bencher<'_, '_>, source: &str, text: &str) {
         presentation: Presentation::Kept,
         part: None,
         deliver_at: None,
+        valid_until: None,
     };
     bencher.bench_local(|| {
         let submission = black_box(&submission);

@@ -305,3 +305,49 @@ async fn an_unnumbered_source_does_not_hide_behind_a_list() {
     let answer = trusted.ask(Pdu::SubmitSm(pdu).to_frame(OK, 0)).await;
     assert_eq!(answer.command_status(), CommandStatus::ESME_RINVSRCADR);
 }
+
+#[tokio::test]
+async fn a_place_that_is_none_is_a_fault() {
+    let scene = Scene::start().await;
+    let mut provider = scene.provider("herald").await;
+    // Part 9 of 2, part 0 of 2, and one parameter with two values.
+    for tlvs in [
+        b"\x02\x0C\x00\x02\x00\x07\x02\x0E\x00\x01\x02\x02\x0F\x00\x01\x09".as_slice(),
+        b"\x02\x0C\x00\x02\x00\x07\x02\x0E\x00\x01\x02\x02\x0F\x00\x01\x00",
+        b"\x02\x0C\x00\x02\x00\x07\x02\x0E\x00\x01\x02\x02\x0F\x00\x01\x01\x02\x0F\x00\x01\x02",
+    ] {
+        let answer = provider.ask(with(|pdu| pdu.tlvs = Tlvs::from_bytes(tlvs), COMMERCIAL)).await;
+        let status = answer.command_status();
+        let faults = [CommandStatus::ESME_RINVOPTPARAMVAL, CommandStatus::ESME_ROPTPARNOTALLWD];
+        assert!(faults.contains(&status), "{status:?}");
+    }
+    assert!(scene.carried(CommandId::SUBMIT_SM).is_empty());
+}
+
+#[tokio::test]
+async fn parts_that_replace_one_another_are_not_one_text() {
+    let scene = Scene::start().await;
+    let mut provider = scene.provider("herald").await;
+    let (one, two) = octets(GOOD).split_at(40);
+    for (reference, change) in [
+        (1, (|pdu: &mut SubmitSm<'_>| pdu.protocol_id = 0x41) as fn(&mut SubmitSm<'_>)),
+        (2, |pdu| pdu.replace_if_present_flag = 1),
+    ] {
+        let mut sent = Vec::new();
+        for (number, text) in [(1, one), (2, two)] {
+            let message = [&[5, 0, 3, reference, 2, number], text].concat().leak();
+            let frame = with(
+                |pdu| {
+                    pdu.esm_class = EsmClass::UDHI;
+                    pdu.short_message = message;
+                    change(pdu);
+                },
+                COMMERCIAL,
+            );
+            sent.push(provider.send(frame).await);
+        }
+        for number in sent {
+            assert_eq!(provider.answer_to(number).await.command_status(), OPAQUE);
+        }
+    }
+}

@@ -157,19 +157,32 @@ pub struct Recorded {
 
 /// The record that must be settled first, if any.
 #[derive(Clone, Copy, Debug)]
-pub struct Settling(Option<u64>);
+pub enum Settling {
+    /// None.
+    Now,
+    /// This one: on disk or, while the journal cannot write, in its spool (R26).
+    Settled(u64),
+    /// This one, and on disk: what the gate has taken over, it must not lose.
+    Durable(u64),
+}
 
 impl Settling {
-    const NOW: Self = Self(None);
+    fn of(sequence: Option<u64>) -> Self {
+        sequence.map_or(Self::Now, Self::Settled)
+    }
 
     /// Whether there is nothing to wait for.
     pub fn is_settled(self) -> bool {
-        self.0.is_none()
+        matches!(self, Self::Now)
     }
 
     /// Whether the journal has come far enough.
     pub fn is_settled_by(self, progress: &Progress) -> bool {
-        self.0.is_none_or(|sequence| progress.settled(sequence))
+        match self {
+            Self::Now => true,
+            Self::Settled(sequence) => progress.settled(sequence),
+            Self::Durable(sequence) => sequence <= progress.durable,
+        }
     }
 }
 
@@ -261,12 +274,12 @@ impl Desk {
             self.withdraw(ticket, now);
         }
         let Some(mut open) = self.open.remove(&ticket) else {
-            return Recorded { settling: Settling::NOW, answer: None };
+            return Recorded { settling: Settling::Now, answer: None };
         };
         if let Kind::Owed(owed) = open.kind {
             open.kind = Kind::Message;
             self.conclude_owed(*owed, &open, outcome, answer, now);
-            return Recorded { settling: Settling::NOW, answer: None };
+            return Recorded { settling: Settling::Now, answer: None };
         }
         let sequence = match (&open.kind, outcome) {
             // The verdict's own record says it all.
@@ -274,10 +287,9 @@ impl Desk {
             _ => self.pen().write_outcome(&open, outcome, answer, now.wall).or(open.sequence),
         };
         let settling = match (self.gate.durability, outcome) {
-            // What the gate has taken over, it must not lose.
-            (_, Outcome::Acknowledged) => Settling(sequence),
-            (Durability::Interval, _) => Settling::NOW,
-            (Durability::BeforeForward | Durability::BeforeResponse, _) => Settling(sequence),
+            (_, Outcome::Acknowledged) => sequence.map_or(Settling::Now, Settling::Durable),
+            (Durability::Interval, _) => Settling::Now,
+            (Durability::BeforeForward | Durability::BeforeResponse, _) => Settling::of(sequence),
         };
         Recorded { settling, answer: open.answer_instead(answer) }
     }
@@ -288,6 +300,8 @@ impl Desk {
             self.pen().write_session(&ending.to_string(), now);
         }
         self.gate.accounts.leave(self.session);
+        // Whoever decides from now on learns that nobody is here.
+        mail.close();
         while let Ok(mail) = mail.try_recv() {
             match mail {
                 Mail::Owed(owed) => self.owe(*owed),

@@ -19,6 +19,7 @@ use portcullis_protocol::{Frame, Pdu};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::message_id::Key;
+use super::receipt;
 use super::record::port_key;
 use crate::config::MessageIdForm;
 use crate::store::EntryId;
@@ -133,13 +134,13 @@ impl Recent {
     }
 }
 
-/// A receipt under the name its provider knows the part by: in the parameter and in the text.
-pub(super) fn renamed(receipt: &Frame, carriers: &str, own: EntryId) -> Option<Frame> {
+/// A receipt under the name its provider knows the part by: in the parameter, and in the text wherever that is.
+pub(super) fn renamed(receipt: &Frame, own: EntryId) -> Option<Frame> {
     let own = own.to_string();
     match Pdu::decode(receipt).ok()? {
         Pdu::DeliverSm(pdu) => {
             let tlvs = renamed_tlvs(pdu.tlvs, &own);
-            let text = renamed_text(pdu.short_message, carriers, &own);
+            let text = renamed_text(pdu.short_message, &own);
             let pdu = DeliverSm { short_message: &text, tlvs: Tlvs::from_bytes(&tlvs), ..pdu };
             Some(Pdu::DeliverSm(pdu).to_frame(receipt.command_status(), receipt.sequence_number()))
         }
@@ -157,6 +158,7 @@ fn renamed_tlvs(tlvs: Tlvs<'_>, own: &str) -> BytesMut {
     for tlv in tlvs {
         match tlv.tag {
             TlvTag::RECEIPTED_MESSAGE_ID => push(&mut renamed, tlv.tag, format!("{own}\0").as_bytes()),
+            TlvTag::MESSAGE_PAYLOAD => push(&mut renamed, tlv.tag, &renamed_text(tlv.value, own)),
             tag => push(&mut renamed, tag, tlv.value),
         }
     }
@@ -164,18 +166,12 @@ fn renamed_tlvs(tlvs: Tlvs<'_>, own: &str) -> BytesMut {
     renamed
 }
 
-/// The text with `id:` and the carrier's name replaced, where they stand together.
-fn renamed_text(text: &[u8], carriers: &str, own: &str) -> Vec<u8> {
-    let sought = [b"id:", carriers.as_bytes()].concat();
-    let stands = |at: usize| {
-        let before = at.checked_sub(1).and_then(|before| text.get(before));
-        let after = text.get(at + sought.len());
-        before.is_none_or(u8::is_ascii_whitespace) && after.is_none_or(u8::is_ascii_whitespace)
-    };
-    let found = text.windows(sought.len()).enumerate().find(|(at, octets)| *octets == sought && stands(*at));
-    match found {
-        Some((at, _)) => [&text[..at], b"id:", own.as_bytes(), &text[at + sought.len()..]].concat(),
-        None => text.to_vec(),
+/// The text with another id, however the carrier spells the one it has; one without stays as it is.
+fn renamed_text(octets: &[u8], own: &str) -> Vec<u8> {
+    let range = std::str::from_utf8(octets).ok().and_then(receipt::id_range);
+    match range {
+        Some(range) => [&octets[..range.start], own.as_bytes(), &octets[range.end..]].concat(),
+        None => octets.to_vec(),
     }
 }
 
@@ -250,7 +246,7 @@ mod tests {
             ..DeliverSm::default()
         };
         let frame = Pdu::DeliverSm(pdu).to_frame(CommandStatus::ESME_ROK, 9);
-        let renamed = renamed(&frame, "4f2a", id(5)).unwrap();
+        let renamed = renamed(&frame, id(5)).unwrap();
         let Ok(Pdu::DeliverSm(pdu)) = Pdu::decode(&renamed) else { panic!("no deliver_sm") };
         assert_eq!(pdu.short_message, b"id:20261124-000000005 sub:001 dlvrd:001 stat:DELIVRD err:000 text:id:4f2a");
         assert_eq!(pdu.tlvs.receipted_message_id().unwrap().0, b"20261124-000000005");
@@ -260,8 +256,17 @@ mod tests {
     }
 
     #[test]
-    fn a_name_inside_another_is_left() {
-        assert_eq!(renamed_text(b"id:12 stat:x", "1", "own"), b"id:12 stat:x");
-        assert_eq!(renamed_text(b"mid:1 id:1", "1", "own"), b"mid:1 id:own");
+    fn the_id_is_found_however_it_is_spelt_and_wherever_the_text_is() {
+        for (text, expected) in [
+            ("id:12 stat:DELIVRD", "id:own stat:DELIVRD"),
+            ("ID:0012, stat:DELIVRD text:id:12", "ID:own, stat:DELIVRD text:id:12"),
+            ("id: 4f2a sub:001 stat:DELIVRD", "id: own sub:001 stat:DELIVRD"),
+            ("mid:1 stat:DELIVRD", "mid:1 stat:DELIVRD"),
+            ("", ""),
+        ] {
+            assert_eq!(renamed_text(text.as_bytes(), "own"), expected.as_bytes(), "{text}");
+        }
+        let payload = b"\x04\x24\x00\x09id:4 stat";
+        assert!(renamed_tlvs(Tlvs::from_bytes(payload), "own").ends_with(b"id:own stat"));
     }
 }

@@ -44,8 +44,21 @@ pub(super) struct Key {
     pub(super) provider: String,
     pub(super) source: Vec<u8>,
     pub(super) destination: Vec<u8>,
+    /// References of different kinds are different messages on a handset.
+    pub(super) kind: Kind,
     pub(super) reference: u16,
     pub(super) total: u8,
+}
+
+/// Where a part tells its place.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Kind {
+    /// A user-data header with an 8-bit reference.
+    Octet,
+    /// A user-data header with a 16-bit reference.
+    Word,
+    /// `sar_*`
+    Parameters,
 }
 
 /// One part that has come.
@@ -71,13 +84,13 @@ pub(super) enum Holder {
 #[derive(Debug)]
 pub(super) enum Added {
     /// Others are missing. What it took the place of is given back.
-    Waits { displaced: Option<Part> },
+    Waits { displaced: Vec<Part> },
     /// It was answered with this `message_id` before.
     Known(EntryId),
     /// The provider has too much waiting.
     Over,
     /// The message is whole: all parts, repetitions included, in no order.
-    Whole { parts: Vec<Part>, displaced: Option<Part> },
+    Whole { parts: Vec<Part>, displaced: Vec<Part> },
 }
 
 /// Parts that only repeat a whole message.
@@ -138,6 +151,12 @@ impl Parts {
     /// Takes a part in.
     pub(super) fn add(&self, key: &Key, part: Part, now: Instant) -> Added {
         self.lock().add(key, part, now, &self.limits)
+    }
+
+    /// Takes acknowledged parts back whose message was whole and could not be decided on: they wait
+    /// as if it had never been, whatever the bounds.
+    pub(super) fn put_back(&self, key: &Key, parts: Vec<Part>, now: Instant) {
+        self.lock().put_back(key, parts, now + self.limits.timeout);
     }
 
     /// Turns a waiting part into an acknowledged one, under the `message_id` that `write` gives it
@@ -239,11 +258,26 @@ impl Table {
             return Added::Known(id);
         }
         let number = part.number;
-        let displaced = if repeats { None } else { self.take_out(key, |held| held.number == number) };
+        let mut displaced = Vec::new();
+        if !repeats {
+            // All that waited beside one another: what is judged under a number is all that goes on under it.
+            displaced.extend(std::iter::from_fn(|| self.take_out(key, |held| held.number == number)));
+            displaced.retain(|part| self.gatherings.get(key).is_none_or(|gathering| gathering.owes(part)));
+        }
         self.put(key, part, now + limits.timeout);
         match self.complete(key) {
             Some(parts) => Added::Whole { parts, displaced },
             None => Added::Waits { displaced },
+        }
+    }
+
+    fn put_back(&mut self, key: &Key, parts: Vec<Part>, deadline: Instant) {
+        if let Some(gathering) = self.gatherings.get_mut(key) {
+            let (count, bytes) = gathering.drop_whole();
+            self.release(&key.provider, count, bytes);
+        }
+        for part in parts {
+            self.put(key, part, deadline);
         }
     }
 
@@ -381,6 +415,10 @@ impl Table {
         while let Some((_, serial)) = self.due.pop_front_if(|(deadline, _)| *deadline <= now) {
             let Some(key) = self.by_serial.get(&serial).cloned() else { continue };
             let parts = self.forget(&key);
+            if let Some(usage) = self.usage.get_mut(&key.provider) {
+                // In the order they became whole, which is about that of their deadlines.
+                while usage.whole.pop_front_if(|serial| !self.by_serial.contains_key(serial)).is_some() {}
+            }
             if !parts.is_empty() {
                 expired.push((Key::clone(&key), parts));
             }

@@ -11,9 +11,10 @@ use portcullis_protocol::field::{COctetString, DataCoding, EsmClass, RegisteredD
 use portcullis_protocol::pdu::{BroadcastSm, DataSm, DeliverSm, Destinations, ReplaceSm, SubmitMulti, SubmitSm};
 use portcullis_protocol::text::{self, Concatenation, Piece, Text, TextSettings};
 use portcullis_protocol::time::SmppTime;
-use portcullis_protocol::tlv::{Subunit, Tlvs};
+use portcullis_protocol::tlv::{Subunit, TlvTag, Tlvs};
 use portcullis_protocol::{BodyFault, CommandStatus, Frame, Pdu};
 
+use super::parts::Kind;
 use crate::rules::{Operation, Presentation};
 
 /// One message, whatever the operation that carries it.
@@ -30,8 +31,11 @@ pub(super) struct Reading<'a> {
     pub(super) text: Text<'a>,
     pub(super) presentation: Presentation,
     pub(super) part: Option<Concatenation>,
-    /// When it is to be delivered, where that is not at once.
-    pub(super) schedule: Option<SmppTime>,
+    pub(super) kind: Kind,
+    /// When it is to be delivered, where that is not at once; of a long message, as each part has it.
+    schedules: Vec<SmppTime>,
+    /// Until when the carrier is to try.
+    validity: Option<SmppTime>,
     replaces: bool,
 }
 
@@ -57,6 +61,7 @@ struct Handling<'a> {
     protocol_id: u8,
     replace_if_present_flag: u8,
     schedule_delivery_time: COctetString<'a>,
+    validity_period: COctetString<'a>,
 }
 
 impl<'a> Reading<'a> {
@@ -79,6 +84,7 @@ impl<'a> Reading<'a> {
             protocol_id: pdu.protocol_id,
             replace_if_present_flag: pdu.replace_if_present_flag,
             schedule_delivery_time: pdu.schedule_delivery_time,
+            validity_period: pdu.validity_period,
         };
         Ok(Self {
             service_type: pdu.service_type,
@@ -97,6 +103,7 @@ impl<'a> Reading<'a> {
             protocol_id: pdu.protocol_id,
             replace_if_present_flag: pdu.replace_if_present_flag,
             schedule_delivery_time: pdu.schedule_delivery_time,
+            validity_period: pdu.validity_period,
         };
         Ok(Self {
             operation: Operation::SubmitMulti,
@@ -123,12 +130,13 @@ impl<'a> Reading<'a> {
     }
 
     fn broadcast(pdu: &BroadcastSm<'a>, settings: &TextSettings) -> Result<Self, BodyFault> {
-        let octets = pdu.tlvs.message_payload().unwrap_or_default();
-        let body = Body { esm_class: EsmClass::default(), data_coding: pdu.data_coding, octets, tlvs: pdu.tlvs };
+        let (esm_class, data_coding) = (EsmClass::default(), pdu.data_coding);
+        let body = Body { esm_class, data_coding, octets: pdu.message()?, tlvs: pdu.tlvs };
         let handling = Handling {
             protocol_id: 0,
             replace_if_present_flag: pdu.replace_if_present_flag,
             schedule_delivery_time: pdu.schedule_delivery_time,
+            validity_period: pdu.validity_period,
         };
         Ok(Self {
             operation: Operation::BroadcastSm,
@@ -165,8 +173,16 @@ impl<'a> Reading<'a> {
         let canned = readings.iter().map(|reading| reading.sm_default_msg_id).max().unwrap_or_default();
         let mut readings = readings.into_iter();
         let first = readings.next().ok_or(NO_MESSAGE)?;
-        let schedule = first.schedule.or_else(|| readings.find_map(|reading| reading.schedule));
-        Ok(Self { text, presentation, octets: octets.into(), sm_default_msg_id: canned, part: None, schedule, ..first })
+        let schedules = first.schedules.iter().copied().chain(readings.flat_map(|reading| reading.schedules)).collect();
+        Ok(Self {
+            text,
+            presentation,
+            octets: octets.into(),
+            sm_default_msg_id: canned,
+            part: None,
+            schedules,
+            ..first
+        })
     }
 
     /// Reads a new text for a message to `destination`, in the coding of the first.
@@ -178,8 +194,12 @@ impl<'a> Reading<'a> {
         settings: &TextSettings,
     ) -> Result<Self, BodyFault> {
         let body = Body { esm_class, data_coding, octets: pdu.message()?, tlvs: pdu.tlvs };
-        let handling =
-            Handling { protocol_id: 0, replace_if_present_flag: 0, schedule_delivery_time: pdu.schedule_delivery_time };
+        let handling = Handling {
+            protocol_id: 0,
+            replace_if_present_flag: 0,
+            schedule_delivery_time: pdu.schedule_delivery_time,
+            validity_period: pdu.validity_period,
+        };
         Ok(Self {
             operation: Operation::ReplaceSm,
             service_type,
@@ -205,18 +225,28 @@ impl<'a> Reading<'a> {
 
     fn message(body: &Body<'a>, settings: &TextSettings) -> Result<Self, BodyFault> {
         match Self::lenient(body, settings) {
-            (_, true) => Err(TWO_PLACES),
-            (reading, false) => Ok(reading),
+            (_, Some(fault)) => Err(fault),
+            (reading, None) => Ok(reading),
         }
     }
 
-    /// The reading, and whether header and parameters name two different places in a long message.
-    fn lenient(body: &Body<'a>, settings: &TextSettings) -> (Self, bool) {
+    /// The reading, and what of its place in a long message peers would take differently.
+    fn lenient(body: &Body<'a>, settings: &TextSettings) -> (Self, Option<BodyFault>) {
         let user_data = text::read(body.data_coding, body.esm_class, body.octets, settings);
         let sar = body.tlvs.sar();
         let sar = sar.map(|sar| Concatenation { reference: sar.reference, total: sar.total, number: sar.number });
         let header = user_data.udh.concatenation();
-        let contradict = matches!((header, sar), (Some(header), Some(sar)) if !is_same_place(header, sar));
+        let fault = match (header, sar) {
+            (_, Some(sar)) if !(1..=sar.total).contains(&sar.number) => Some(NO_PLACE),
+            _ if has_two_places(body.tlvs) => Some(TWO_PLACES),
+            (Some(header), Some(sar)) if !is_same_place(header, sar) => Some(TWO_PLACES),
+            _ => None,
+        };
+        let kind = match (header, user_data.udh.has_wide_reference()) {
+            (None, _) => Kind::Parameters,
+            (Some(_), true) => Kind::Word,
+            (Some(_), false) => Kind::Octet,
+        };
         let text = match body.tlvs.destination_port() {
             // A port named beside the text reaches the same application as one in its header.
             Some(port) => Text::Opaque(text::Opaque::PortAddressed(port)),
@@ -242,10 +272,12 @@ impl<'a> Reading<'a> {
             text,
             presentation,
             part: header.or(sar),
-            schedule: None,
+            kind,
+            schedules: Vec::new(),
+            validity: None,
             replaces: false,
         };
-        (reading, contradict)
+        (reading, fault)
     }
 
     fn handled(self, handling: &Handling<'_>) -> Result<Self, BodyFault> {
@@ -253,22 +285,41 @@ impl<'a> Reading<'a> {
         let silent = matches!(handling.protocol_id, 0x40 | 0x7C..=0x7F);
         let replaces = matches!(handling.protocol_id, 0x41..=0x47) || handling.replace_if_present_flag == 1;
         let schedule = SmppTime::of(handling.schedule_delivery_time).map_err(|_| UNREADABLE_SCHEDULE)?;
+        // Peers spell it in many ways (quirk 40), and nothing is decided by one that cannot be read.
+        let validity = SmppTime::of(handling.validity_period).ok().flatten();
         let presentation = if silent { Presentation::Silent } else { self.presentation };
-        Ok(Self { presentation, replaces, schedule, ..self })
+        Ok(Self { presentation, replaces, schedules: schedule.into_iter().collect(), validity, ..self })
     }
 
-    /// When it is to be delivered, where that is later than `now`.
+    /// When it is to be delivered, where that is later than `now`: with its last part.
     pub(super) fn deliver_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let at = match self.schedule? {
-            SmppTime::Absolute(time) => Timestamp::from_millisecond(time.unix_ms()).ok()?,
-            SmppTime::Relative(span) => {
-                let days = Span::new().years(span.years).months(span.months).days(span.days);
-                let span = days.hours(span.hours).minutes(span.minutes).seconds(span.seconds);
-                now.to_zoned_datetime(jiff::tz::TimeZone::UTC).checked_add(span).ok()?.timestamp()
-            }
-        };
-        (at > now).then_some(at)
+        self.schedules.iter().filter_map(|time| moment(*time, now)).max().filter(|at| *at > now)
     }
+
+    /// Until when the carrier is to try.
+    pub(super) fn valid_until(&self, now: Timestamp) -> Option<Timestamp> {
+        moment(self.validity?, now)
+    }
+}
+
+fn moment(time: SmppTime, now: Timestamp) -> Option<Timestamp> {
+    match time {
+        SmppTime::Absolute(time) => Timestamp::from_millisecond(time.unix_ms()).ok(),
+        SmppTime::Relative(span) => {
+            let days = Span::new().years(span.years).months(span.months).days(span.days);
+            let span = days.hours(span.hours).minutes(span.minutes).seconds(span.seconds);
+            Some(now.to_zoned_datetime(jiff::tz::TimeZone::UTC).checked_add(span).ok()?.timestamp())
+        }
+    }
+}
+
+/// Whether a `sar_*` parameter is there with two values.
+fn has_two_places(tlvs: Tlvs<'_>) -> bool {
+    [TlvTag::SAR_MSG_REF_NUM, TlvTag::SAR_TOTAL_SEGMENTS, TlvTag::SAR_SEGMENT_SEQNUM].into_iter().any(|tag| {
+        let mut values = tlvs.get_all(tag);
+        let first = values.next();
+        values.any(|value| Some(value) != first)
+    })
 }
 
 /// `sar_msg_ref_num` has 16 bits, and is cut to 8 where a header carries it in 8.
@@ -276,6 +327,13 @@ fn is_same_place(header: Concatenation, sar: Concatenation) -> bool {
     let reference = header.reference == sar.reference || header.reference == sar.reference & 0xFF;
     reference && (header.total, header.number) == (sar.total, sar.number)
 }
+
+/// Peers differ in whether they take such a part by itself or wait for it.
+const NO_PLACE: BodyFault = BodyFault {
+    field: "sar_segment_seqnum",
+    fault: "expected a number from 1 to sar_total_segments",
+    status: CommandStatus::ESME_RINVOPTPARAMVAL,
+};
 
 /// Peers differ in which of the two they believe.
 const TWO_PLACES: BodyFault = BodyFault {

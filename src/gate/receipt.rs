@@ -4,6 +4,7 @@
 //! Refuses to insist on a form: carriers differ in every field. Driven by the desk and by searches.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use jiff::civil::{DateTime, date};
 use portcullis_protocol::Pdu;
@@ -152,6 +153,14 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let (_, value) = find(own_words(text), name)?;
     let value = value.split_whitespace().next()?.trim_end_matches([',', ';']);
     (!value.is_empty() && !value.contains(':')).then_some(value)
+}
+
+/// Where the message id stands in a receipt's text.
+pub(super) fn id_range(text: &str) -> Option<Range<usize>> {
+    let value = field(text, "id")?;
+    let (start, _) = find(own_words(text), "id")?;
+    let at = start + "id:".len() + text[start + "id:".len()..].find(value)?;
+    Some(at..at + value.len())
 }
 
 /// Where `name:` stands, in whichever case, and what follows it.

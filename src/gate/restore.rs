@@ -17,7 +17,8 @@ use super::owed::{Owed, OwedPart, State};
 use super::parts::{Holder, Part};
 use super::record::{self, ACKNOWLEDGED, Name, Record, entry_id, name};
 use super::{Gate, Moment};
-use crate::rules::{Class, Permit};
+use crate::register::Provider;
+use crate::rules::{Class, Mode, Permit, Rule};
 use crate::store::{EntryId, Index, Query, StoreError};
 
 /// Receipts come for this long.
@@ -209,14 +210,30 @@ fn send_again(gate: &Gate, id: EntryId, part: &record::Part<'_>, of: Option<Name
     };
     let subscriber = record::subscriber_key(part.msisdn, &part.destination.addr).into_owned();
     let port = part.source.addr.clone().into_owned();
+    // From here on it may be with the carrier: a process after this one must not send it once more.
+    let outcome = record::Outcome {
+        at_ms: now.wall.as_millisecond(),
+        subscriber: subscriber.as_str().into(),
+        port: port.as_str().into(),
+        message_id: None,
+        of: name(record),
+        forwarded_ms: now.wall.as_millisecond(),
+        outcome: "sending".into(),
+        status: 0,
+    };
+    let sending = Record::PartOutcome(record::PartOutcome { outcome, number, acknowledged: Some(name(id)) });
+    let Ok(ticket) = gate.journal.append(sending.encode(Vec::new())) else {
+        tracing::error!(record = %id, "an acknowledged part cannot be sent: the journal takes no record of it");
+        return;
+    };
     gate.accounts.post(Owed::Part(OwedPart {
         provider: part.origin.provider.clone().into_owned(),
         id,
         number,
         frame,
-        records: vec![Sent { id: record, sequence: 0, subscriber, port, goes_on: true }],
+        records: vec![Sent { id: record, sequence: ticket.sequence, subscriber, port, goes_on: true }],
         permit: Permit::unjudged("judged by the process before, whose record of it names the verdict"),
-        marketing: record_of(gate, record).and_then(|long| marketing(&long)),
+        marketing: record_of(gate, record).and_then(|long| marketing(gate, provider, &long)),
         received: Timestamp::from_millisecond(part.received_ms).unwrap_or(now.wall),
         attempts: 0,
         not_before: None,
@@ -228,11 +245,13 @@ fn record_of(gate: &Gate, record: EntryId) -> Option<Vec<u8>> {
 }
 
 /// Whose refusal still stops a message, by its record.
-fn marketing(payload: &[u8]) -> Option<(String, u64)> {
+fn marketing(gate: &Gate, provider: Option<&Provider>, payload: &[u8]) -> Option<(String, u64)> {
     let Ok(Record::Long(long)) = Record::decode(payload) else { return None };
     let submission = long.submission;
-    let commercial = submission.class == Class::Commercial.name();
-    Some((submission.sender?.into_owned(), submission.msisdn?)).filter(|_| commercial)
+    let port_class = submission.port.as_ref().map_or(Class::Commercial.name(), |(_, class)| class);
+    let commercial = submission.class == Class::Commercial.name() && port_class == Class::Commercial.name();
+    let enforced = gate.profile.mode(Rule::R11, Class::Commercial, provider?) == Mode::Enforce;
+    Some((submission.sender?.into_owned(), submission.msisdn?)).filter(|_| commercial && enforced)
 }
 
 fn report(gate: &Gate, id: EntryId, part: &record::Part<'_>, state: State, now: Timestamp) {

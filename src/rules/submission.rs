@@ -55,4 +55,6 @@ pub struct Submission<'a> {
     pub part: Option<Concatenation>,
     /// When it is to be delivered, where that is not at once.
     pub deliver_at: Option<Timestamp>,
+    /// Until when the carrier is to try, where the message says so.
+    pub valid_until: Option<Timestamp>,
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portcullis::gate::evidence::Query;
-use portcullis::simulator::Faults;
+use portcullis::simulator::{Answers, Faults};
 use portcullis_protocol::field::EsmClass;
 use portcullis_protocol::pdu::DeliverSm;
 use portcullis_protocol::tlv::{TlvTag, Tlvs, push};
@@ -190,4 +190,44 @@ async fn receipts_name_acknowledged_parts_as_the_provider_does() {
     };
     assert!(scene.carrier.deliver("courier", Pdu::DeliverSm(late).to_frame(OK, 0)).await);
     assert_eq!(receipt(&provider.request().await), (own, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_next_process_sends_the_one_after_does_not_send_again() {
+    let mut scene = Scene::start("").await;
+    let mut provider = scene.provider("courier").await;
+    let long = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference: 4, form: Form::Udh8 };
+    let parts = long.parts_with_receipts(60);
+    let acknowledged = parts.len() as u64 - 1;
+    scene.carrier.set_faults(throttling());
+    send_all(&mut provider, &parts).await;
+    assert!(scene.gate.take().expect("a running gate").stop().success());
+    // The next process sends them to a carrier that does not answer, and is killed.
+    scene.carrier.set_faults(Faults { answers: Answers::Never, ..Faults::default() });
+    let before = scene.carrier.counts().messages;
+    scene.gate = Some(scene.folder.start());
+    let provider = scene.provider("courier").await;
+    scene.carries(before + acknowledged).await;
+    scene.restart();
+    drop(provider);
+    scene.carrier.set_faults(Faults::default());
+    let mut provider = scene.provider("courier").await;
+    let mut told: Vec<_> =
+        deliveries(&mut provider, parts.len() - 1).await.iter().map(|frame| receipt(frame).1).collect();
+    told.dedup();
+    assert_eq!(told, [7], "whether the carrier has them is not known");
+    assert_eq!(scene.carrier.counts().messages, before + acknowledged, "sent again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_is_only_observed_stops_nothing() {
+    let scene = Scene::start("[profile]\nR11 = \"observe\"\nR09 = \"observe\"").await;
+    let refused = ["consent", "refuse", "--msisdn", WILLING, "--sender", "bakery"];
+    let said = scene.folder.run(&refused);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let mut provider = scene.provider("courier").await;
+    let long = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference: 4, form: Form::Udh8 };
+    let parts = long.parts(60);
+    assert_eq!(statuses(&send_all(&mut provider, &parts).await), vec![OK; parts.len()]);
+    scene.carries(parts.len() as u64).await;
 }

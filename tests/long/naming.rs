@@ -127,3 +127,14 @@ async fn a_refusal_stops_what_has_not_been_forwarded() {
     }
     assert_eq!(scene.carried().len(), parts.len());
 }
+
+#[tokio::test]
+async fn a_replacement_without_a_name_does_not_pass() {
+    let scene = Scene::start("").await;
+    let mut provider = scene.provider("herald").await;
+    for name in ["", "\u{7f}\u{80}"] {
+        let answer = provider.ask(naming(name, CommandId::REPLACE_SM, NO_PHONE)).await;
+        assert_eq!(answer.command_status(), CommandStatus::ESME_RREPLACEFAIL, "{name:?}");
+    }
+    assert!(scene.carrier.received_of(CommandId::REPLACE_SM).is_empty());
+}

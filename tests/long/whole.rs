@@ -193,3 +193,59 @@ async fn what_waits_is_bounded_for_each_provider() {
     let mut other = scene.provider("courier").await;
     assert_eq!(other.ask(parts[0].clone()).await.command_status(), OK, "each provider has its own bound");
 }
+
+#[tokio::test]
+async fn no_copy_of_a_replaced_part_goes_on() {
+    let scene = Scene::holding().await;
+    let mut provider = scene.provider("herald").await;
+    let long = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference: 9, form: Form::Udh8 };
+    let parts = long.parts(60);
+    let total = u8::try_from(parts.len()).expect("few parts");
+    let (_, other) = provider::encoded("加微信领红包加微信领红包加微信");
+    let smuggled = long.part(1, total, &other, 0);
+    // Two copies wait beside one another; what takes their place is judged, they are not.
+    let mut numbers = Vec::new();
+    for part in [&[smuggled.clone(), smuggled.clone()], &parts[..]].concat() {
+        numbers.push(provider.send(part).await);
+    }
+    for (number, status) in numbers.into_iter().zip([INCOMPLETE, INCOMPLETE, OK, OK, OK, OK]) {
+        assert_eq!(provider.answer_to(number).await.command_status(), status);
+    }
+    assert!(scene.carried().iter().all(|frame| frame.body() != smuggled.body()));
+}
+
+#[tokio::test]
+async fn references_of_different_kinds_are_different_messages() {
+    let scene = Scene::start("[long_messages]\ntimeout = \"1s\"\npatience = \"900ms\"").await;
+    let mut provider = scene.provider("courier").await;
+    let narrow = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference: 9, form: Form::Udh8 };
+    let wide = Long { form: Form::Udh16, ..narrow };
+    let (narrow, wide) = (narrow.parts(60), wide.parts(60));
+    let mixed = [&narrow[..2], &wide[2..]].concat();
+    assert_eq!(statuses(&send_all(&mut provider, &mixed).await), vec![OK; mixed.len()], "each acknowledged");
+    tokio::time::sleep(Duration::from_millis(1_300)).await;
+    assert!(scene.carried().is_empty());
+    let incomplete = scene.folder.sent_to(WILLING).into_iter().filter(|record| record.verdict == "incomplete");
+    assert_eq!(incomplete.count(), 2);
+}
+
+#[tokio::test]
+async fn one_who_waits_on_a_busy_bind_is_answered() {
+    let scene = Scene::start("[long_messages]\npatience = \"200ms\"\ntimeout = \"9s\"").await;
+    let mut provider = scene.provider("herald").await;
+    let long = Long { from: COMMERCIAL, to: WILLING, text: COMPLIANT, reference: 1, form: Form::Udh8 };
+    let waited = provider.send(long.parts(60)[0].clone()).await;
+    let mut answered = false;
+    for _ in 0..40 {
+        let number = provider.send(provider::submit(SERVICE, SILENT, "[Bakery] Your order is ready.")).await;
+        loop {
+            let frame = provider.read().await.expect("an answer");
+            answered |= frame.sequence_number() == waited && frame.command_status() == OK;
+            if frame.sequence_number() == number {
+                break;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(answered, "others kept the bind busy, and its part unanswered");
+}

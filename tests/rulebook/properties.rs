@@ -190,6 +190,7 @@ impl World {
             presentation: Presentation::Kept,
             part: self.part.map(|(number, total)| Concatenation { reference: 1, total, number }),
             deliver_at: None,
+            valid_until: None,
         }
     }
 

@@ -99,16 +99,25 @@ impl<'a> Udh<'a> {
     /// The last element counts where there are several (§9.2.3.24); one with no parts, or
     /// with a number that is not among them, is passed over as a handset passes it over.
     pub fn concatenation(&self) -> Option<Concatenation> {
+        self.place().map(|(part, _)| part)
+    }
+
+    /// Whether the element that counts has a 16-bit reference, which is another than the same in 8 bits.
+    pub fn has_wide_reference(&self) -> bool {
+        self.place().is_some_and(|(_, wide)| wide)
+    }
+
+    fn place(&self) -> Option<(Concatenation, bool)> {
         let parts = self.iter().filter_map(|element| match (element.identifier, element.data) {
             (CONCATENATION_8, &[reference, total, number]) => {
-                Some(Concatenation { reference: u16::from(reference), total, number })
+                Some((Concatenation { reference: u16::from(reference), total, number }, false))
             }
             (CONCATENATION_16, &[high, low, total, number]) => {
-                Some(Concatenation { reference: u16::from_be_bytes([high, low]), total, number })
+                Some((Concatenation { reference: u16::from_be_bytes([high, low]), total, number }, true))
             }
             _ => None,
         });
-        parts.filter(|part| (1..=part.total).contains(&part.number)).last()
+        parts.filter(|(part, _)| (1..=part.total).contains(&part.number)).last()
     }
 
     /// The application this message is addressed to, 8- or 16-bit; the last one counts.

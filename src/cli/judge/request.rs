@@ -85,6 +85,7 @@ impl Request {
             presentation: Presentation::Kept,
             part: None,
             deliver_at: None,
+            valid_until: None,
         }
     }
 }

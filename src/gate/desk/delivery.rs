@@ -64,7 +64,7 @@ impl Waiting {
     /// The carrier is to deliver it again.
     pub(in crate::gate) fn refused(self) -> Late {
         let decision = relay::Decision::Refuse { status: TRY_AGAIN, body: bytes::Bytes::new() };
-        let judged = Judged { decision, settling: Settling::NOW, frame: None };
+        let judged = Judged { decision, settling: Settling::Now, frame: None };
         Late { ticket: self.ticket, judged, open: self.open }
     }
 }
@@ -77,7 +77,7 @@ impl Receipted {
 
 fn passed() -> Judged {
     let permit = Permit::unjudged("what a carrier delivers is recorded and passed on");
-    Judged { decision: relay::Decision::Forward(permit), settling: Settling::NOW, frame: None }
+    Judged { decision: relay::Decision::Forward(permit), settling: Settling::Now, frame: None }
 }
 
 impl Desk {
@@ -123,7 +123,7 @@ impl Desk {
         if let Some(own) = receipt.find(&self.gate) {
             let Waiting { ticket, open } = waiting;
             self.open.insert(ticket, open);
-            return Some(Judged { frame: renamed(frame, &receipt.carriers, own), ..passed() });
+            return Some(Judged { frame: renamed(frame, own), ..passed() });
         }
         if !self.gate.ids.expects(&receipt.subscriber) {
             let Waiting { ticket, open } = waiting;
@@ -139,7 +139,7 @@ impl Desk {
             };
             // After that it goes on as it came.
             let _late = tokio::time::timeout(EARLY, found).await;
-            let frame = receipt.find(&gate).and_then(|own| renamed(&frame, &receipt.carriers, own));
+            let frame = receipt.find(&gate).and_then(|own| renamed(&frame, own));
             let mut late = waiting.passed();
             late.judged.frame = frame;
             // A session that is gone has recorded it already.
@@ -179,7 +179,9 @@ impl Desk {
         });
         let written = self.pen().append(&record)?;
         let records = vec![Sent::nobody(written)];
-        if mark == Some(Mark::Carrier) {
+        // A text alone may be a subscriber's, unless it names a part that went to them from there.
+        let is_known = claims.as_deref().is_some_and(|id| self.gate.ids.find(id, &subscriber, &port).is_some());
+        if mark == Some(Mark::Carrier) || is_known {
             let receipt = claims.map(|carriers| Receipted { carriers, subscriber, port });
             return Ok(Delivered { records, reply: None, receipt });
         }

@@ -16,7 +16,7 @@ use portcullis_protocol::{BodyFault, CommandStatus, Frame, Pdu};
 use super::owing::owed_part;
 use super::ruling::{Judgement, Ruling};
 use super::write::{Message, Pen, Written};
-use super::{Desk, Judged, Late, Open, Sent, Settling, TRY_AGAIN, multi};
+use super::{Desk, Judged, Late, Open, Sent, Settling, TRY_AGAIN};
 use crate::gate::mailbox::{Mail, Mailbox};
 use crate::gate::owed::{Owed, State, acknowledgement};
 use crate::gate::parts::{Added, Holder, Key, Part};
@@ -24,15 +24,20 @@ use crate::gate::reading::{Reading, Recipients};
 use crate::gate::record::subscriber_key;
 use crate::gate::{Gate, Moment};
 use crate::register::{LongMode, Provider, Register};
-use crate::relay::{self, Ticket};
-use crate::rules::{Class, Msisdn};
+use crate::relay::{self, Outcome, Ticket};
+use crate::rules::{Class, Mode, Msisdn, Rule};
 
 /// A part this session has not answered.
 #[derive(Debug)]
 pub(super) struct Held {
     key: Key,
     since: Instant,
+    /// For several recipients, of whom some may be refused: no one receipt could say so.
+    is_multiple: bool,
 }
+
+/// How many times the patience a part is held on a bind that is busy with other things.
+const BUSY: u32 = 4;
 
 /// What a decision on a long message rests on.
 struct Whole<'a, 'r, 'm> {
@@ -78,7 +83,8 @@ impl Desk {
                 let due = now.monotonic + self.gate.patience();
                 // What was held before is gone, and its time with it.
                 self.look_at = self.look_at.filter(|_| !self.held.is_empty()).or(Some(due));
-                self.held.insert(ticket, Held { key, since: now.monotonic });
+                let is_multiple = matches!(reading.recipients, Recipients::Many(_));
+                self.held.insert(ticket, Held { key, since: now.monotonic, is_multiple });
                 if self.waits_for_answers || self.gate.long_mode(provider) == LongMode::Acknowledge {
                     return self.acknowledge(ticket, now.wall);
                 }
@@ -104,6 +110,10 @@ impl Desk {
         now: Moment,
     ) {
         parts.sort_by_key(|part| part.number);
+        // Nothing goes on whose octets were not judged.
+        let judged = |part: &Part| frames.get(&part.number).is_some_and(|frame| frame.body() == part.frame.body());
+        let (parts, strays): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(judged);
+        self.gate.give_up(key, strays, "another part of the same number took its place", now.wall);
         let frames: Vec<Frame> = frames.into_values().collect();
         let reading = match Reading::of_parts(&frames, &provider.text) {
             Ok(reading) => reading,
@@ -123,14 +133,18 @@ impl Desk {
             now.wall,
         );
         let whole = Whole { ruling, judgements: &judgements, written, now: now.wall };
+        let mut undecided = Vec::new();
         for part in parts {
             match part.holder {
                 Holder::Waiting { ticket, ref mailbox } => {
                     let (judged, open) = self.decide_part(&whole, &part);
-                    deliver(mailbox, Late { ticket, judged, open });
+                    self.gate.deliver(mailbox, Late { ticket, judged, open }, now.wall);
                 }
-                Holder::Acknowledged { .. } => self.settle_acknowledged(&whole, key, part, now),
+                Holder::Acknowledged { .. } => undecided.extend(self.settle_acknowledged(&whole, part, now)),
             }
+        }
+        if !undecided.is_empty() {
+            self.gate.parts.put_back(key, undecided, now.monotonic);
         }
     }
 
@@ -143,35 +157,33 @@ impl Desk {
         (judged, Open { part: Some(part.number), ..open })
     }
 
-    /// A part the provider was told to be accepted: forwarded, reported, or kept where nothing can be recorded.
-    fn settle_acknowledged(&mut self, whole: &Whole<'_, '_, '_>, key: &Key, part: Part, now: Moment) {
-        let Holder::Acknowledged { id } = part.holder else { return };
-        let Ok(records) = &whole.written else { return drop(self.gate.parts.add(key, part, now.monotonic)) };
-        let (permit, frame) = match whole.ruling {
-            Ruling::Refuse { down: true, .. } => return drop(self.gate.parts.add(key, part, now.monotonic)),
-            Ruling::Refuse { status, .. } => {
-                let provider = self.provider.as_deref().unwrap_or_default();
-                let state = State::Rejected(status);
-                return self.gate.report(provider, &part.frame, id, state, part.received, now.wall);
-            }
-            Ruling::Forward(permit) => (permit, part.frame.clone()),
-            Ruling::Split(permit) => match multi::without_refused(&part.frame, whole.judgements) {
-                Some(rest) => (permit, rest),
-                None => return,
-            },
-        };
+    /// A part the provider was told to be accepted: forwarded or reported; given back where neither
+    /// can be recorded or decided now.
+    fn settle_acknowledged(&mut self, whole: &Whole<'_, '_, '_>, part: Part, now: Moment) -> Option<Part> {
+        let Holder::Acknowledged { id } = part.holder else { return None };
         let provider = self.provider.clone().unwrap_or_default();
-        let marketing = marketing(whole.judgements);
-        if let Some(part) = owed_part(&provider, &part, frame, records.clone(), permit, marketing) {
-            self.owe(Owed::Part(part));
+        match (whole.ruling, &whole.written) {
+            (Ruling::Refuse { down: true, .. }, _) | (_, Err(_)) => return Some(part),
+            (Ruling::Refuse { status, .. }, Ok(_)) => {
+                let state = State::Rejected(status);
+                self.gate.report(&provider, &part.frame, id, state, part.received, now.wall);
+            }
+            // Parts for several recipients are never acknowledged, so there is nothing to split.
+            (Ruling::Forward(permit) | Ruling::Split(permit), Ok(records)) => {
+                let marketing = self.gate.marketing(whole.judgements);
+                let frame = part.frame.clone();
+                let owed = owed_part(&provider, &part, frame, records.clone(), permit, marketing);
+                owed.into_iter().for_each(|part| self.owe(Owed::Part(part)));
+            }
         }
+        None
     }
 
     fn turn_away_parts(&mut self, fault: &BodyFault, parts: Vec<Part>, now: Timestamp) {
         for part in parts {
             let (judged, open) = self.turned_away(&part.frame, fault, now);
             match part.holder {
-                Holder::Waiting { ticket, mailbox } => deliver(&mailbox, Late { ticket, judged, open }),
+                Holder::Waiting { ticket, mailbox } => self.gate.deliver(&mailbox, Late { ticket, judged, open }, now),
                 Holder::Acknowledged { id } => {
                     let provider = self.provider.as_deref().unwrap_or_default();
                     let state = State::Rejected(fault.status);
@@ -184,7 +196,11 @@ impl Desk {
     /// Takes a held part over: it is on disk before the provider is told so. `None` where it is no
     /// longer held, because its message has become whole: the decision is on its way.
     fn acknowledge(&mut self, ticket: Ticket, now: Timestamp) -> Option<Judged> {
-        let held = self.held.get(&ticket)?;
+        // What is told to be accepted must be on disk, and waits for no spool.
+        if self.is_down() {
+            return None;
+        }
+        let held = self.held.get(&ticket).filter(|held| !held.is_multiple)?;
         let register = self.gate.register.load();
         let settings = register.provider(&held.key.provider).map(|provider| provider.text).unwrap_or_default();
         let mut sequence = None;
@@ -214,14 +230,18 @@ impl Desk {
         let patience = self.gate.patience();
         self.look_at = Some(now.monotonic + patience);
         self.judge_repeats(stuck, now);
-        if !stuck && now.monotonic < self.heard + patience {
+        let silent = stuck || now.monotonic >= self.heard + patience;
+        // On a busy bind one of many may wait: nothing came for its message all that time.
+        let waits = |held: &Held| silent || now.monotonic >= held.since + patience * BUSY;
+        let waiting: Vec<Ticket> =
+            self.held.iter().filter(|(_, held)| waits(held)).map(|(ticket, _)| *ticket).collect();
+        if waiting.is_empty() {
             return Vec::new();
         }
-        if !std::mem::replace(&mut self.waits_for_answers, true) {
+        if silent && !std::mem::replace(&mut self.waits_for_answers, true) {
             tracing::info!(held = self.held.len(), "the provider waits for answers to parts: they are acknowledged");
         }
-        let tickets: Vec<Ticket> = self.held.keys().copied().collect();
-        tickets.into_iter().filter_map(|ticket| Some((ticket, self.acknowledge(ticket, now.wall)?))).collect()
+        waiting.into_iter().filter_map(|ticket| Some((ticket, self.acknowledge(ticket, now.wall)?))).collect()
     }
 
     /// Parts that only repeat a message that was whole before, and to which nothing new has come:
@@ -268,6 +288,27 @@ impl Desk {
 }
 
 impl Gate {
+    /// Tells a session of a decision; where it has ended meanwhile, the part has not gone on.
+    fn deliver(&self, mailbox: &Mailbox, late: Late, now: Timestamp) {
+        if let Err(back) = mailbox.try_send(Mail::Judged(Box::new(late)))
+            && let Mail::Judged(late) = back.into_inner()
+        {
+            let pen = Pen { gate: self, provider: "", session: 0, peer: "" };
+            pen.write_outcome(&late.open, Outcome::NotForwarded, None, now);
+        }
+    }
+
+    /// Whose refusal stops a message that has not gone out yet; nobody's where R11 is not enforced.
+    pub(super) fn marketing(&self, judgements: &[Judgement<'_, '_>]) -> Option<(String, u64)> {
+        let [judgement] = judgements else { return None };
+        let identity = &judgement.facts.identity;
+        let port_class = identity.port.map_or(Class::Commercial, |port| port.class);
+        let enforced = self.profile.mode(Rule::R11, port_class, identity.provider) == Mode::Enforce;
+        let commercial = judgement.verdict.class == Class::Commercial && !port_class.is_sheltered();
+        let (sender, msisdn) = (identity.sender?, identity.msisdn?);
+        (enforced && commercial).then(|| (sender.id.clone(), msisdn.0))
+    }
+
     /// How this provider's parts are treated.
     fn long_mode(&self, provider: &Provider) -> LongMode {
         provider.long_messages.unwrap_or(self.long_messages.mode)
@@ -293,8 +334,8 @@ impl Gate {
                 Holder::Waiting { ticket, mailbox } => {
                     let open = Open::of(records.clone(), now);
                     let decision = relay::Decision::Refuse { status: TRY_AGAIN, body: bytes::Bytes::new() };
-                    let judged = Judged { decision, settling: Settling::NOW, frame: None };
-                    deliver(&mailbox, Late { ticket, judged, open });
+                    let judged = Judged { decision, settling: Settling::Now, frame: None };
+                    self.deliver(&mailbox, Late { ticket, judged, open }, now);
                 }
                 Holder::Acknowledged { id } => {
                     let state = State::Undeliverable(TRY_AGAIN);
@@ -324,11 +365,6 @@ impl Gate {
     }
 }
 
-/// A session that is gone has withdrawn its parts, or is about to end: then nobody reads this.
-fn deliver(mailbox: &Mailbox, late: Late) {
-    mailbox.try_send(Mail::Judged(Box::new(late))).ok();
-}
-
 /// Where a part's frame belongs: its message, and its number there. `None` where it is no part.
 pub(in crate::gate) fn key_of(provider: &Provider, frame: &Frame) -> Option<(Key, u8)> {
     let reading = Reading::of(frame, &provider.text).ok()?;
@@ -349,6 +385,7 @@ fn key(provider: &Provider, reading: &Reading<'_>, frame: &Frame, place: Concate
         provider: provider.system_id.clone(),
         source: reading.source.addr.0.to_vec(),
         destination,
+        kind: reading.kind,
         reference: place.reference,
         total: place.total,
     }
@@ -375,16 +412,6 @@ pub(super) fn parties(frame: &Frame) -> (String, String) {
     (subscriber_key(msisdn, &raw).into_owned(), source.addr.to_string())
 }
 
-/// Whose refusal stops a message that has not gone out yet.
-pub(super) fn marketing(judgements: &[Judgement<'_, '_>]) -> Option<(String, u64)> {
-    let [judgement] = judgements else { return None };
-    let identity = &judgement.facts.identity;
-    let commercial = judgement.verdict.class == Class::Commercial
-        && identity.port.is_none_or(|port| port.class == Class::Commercial);
-    let (sender, msisdn) = (identity.sender?, identity.msisdn?);
-    commercial.then(|| (sender.id.clone(), msisdn.0))
-}
-
 fn missing(key: &Key, parts: &[Part]) -> String {
     let came = |number: u8| parts.iter().any(|part| part.number == number);
     let missing: Vec<String> =
@@ -394,5 +421,5 @@ fn missing(key: &Key, parts: &[Part]) -> String {
 
 fn acknowledged(id: crate::store::EntryId) -> Judged {
     let decision = relay::Decision::Acknowledge { body: acknowledgement(id) };
-    Judged { decision, settling: Settling::NOW, frame: None }
+    Judged { decision, settling: Settling::Now, frame: None }
 }

@@ -6,7 +6,6 @@ use portcullis_protocol::address::Address;
 use portcullis_protocol::pdu::Destination;
 use portcullis_protocol::{BodyFault, CommandStatus, Frame};
 
-use super::long::marketing;
 use super::ruling::{Judgement, Ruling};
 use super::write::{Message, Written};
 use super::{Desk, Judged, Kind, Open, Settling, TRY_AGAIN, multi};
@@ -125,6 +124,7 @@ impl Desk {
             presentation: reading.presentation,
             part: reading.part,
             deliver_at,
+            valid_until: reading.valid_until(now),
         };
         let identity = register.identify(provider, &submission);
         let (facts, unanswered) = match facts::look_up(&self.gate.consents, identity, deliver_at.unwrap_or(now)) {
@@ -175,15 +175,15 @@ impl Desk {
     /// What waits for its record before it goes on can be overtaken by a refusal.
     fn revisable(&self, open: Open, judgements: &[Judgement<'_, '_>]) -> Open {
         match self.gate.durability {
-            Durability::BeforeForward => Open { marketing: marketing(judgements), ..open },
+            Durability::BeforeForward => Open { marketing: self.gate.marketing(judgements), ..open },
             Durability::BeforeResponse | Durability::Interval => open,
         }
     }
 
     fn forward(&self, permit: rules::Permit, frame: Option<Frame>, open: Open) -> (Judged, Open) {
         let settling = match self.gate.durability {
-            Durability::BeforeForward => Settling(open.sequence),
-            Durability::BeforeResponse | Durability::Interval => Settling::NOW,
+            Durability::BeforeForward => Settling::of(open.sequence),
+            Durability::BeforeResponse | Durability::Interval => Settling::Now,
         };
         (Judged { decision: relay::Decision::Forward(permit), settling, frame }, open)
     }
@@ -216,7 +216,7 @@ impl Desk {
 
 fn refuse(status: CommandStatus, body: Bytes, open: Open) -> (Judged, Open) {
     let decision = relay::Decision::Refuse { status, body };
-    (Judged { decision, settling: Settling::NOW, frame: None }, open)
+    (Judged { decision, settling: Settling::Now, frame: None }, open)
 }
 
 /// What is too long for the journal stays so; what finds no room now may find it later.

@@ -13,7 +13,7 @@ use portcullis_protocol::field::{COctetString, DataCoding, EsmClass};
 use portcullis_protocol::pdu::{CancelSm, QueryResult, QuerySm, QuerySmResp, ReplaceSm};
 use portcullis_protocol::time::{Absolute, SmppTime};
 use portcullis_protocol::tlv::MessageState;
-use portcullis_protocol::{BodyFault, CommandStatus, Frame, Pdu};
+use portcullis_protocol::{BodyFault, CommandId, CommandStatus, Frame, Pdu};
 
 use super::owing::DELETED;
 use super::{Desk, Judged, Kind, Open, Settling};
@@ -52,7 +52,7 @@ enum Found {
     Ended(MessageState, Timestamp),
     /// A message of this provider that the carrier named.
     Message(Original),
-    /// The same, of which it is one part.
+    /// The same, but only one part of it, or one of several recipients.
     Part,
 }
 
@@ -85,9 +85,13 @@ impl Desk {
             Ok(_) => return None,
             Err(fault) => return Some(self.turn_away(ticket, frame, &fault, now.wall)),
         };
-        // cancel_sm may name source and destination instead.
         let Some(message_id) = named.as_str().filter(|id| !id.is_empty()) else {
-            return Some(self.pass_question(ticket, None, now.wall));
+            return Some(match frame.command_id() {
+                // Its text must not pass for want of a name.
+                CommandId::REPLACE_SM => self.turn_away(ticket, frame, &UNKNOWN, now.wall),
+                // cancel_sm may name source and destination instead.
+                _ => self.pass_question(ticket, None, now.wall),
+            });
         };
         let (gate, provider) = (Arc::clone(&self.gate), self.provider.clone().unwrap_or_default());
         let (message_id, mailbox) = (message_id.to_owned(), self.mailbox.clone());
@@ -188,7 +192,7 @@ impl Desk {
     fn pass_question(&mut self, ticket: Ticket, frame: Option<Frame>, now: Timestamp) -> Judged {
         self.open.insert(ticket, Open::recorded(Vec::new(), now));
         let permit = Permit::unjudged("carries no text");
-        Judged { decision: relay::Decision::Forward(permit), settling: Settling::NOW, frame }
+        Judged { decision: relay::Decision::Forward(permit), settling: Settling::Now, frame }
     }
 
     fn named(&mut self, ticket: Ticket, message_id: COctetString<'_>) {
@@ -216,7 +220,7 @@ impl Desk {
         QuerySmResp { found, ..QuerySmResp::default() }.encode(&mut body);
         self.open.insert(ticket, Open::recorded(Vec::new(), now));
         let decision = relay::Decision::Acknowledge { body: body.freeze() };
-        Judged { decision, settling: Settling::NOW, frame: None }
+        Judged { decision, settling: Settling::Now, frame: None }
     }
 }
 
@@ -241,8 +245,13 @@ fn look_up(gate: &Gate, provider: &str, message_id: &str) -> Result<Found, Store
     for entry in gate.journal.find(Query { key, newest_first: true, limit: 100, ..Query::default() })? {
         let (_, payload) = entry?;
         let found = match Record::decode(&payload) {
-            Ok(Record::Outcome(outcome)) => original(gate, provider, outcome.of)?.map(Found::Message),
-            Ok(Record::PartOutcome(part)) => original(gate, provider, part.outcome.of)?.map(|_| Found::Part),
+            // The index has looser spellings, too.
+            Ok(Record::Outcome(outcome)) if outcome.message_id.as_deref() == Some(message_id) => {
+                original(gate, provider, outcome.of)?
+            }
+            Ok(Record::PartOutcome(part)) if part.outcome.message_id.as_deref() == Some(message_id) => {
+                original(gate, provider, part.outcome.of)?.map(|_| Found::Part)
+            }
             _ => None,
         };
         if let Some(found) = found {
@@ -268,7 +277,7 @@ fn look_up_part(gate: &Gate, id: EntryId, message_id: &str) -> Result<Found, Sto
                 let at = Timestamp::from_millisecond(report.at_ms).unwrap_or_default();
                 found = Found::Ended(state(&report.state), at);
             }
-            Ok(Record::Long(long)) if long.submission.verdict != "forward" => {
+            Ok(Record::Long(long)) if matches!(&*long.submission.verdict, "reject" | "incomplete") => {
                 let at = Timestamp::from_millisecond(long.submission.received_ms).unwrap_or_default();
                 let state = if long.submission.verdict == "reject" { "REJECTD" } else { "UNDELIV" };
                 found = Found::Ended(self::state(state), at);
@@ -288,7 +297,8 @@ fn state(word: &str) -> MessageState {
     }
 }
 
-fn original(gate: &Gate, provider: &str, of: Name) -> Result<Option<Original>, StoreError> {
+/// The message itself, where one text to one subscriber can take its place.
+fn original(gate: &Gate, provider: &str, of: Name) -> Result<Option<Found>, StoreError> {
     let Some(payload) = entry_id(of).map(|id| gate.journal.get(id)).transpose()?.flatten() else { return Ok(None) };
     let submission = match Record::decode(&payload) {
         Ok(Record::Submission(submission)) => submission,
@@ -300,13 +310,16 @@ fn original(gate: &Gate, provider: &str, of: Name) -> Result<Option<Original>, S
     }
     let octets = |text: &str| text.as_bytes().to_vec();
     let to = &submission.destination;
-    Ok(Some(Original {
+    if submission.command_id == CommandId::SUBMIT_MULTI.0 {
+        return Ok(Some(Found::Part));
+    }
+    Ok(Some(Found::Message(Original {
         source: octets(&submission.source.addr),
         destination: (to.ton, to.npi, octets(&to.addr)),
         service_type: octets(&submission.service_type),
         esm_class: submission.flags.0,
         data_coding: submission.flags.1,
-    }))
+    })))
 }
 
 /// Its text cannot be judged without recipient and coding (R22).
@@ -318,6 +331,6 @@ const UNKNOWN: BodyFault = BodyFault {
 
 const ONE_OF_SEVERAL: BodyFault = BodyFault {
     field: "message_id",
-    fault: "expected a message in one part: cancel the parts of a long one and submit it anew",
+    fault: "expected a message in one part to one recipient: cancel any other and submit it anew",
     status: CommandStatus::ESME_RREPLACEFAIL,
 };

@@ -148,8 +148,8 @@ impl Desk {
 
     fn conclude_report(&mut self, mut report: Report, outcome: Outcome, now: Moment) {
         match outcome {
-            Outcome::Answered(status) | Outcome::Nacked(status)
-                if !is_temporary(status) || report.attempts >= ATTEMPTS =>
+            Outcome::Answered(_) | Outcome::Nacked(_) | Outcome::TimedOut
+                if !wants_another(outcome) || report.attempts >= ATTEMPTS =>
             {
                 let (word, _) = report.state.word();
                 let _recorded =
@@ -244,7 +244,15 @@ pub(super) fn owed_part(
 
 /// Nothing is sent before the verdict on it is on disk: a restart must not send it twice.
 fn is_recorded(part: &OwedPart, progress: &Progress) -> bool {
-    Settling(part.records.last().map(|sent| sent.sequence)).is_settled_by(progress)
+    Settling::of(part.records.last().map(|sent| sent.sequence)).is_settled_by(progress)
+}
+
+/// Whether a report is to be sent again.
+const fn wants_another(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Answered(status) | Outcome::Nacked(status) => is_temporary(status),
+        _ => true,
+    }
 }
 
 /// Statuses that ask for another try (rulebook §3).

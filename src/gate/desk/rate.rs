@@ -25,7 +25,7 @@ impl Desk {
         self.gate.counters.throttled();
         let status = CommandStatus::ESME_RTHROTTLED;
         let decision = relay::Decision::Refuse { status, body: bytes::Bytes::new() };
-        Judged { decision, settling: Settling::NOW, frame: None }
+        Judged { decision, settling: Settling::Now, frame: None }
     }
 }
 

@@ -288,7 +288,8 @@ impl FoundMessage {
         let outcome = FoundOutcome::new(&told.outcome);
         let acknowledged = told.acknowledged.and_then(record::entry_id).map(|id| id.to_string());
         let of = |part: &&mut FoundPart| {
-            part.number == told.number && part.message_id == acknowledged && part.outcome.is_none()
+            let is_open = part.outcome.as_ref().is_none_or(FoundOutcome::is_provisional);
+            part.number == told.number && part.message_id == acknowledged && is_open
         };
         if let Some(part) = self.parts.iter_mut().find(of) {
             part.outcome = Some(outcome.clone());
@@ -326,6 +327,11 @@ impl FoundMessage {
 }
 
 impl FoundOutcome {
+    /// Whether a process that ended could not see to it: the next one's outcome takes its place.
+    fn is_provisional(&self) -> bool {
+        matches!(self.outcome.as_str(), "sending" | "not-forwarded")
+    }
+
     pub(super) fn new(record: &record::Outcome<'_>) -> Self {
         Self {
             forwarded: time(record.forwarded_ms),

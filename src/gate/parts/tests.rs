@@ -15,7 +15,8 @@ fn parts(most: usize) -> Parts {
 }
 
 fn key(reference: u16, total: u8) -> Key {
-    Key { provider: "p".into(), source: b"1069".to_vec(), destination: b"8613".to_vec(), reference, total }
+    let (source, destination) = (b"1069".to_vec(), b"8613".to_vec());
+    Key { provider: "p".into(), source, destination, kind: Kind::Octet, reference, total }
 }
 
 fn part(number: u8, body: &str, ticket: u64) -> Part {
@@ -52,8 +53,8 @@ fn numbers(added: &Added) -> Vec<u8> {
 #[test]
 fn any_order_makes_a_message_whole_once() {
     let (parts, now) = (parts(10), start());
-    assert!(matches!(parts.add(&key(0, 3), part(3, "c", 1), now), Added::Waits { displaced: None }));
-    assert!(matches!(parts.add(&key(0, 3), part(1, "a", 2), now), Added::Waits { displaced: None }));
+    assert!(matches!(parts.add(&key(0, 3), part(3, "c", 1), now), Added::Waits { .. }));
+    assert!(matches!(parts.add(&key(0, 3), part(1, "a", 2), now), Added::Waits { .. }));
     assert_eq!(numbers(&parts.add(&key(0, 3), part(2, "b", 3), now)), [1, 2, 3]);
     assert!(parts.expire(now + TIMEOUT).is_empty());
     assert_eq!(parts.held(), (0, 0));
@@ -62,17 +63,18 @@ fn any_order_makes_a_message_whole_once() {
 #[test]
 fn another_reference_total_or_number_is_another_message() {
     let (parts, now) = (parts(10), start());
-    for key in [key(1, 2), key(2, 2), key(1, 3), Key { destination: b"8614".to_vec(), ..key(1, 2) }] {
+    let others = [Key { destination: b"8614".to_vec(), ..key(1, 2) }, Key { kind: Kind::Word, ..key(1, 2) }];
+    for key in [key(1, 2), key(2, 2), key(1, 3)].into_iter().chain(others) {
         assert!(matches!(parts.add(&key, part(1, "a", 1), now), Added::Waits { .. }));
     }
-    assert_eq!(parts.expire(now + TIMEOUT).len(), 4);
+    assert_eq!(parts.expire(now + TIMEOUT).len(), 5);
 }
 
 #[test]
 fn a_repeated_part_waits_beside_the_first() {
     let (parts, now) = (parts(10), start());
     parts.add(&key(1, 2), part(1, "a", 1), now);
-    assert!(matches!(parts.add(&key(1, 2), part(1, "a", 2), now), Added::Waits { displaced: None }));
+    assert!(matches!(parts.add(&key(1, 2), part(1, "a", 2), now), Added::Waits { .. }));
     assert_eq!(numbers(&parts.add(&key(1, 2), part(2, "b", 3), now)), [1, 1, 2]);
 }
 
@@ -80,8 +82,10 @@ fn a_repeated_part_waits_beside_the_first() {
 fn other_octets_under_the_same_number_take_its_place() {
     let (parts, now) = (parts(10), start());
     parts.add(&key(1, 2), part(1, "a", 1), now);
-    let Added::Waits { displaced: Some(old) } = parts.add(&key(1, 2), part(1, "x", 2), now) else { panic!("kept") };
-    assert_eq!(old.frame.body(), b"a");
+    parts.add(&key(1, 2), part(1, "a", 9), now);
+    let Added::Waits { displaced } = parts.add(&key(1, 2), part(1, "x", 2), now) else { panic!("kept") };
+    // Both that waited beside one another.
+    assert!(displaced.len() == 2 && displaced.iter().all(|old| old.frame.body() == b"a"));
     let Added::Whole { parts, .. } = parts.add(&key(1, 2), part(2, "b", 3), now) else { panic!("not whole") };
     assert!(parts.iter().all(|part| part.frame.body() != b"a"));
 }
@@ -91,10 +95,10 @@ fn a_whole_message_answers_for_its_repetitions_only() {
     let (parts, now) = (parts(10), start());
     parts.add(&key(1, 2), part(1, "a", 1), now);
     parts.add(&key(1, 2), part(2, "b", 2), now);
-    assert!(matches!(parts.add(&key(1, 2), part(2, "b", 3), now), Added::Waits { displaced: None }));
+    assert!(matches!(parts.add(&key(1, 2), part(2, "b", 3), now), Added::Waits { .. }));
     let repeats = parts.take_repeats(&key(1, 2), Ticket::of(3), 1).expect("a mere repetition");
     assert_eq!((repeats.parts.len(), repeats.whole.len()), (1, 2));
-    assert!(matches!(parts.add(&key(1, 2), part(2, "x", 4), now), Added::Waits { displaced: None }));
+    assert!(matches!(parts.add(&key(1, 2), part(2, "x", 4), now), Added::Waits { .. }));
     assert!(parts.take_repeats(&key(1, 2), Ticket::of(4), 1).is_none(), "something new");
     assert_eq!(parts.expire(now + TIMEOUT).len(), 1, "the new message is incomplete");
 }
@@ -116,7 +120,7 @@ fn a_repetition_that_was_acknowledged_goes_on_with_those_that_wait() {
 fn a_reference_that_comes_again_is_another_message_though_its_first_part_be_the_same() {
     let (parts, now) = (parts(10), start());
     for second in ["b", "c", "c"] {
-        assert!(matches!(parts.add(&key(0, 2), part(1, "a", 1), now), Added::Waits { displaced: None }), "{second}");
+        assert!(matches!(parts.add(&key(0, 2), part(1, "a", 1), now), Added::Waits { .. }), "{second}");
         let Added::Whole { parts, .. } = parts.add(&key(0, 2), part(2, second, 2), now) else { panic!("{second}") };
         assert!(parts.iter().any(|part| part.frame.body() == second.as_bytes()));
     }
@@ -169,6 +173,37 @@ fn whole_messages_give_way_before_a_part_is_refused() {
     assert!(matches!(parts.add(&key(9, 2), part(1, "a", 4), now), Added::Over));
     let other = Key { provider: "q".into(), ..key(9, 2) };
     assert!(matches!(parts.add(&other, part(1, "a", 5), now), Added::Waits { .. }), "bounds are the provider's own");
+}
+
+#[test]
+fn what_could_not_be_decided_on_waits_again_and_is_owed_an_end() {
+    let (parts, now) = (parts(10), start());
+    parts.add(&key(1, 2), part(1, "a", 1), now);
+    parts.acknowledge(&key(1, 2), Ticket::of(1), 1, |_| Some(id(5)));
+    let Added::Whole { parts: whole, .. } = parts.add(&key(1, 2), part(2, "b", 2), now) else { panic!("not whole") };
+    let acknowledged: Vec<Part> = whole.into_iter().filter(|part| part.acknowledged_as().is_some()).collect();
+    parts.put_back(&key(1, 2), acknowledged, now);
+    assert!(parts.is_waiting(id(5)));
+    assert!(matches!(parts.add(&key(1, 2), part(2, "b", 3), now), Added::Whole { .. }), "its message becomes whole");
+    parts.add(&key(2, 2), part(1, "a", 4), now);
+    parts.acknowledge(&key(2, 2), Ticket::of(4), 1, |_| Some(id(6)));
+    let Added::Whole { parts: whole, .. } = parts.add(&key(2, 2), part(2, "b", 5), now) else { panic!("not whole") };
+    parts.put_back(&key(2, 2), whole.into_iter().filter(|part| part.acknowledged_as().is_some()).collect(), now);
+    let expired = parts.expire(now + TIMEOUT);
+    assert!(expired.iter().flat_map(|(_, parts)| parts).any(|part| part.acknowledged_as() == Some(id(6))));
+    assert_eq!(parts.held(), (0, 0));
+}
+
+#[test]
+fn what_is_remembered_of_whole_messages_goes_with_them() {
+    let (parts, mut now) = (parts(1_000), start());
+    for reference in 0..200 {
+        parts.add(&key(reference, 2), part(1, "a", 1), now);
+        parts.add(&key(reference, 2), part(2, "b", 2), now);
+        now += TIMEOUT / 10;
+        parts.expire(now);
+    }
+    assert!(parts.lock().usage["p"].whole.len() < 20);
 }
 
 #[test]
