@@ -43,13 +43,26 @@ pub struct Offer {
 pub struct Conversation(StdUnixStream);
 
 impl Conversation {
-    /// Tells the running gate to drain.
-    pub fn accept(mut self) -> io::Result<()> {
+    /// Tells the running gate to drain. One that has ended meanwhile needs no telling: whether it
+    /// really has, the store's lock says.
+    pub fn accept(self) -> io::Result<()> {
+        match self.tell() {
+            Err(error) if is_gone(&error) => Ok(()),
+            told => told,
+        }
+    }
+
+    fn tell(mut self) -> io::Result<()> {
         self.0.write_all(b"\n")?;
         self.0.shutdown(Shutdown::Write)?;
         // Its end of the conversation: nothing more is said.
         self.0.read_to_end(&mut Vec::new()).map(|_| ())
     }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected)
 }
 
 /// Asks the gate that runs on this data directory for its listening sockets.

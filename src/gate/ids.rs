@@ -4,8 +4,8 @@
 //! itself. Refuses to take one subscriber's message for another's. What is too old for memory is
 //! still in the journal. Driven by the desks.
 //!
-//! A name is kept as a digest of itself and its two parties: half a million parts, each under up
-//! to four names, would be a gigabyte as text. 128 bits under secret keys meet by no accident.
+//! A name is kept as a digest of itself and its two parties: two hundred thousand parts, each under up
+//! to four names, would be hundreds of megabytes as text. 128 bits under secret keys meet by no accident.
 
 use std::collections::hash_map::{Entry, RandomState};
 use std::collections::{HashMap, VecDeque};
@@ -25,7 +25,7 @@ use crate::config::MessageIdForm;
 use crate::store::EntryId;
 
 /// Names kept in memory.
-const RECENT: usize = 500_000;
+const RECENT: usize = 200_000;
 
 #[derive(Debug)]
 pub(super) struct Ids {

@@ -5,7 +5,7 @@
 //! change nothing. Driven by the listeners' doors, the dialling and the watch on the files.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -16,7 +16,8 @@ use crate::tls::TlsFault;
 /// Something loaded from files, loaded again when they change.
 pub(super) struct Reloading<C> {
     current: ArcSwap<C>,
-    files: Vec<PathBuf>,
+    /// The watch on its files, until it begins.
+    watched: Mutex<Option<Watched>>,
     what: String,
     load: Box<dyn Fn() -> Result<C, TlsFault> + Send + Sync>,
 }
@@ -28,8 +29,10 @@ impl<C: Send + Sync + 'static> Reloading<C> {
         files: Vec<PathBuf>,
         load: impl Fn() -> Result<C, TlsFault> + Send + Sync + 'static,
     ) -> Result<Arc<Self>, TlsFault> {
+        // Looked at before they are read: a change in between is seen.
+        let watched = Mutex::new(Some(Watched::new(files)));
         let current = ArcSwap::from_pointee(load()?);
-        Ok(Arc::new(Self { current, files, what, load: Box::new(load) }))
+        Ok(Arc::new(Self { current, watched, what, load: Box::new(load) }))
     }
 
     /// As it is now.
@@ -39,7 +42,8 @@ impl<C: Send + Sync + 'static> Reloading<C> {
 
     /// Follows the files until the gate drains.
     pub(super) async fn watch(self: Arc<Self>, mut drain: watch::Receiver<bool>) {
-        let mut watched = Watched::new(self.files.clone());
+        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut watched) = watched else { return };
         while watched.changed(&mut drain).await {
             let this = Arc::clone(&self);
             // Its end needs no looking after: a panic in there is reported by the runtime.

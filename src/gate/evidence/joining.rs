@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use super::found::{Found, FoundMessage, FoundOutcome, FoundReceipt, FoundTaken};
 use crate::config::MessageIdForm;
 use crate::gate::message_id::Key;
-use crate::gate::record::{Delivery, Outcome, Record, entry_id, port_key, subscriber_key};
+use crate::gate::record::{Delivery, Name, Outcome, Record, entry_id, name, port_key, subscriber_key};
 use crate::store::EntryId;
 
 /// Found things kept for what may come, once the oldest one's outcome is known.
@@ -25,6 +25,8 @@ pub(super) struct Joining {
     /// How many have gone: the place of the first held.
     gone: usize,
     places: HashMap<EntryId, usize>,
+    /// The message an acknowledged part belongs to.
+    parts: HashMap<Name, usize>,
     by_key: HashMap<Key, Vec<usize>>,
     /// Receipts that came before their message's answer, by subscriber.
     early: HashMap<String, Vec<Early>>,
@@ -62,6 +64,7 @@ impl Joining {
             held: VecDeque::new(),
             gone: 0,
             places: HashMap::new(),
+            parts: HashMap::new(),
             by_key: HashMap::new(),
             early: HashMap::new(),
             seen: HashMap::new(),
@@ -72,6 +75,9 @@ impl Joining {
     pub(super) fn hold(&mut self, id: EntryId, found: Found, record: &Record<'_>, is_wanted: bool) -> Option<Found> {
         let place = self.gone + self.held.len();
         self.places.insert(id, place);
+        if let Record::Long(long) = record {
+            self.parts.extend(long.parts.iter().filter_map(|part| Some((part.acknowledged?, place))));
+        }
         let mut early_of = None;
         if let Record::Delivery(delivery) = record
             && let Some(of) = Of::read(delivery)
@@ -102,10 +108,9 @@ impl Joining {
                 true
             }
             Record::Report(report) => {
-                for held in &mut self.held {
-                    if let Some(Found::Message(message)) = &mut held.found {
-                        message.reported(report.of, report);
-                    }
+                let place = self.parts.get(&report.of).copied();
+                if let Some(message) = place.and_then(|place| self.message(place)) {
+                    message.reported(report.of, report);
                 }
                 true
             }
@@ -208,6 +213,9 @@ impl Joining {
         }
         if let Found::Message(message) = &found {
             self.forget_keys(message, place);
+            for id in message.parts.iter().filter_map(|part| part.message_id.as_ref()?.parse::<EntryId>().ok()) {
+                self.parts.remove(&name(id));
+            }
         }
         is_wanted.then_some(found)
     }
