@@ -26,6 +26,12 @@ const SLICE: usize = 8_192;
 /// A day that is over and gets no more entries is finished after this time.
 const LINGER: Duration = Duration::from_mins(5);
 
+/// From so many entries in the last group on, the next one is waited for.
+const GATHER_ENTRIES: usize = 32;
+
+/// How long at most: it is over as soon as as many are there, and a commit takes about as long.
+const GATHER: Duration = Duration::from_micros(500);
+
 /// An interval is cut short when so many entries wait.
 const INTERVAL_ENTRIES: usize = 16_384;
 
@@ -55,11 +61,11 @@ impl Writer {
     pub(super) fn run(mut self, recovered: Option<Arc<DayStore>>) {
         let now = clock::monotonic();
         self.open.extend(recovered.map(|store| Writing { day: store.day, store, used: now }));
-        let mut group = Group::default();
+        let (mut group, mut before) = (Group::default(), 0);
         loop {
-            // Those just answered append their next entries first: larger groups, less work for each.
-            std::thread::yield_now();
+            self.let_gather(before);
             let last = self.front.take(&mut group);
+            before = group.len();
             if !group.is_empty() {
                 if !self.write_out(&group, last) {
                     return;
@@ -75,6 +81,16 @@ impl Writer {
                 self.front.sleep(1, LINGER);
                 self.tidy();
             }
+        }
+    }
+
+    /// Those just answered append their next entries first: larger groups, less work for each. Where
+    /// many come, the disk's time is worth waiting until as many as last time are there.
+    fn let_gather(&self, before: usize) {
+        if before < GATHER_ENTRIES {
+            std::thread::yield_now();
+        } else {
+            self.front.sleep(before, GATHER);
         }
     }
 
