@@ -32,6 +32,8 @@ def octets_of(submit):
 class Carrier:
     def __init__(self, plan):
         self.plan, self.sessions, self.count = plan, {}, 5_000_000_000
+        # Kept while they run: the loop itself holds tasks weakly.
+        self.tasks = set()
 
     async def serve(self):
         server = smpp34.Server(host="127.0.0.1", port=self.plan["port"], system_id="smpp34-carrier")
@@ -65,6 +67,8 @@ class Carrier:
 
     def deliver(self, submit, octets, **fields):
         async def send(session):
+            # accept() only queues the answer; a receipt sent at once may overtake it, and some ESMEs drop it then.
+            await asyncio.sleep(0.2)
             answer = await session.deliver_sm(
                 submit.source_addr, octets, source_addr=submit.destination_addr, source_addr_ton=1, source_addr_npi=1,
                 dest_addr_ton=0, dest_addr_npi=1, **fields)
@@ -75,7 +79,9 @@ class Carrier:
         if not able:
             return say("undeliverable")
         # Its answer comes while other events are served.
-        self.task = asyncio.ensure_future(send(able[0]))
+        task = asyncio.ensure_future(send(able[0]))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
 
 threading.Thread(target=end_with_stdin, daemon=True).start()
