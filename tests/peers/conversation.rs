@@ -56,7 +56,10 @@ fn converses_as(which: Esme, carrier: Carrier, mode: &str) {
     let answered: Vec<_> = answers.into_iter().filter(|answer| answer["status"] == OK).collect();
     assert_eq!(strings(&answered, "message_id"), ids, "the carrier's message ids");
     let receipts = esme.events("deliver");
-    assert_eq!(strings(&receipts, "message_id"), ids[..2], "receipts");
+    let mut receipted = strings(&receipts, "message_id");
+    // Kannel tells of each in a request of its own, whose order nothing keeps.
+    receipted.sort();
+    assert_eq!(receipted, ids[..2], "receipts");
     assert_eq!(numbers(&receipts, "state"), [2, 2], "receipts");
     stage.assert_decodes();
 }
