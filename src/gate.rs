@@ -40,7 +40,7 @@ use crate::config::{Config, Durability, LongMessages, MessageIdForm};
 use crate::register::{Register, Secret};
 use crate::rules::Profile;
 use crate::store::consents::ConsentsOptions;
-use crate::store::{Consents, Journal, JournalOptions, StoreError};
+use crate::store::{Consents, Journal, JournalOptions, Sends, StoreError};
 use accounts::Accounts;
 use ids::Ids;
 use limits::{Allowances, Attempts};
@@ -58,6 +58,8 @@ pub struct Gate {
     pub consents: Arc<Consents>,
     /// The send records.
     pub journal: Journal,
+    /// What was sent to whom, where that counts.
+    sends: Sends,
     /// What happened since the start.
     pub counters: Counters,
     /// Who is connected.
@@ -94,6 +96,7 @@ impl Gate {
     /// Opens the store under the configured data directory, and takes up what is owed from before.
     pub fn open(config: &Config, register: impl Into<Arc<Register>>, now: Moment) -> Result<Self, StoreError> {
         let gate = Self::with_store(config, register.into())?;
+        desk::catch_up(&gate)?;
         restore::restore(&gate, now)?;
         Ok(gate)
     }
@@ -104,6 +107,7 @@ impl Gate {
             profile: config.profile.clone(),
             consents: Arc::new(open_consents(&config.data)?),
             journal: open_journal(config)?,
+            sends: Sends::open(&config.data.join("sends"))?,
             counters: Counters::default(),
             sessions: Sessions::new(SessionLimits {
                 sessions: config.session.max_sessions,

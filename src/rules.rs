@@ -32,6 +32,9 @@ mod r15_obfuscation;
 mod r16_opaque;
 pub mod r17_links;
 pub mod r18_quiet_hours;
+pub mod r19_frequency;
+pub mod r21_schedule;
+pub mod r22_replace;
 mod r23_mo_refusal;
 mod r24_mo_consent;
 pub mod reply;
@@ -48,6 +51,7 @@ pub use codes::{Code, Codes};
 pub use facts::{Consent, Facts, Identity, Ownership, Refusal};
 pub use msisdn::Msisdn;
 pub use profile::Profile;
+pub use r19_frequency::{Frequency, Period};
 pub use rule::{Mode, Modes, Rule};
 pub use submission::{Operation, Presentation, Submission};
 pub use verdict::{Decision, Effect, Finding, Permit, Verdict};
@@ -63,7 +67,7 @@ type Check = fn(&Case<'_>) -> Option<Flaw>;
 /// R10, R13 and R14 are not among them: R10 says what a message is, and the other two hold in
 /// [`Case::apply`] and [`Case::is_marketing`], where no setting reaches. R23 and R24 judge what
 /// comes back: see [`reply`]. The others speak of more than one message, or of none.
-const CHECKS: [(Rule, Check); 15] = [
+const CHECKS: [(Rule, Check); 17] = [
     (Rule::R01, r01_source_present::check),
     (Rule::R02, r02_source_owned::check),
     (Rule::R03, r03_port_purpose::check),
@@ -79,6 +83,8 @@ const CHECKS: [(Rule, Check); 15] = [
     (Rule::R16, r16_opaque::check),
     (Rule::R17, r17_links::check),
     (Rule::R18, r18_quiet_hours::check),
+    (Rule::R19, r19_frequency::check),
+    (Rule::R21, r21_schedule::check),
 ];
 
 /// Judges one submission. Total: every input has a verdict, and the verdict names every rule that failed.

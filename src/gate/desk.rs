@@ -22,6 +22,7 @@ use crate::store::{EntryId, Health, Progress};
 use crate::tls::Secured;
 
 mod bind;
+mod counting;
 mod delivery;
 mod long;
 mod message;
@@ -30,8 +31,10 @@ mod naming;
 mod owing;
 mod rate;
 mod ruling;
+mod weighing;
 mod write;
 
+pub(super) use counting::{Counted, catch_up};
 pub(super) use delivery::Waiting;
 use long::Held;
 pub(super) use long::key_of;
@@ -125,6 +128,8 @@ pub(super) struct Sent {
     pub(super) port: String,
     /// Whether its verdict lets it go on: others of the same PDU may not.
     pub(super) goes_on: bool,
+    /// Its place among the messages that count.
+    pub(super) counted: Option<Counted>,
 }
 
 /// What is to become of a request, and which record that waits for.

@@ -291,9 +291,9 @@ impl<'a> Reading<'a> {
         Ok(Self { presentation, replaces, schedules: schedule.into_iter().collect(), validity, ..self })
     }
 
-    /// When it is to be delivered, where that is later than `now`: with its last part.
-    pub(super) fn deliver_at(&self, now: Timestamp) -> Option<Timestamp> {
-        self.schedules.iter().filter_map(|time| moment(*time, now)).max().filter(|at| *at > now)
+    /// When it is to be delivered, as it says itself: with its last part.
+    pub(super) fn scheduled(&self, now: Timestamp) -> Option<Timestamp> {
+        self.schedules.iter().filter_map(|time| moment(*time, now)).max()
     }
 
     /// Until when the carrier is to try.

@@ -231,7 +231,7 @@ fn send_again(gate: &Gate, id: EntryId, part: &record::Part<'_>, of: Option<Name
         id,
         number,
         frame,
-        records: vec![Sent { id: record, sequence: ticket.sequence, subscriber, port, goes_on: true }],
+        records: vec![Sent { id: record, sequence: ticket.sequence, subscriber, port, goes_on: true, counted: None }],
         permit: Permit::unjudged("judged by the process before, whose record of it names the verdict"),
         marketing: record_of(gate, record).and_then(|long| marketing(gate, provider, &long)),
         received: Timestamp::from_millisecond(part.received_ms).unwrap_or(now.wall),

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 
 use super::Msisdn;
+use super::r19_frequency::Frequency;
 use crate::register::{Port, Provider, Sender};
 
 /// Who sends, from which port, for whom, to whom.
@@ -47,6 +48,10 @@ pub struct Facts<'r> {
     pub refusal: Option<Refusal>,
     /// Whether this sender has asked the recipient for consent before (R12).
     pub asked_before: bool,
+    /// How often the recipient agreed to be written to (R19).
+    pub frequency: Option<Frequency>,
+    /// When this sender's messages to the recipient were delivered that count (R19), as far back as matters.
+    pub sent: Vec<Timestamp>,
     /// Only the carrier knows the recipients (a distribution list, a broadcast area), and the provider may address them.
     pub vouched: bool,
 }
@@ -54,7 +59,15 @@ pub struct Facts<'r> {
 impl<'r> Facts<'r> {
     /// Nothing known beyond who and whom: no consent, no refusal.
     pub const fn new(identity: Identity<'r>) -> Self {
-        Self { identity, consent: Consent::None, refusal: None, asked_before: false, vouched: false }
+        Self {
+            identity,
+            consent: Consent::None,
+            refusal: None,
+            asked_before: false,
+            frequency: None,
+            sent: Vec::new(),
+            vouched: false,
+        }
     }
 }
 

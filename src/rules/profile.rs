@@ -7,7 +7,10 @@ use std::sync::OnceLock;
 
 use jiff::tz::{Offset, TimeZone};
 
-use super::{Class, Mode, Modes, Rule, r05_name, r06_phone, r07_opt_out, r10_class, r17_links, r18_quiet_hours, reply};
+use super::{
+    Class, Mode, Modes, Rule, r05_name, r06_phone, r07_opt_out, r10_class, r17_links, r18_quiet_hours, r19_frequency,
+    r21_schedule, reply,
+};
 use crate::document::{self, Complaints, Fault, Section};
 use crate::register::Provider;
 
@@ -56,6 +59,10 @@ pub struct Profile {
     pub links: r17_links::Settings,
     /// The hours in which commercial messages are delivered (R18); none for all.
     pub quiet_hours: Option<r18_quiet_hours::Window>,
+    /// How often a sender may write to a number (R19).
+    pub frequency: r19_frequency::Settings,
+    /// How far ahead messages may be scheduled, and how long they may be valid (R21).
+    pub schedule: r21_schedule::Settings,
     /// What replies mean (R23, R24).
     pub replies: reply::Settings,
     /// The zone of days and hours.
@@ -141,6 +148,8 @@ impl Profile {
         self.thresholds.read(section);
         self.links.read(section);
         r18_quiet_hours::read(&mut self.quiet_hours, section);
+        self.frequency.read(section);
+        self.schedule.read(section);
         self.replies.read(section);
         read_modes(section, &mut self.rules, None);
         for (word, class) in Class::WORDS {
@@ -172,6 +181,8 @@ impl Profile {
             thresholds: r10_class::Thresholds::default(),
             links: r17_links::Settings::default(),
             quiet_hours: None,
+            frequency: r19_frequency::Settings::default(),
+            schedule: r21_schedule::Settings::default(),
             replies: reply::Settings::default(),
             time_zone: TimeZone::fixed(Offset::constant(8)),
             rules: Modes::default(),

@@ -54,8 +54,7 @@ pub(super) fn read(window: &mut Option<Window>, section: &Section<'_, '_>) {
 
 pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
     let window = case.profile.quiet_hours.filter(|_| case.is_marketing())?;
-    let delivery =
-        case.submission.deliver_at.unwrap_or(case.now).to_zoned_datetime(case.profile.time_zone.clone()).time();
+    let delivery = case.profile.time_zone.to_datetime(case.submission.delivery(case.now)).time();
     let why = || format!("{} lies outside {} to {}", clock(delivery), clock(window.from), clock(window.until));
     (!window.contains(delivery)).then(|| Flaw::hold(Code::Fixed(CommandStatus::ESME_RTHROTTLED), why()))
 }

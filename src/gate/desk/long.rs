@@ -119,7 +119,7 @@ impl Desk {
             Ok(reading) => reading,
             Err(fault) => return self.turn_away_parts(&fault, parts, now.wall),
         };
-        let judgements = match self.judgements(register, provider, &reading, now.wall) {
+        let judgements = match self.gate.judgements(register, provider, &reading, now.wall) {
             Ok(judgements) => judgements,
             Err(fault) => return self.turn_away_parts(&fault, parts, now.wall),
         };
@@ -132,6 +132,7 @@ impl Desk {
             &ruling,
             now.wall,
         );
+        self.gate.settle_counts(&judgements, &ruling, written.is_ok());
         let whole = Whole { ruling, judgements: &judgements, written, now: now.wall };
         let mut undecided = Vec::new();
         for part in parts {

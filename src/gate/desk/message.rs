@@ -2,19 +2,17 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use portcullis_protocol::address::Address;
-use portcullis_protocol::pdu::Destination;
 use portcullis_protocol::{BodyFault, CommandStatus, Frame};
 
 use super::ruling::{Judgement, Ruling};
 use super::write::{Message, Written};
 use super::{Desk, Judged, Kind, Open, Settling, TRY_AGAIN, multi};
 use crate::config::Durability;
-use crate::gate::reading::{DISTRIBUTION_LIST, Reading, Recipients, STRUCK_OFF};
-use crate::gate::{Moment, facts};
+use crate::gate::Moment;
+use crate::gate::reading::{Reading, STRUCK_OFF};
 use crate::register::{Provider, Register};
 use crate::relay::{self, Ticket};
-use crate::rules::{self, Facts, Operation, Submission};
+use crate::rules;
 use crate::store::journal::AppendError;
 
 impl Desk {
@@ -53,46 +51,17 @@ impl Desk {
         reading: &Reading<'_>,
         now: Timestamp,
     ) -> Judged {
-        let judgements = match self.judgements(register, provider, reading, now) {
+        let judgements = match self.gate.judgements(register, provider, reading, now) {
             Ok(judgements) => judgements,
             Err(fault) => return self.turn_away(ticket, frame, &fault, now),
         };
         let ruling = self.rule(&judgements);
         let written =
             self.pen().write_submissions(register, &Message { frame, reading, parts: &[] }, &judgements, &ruling, now);
+        self.gate.settle_counts(&judgements, &ruling, written.is_ok());
         let (judged, open) = self.decide(ruling, frame, &judgements, written, now);
         self.open.insert(ticket, open);
         judged
-    }
-
-    /// The verdict for each recipient.
-    pub(super) fn judgements<'r, 'm>(
-        &self,
-        register: &'r Register,
-        provider: &'r Provider,
-        reading: &Reading<'m>,
-        now: Timestamp,
-    ) -> Result<Vec<Judgement<'r, 'm>>, BodyFault> {
-        let mut judgements = Vec::with_capacity(1);
-        match reading.recipients {
-            Recipients::One(to) => {
-                let vouched = reading.operation == Operation::BroadcastSm && provider.broadcasts;
-                judgements.push(self.weigh(register, provider, reading, to, vouched, now));
-            }
-            Recipients::Many(list) => {
-                for destination in list.iter() {
-                    let (to, vouched) = match destination {
-                        Destination::Sme(to) => (to, false),
-                        Destination::DistributionList(name) if provider.distribution_lists => {
-                            (Address { addr: name, ..Address::default() }, true)
-                        }
-                        Destination::DistributionList(_) => return Err(DISTRIBUTION_LIST),
-                    };
-                    judgements.push(self.weigh(register, provider, reading, to, vouched, now));
-                }
-            }
-        }
-        Ok(judgements)
     }
 
     /// What the verdicts come to, counted.
@@ -101,41 +70,6 @@ impl Desk {
             self.gate.counters.judged(&judgement.verdict);
         }
         Ruling::of(judgements, self.is_down())
-    }
-
-    /// One recipient's verdict. A store that cannot be asked is a fact of its own (R26).
-    fn weigh<'r, 'm>(
-        &self,
-        register: &'r Register,
-        provider: &'r Provider,
-        reading: &Reading<'m>,
-        to: Address<'m>,
-        vouched: bool,
-        now: Timestamp,
-    ) -> Judgement<'r, 'm> {
-        let deliver_at = reading.deliver_at(now);
-        let submission = Submission {
-            operation: reading.operation,
-            source: reading.source,
-            destination: to,
-            service_type: reading.service_type.0,
-            sm_default_msg_id: reading.sm_default_msg_id,
-            content: reading.text.clone(),
-            presentation: reading.presentation,
-            part: reading.part,
-            deliver_at,
-            valid_until: reading.valid_until(now),
-        };
-        let identity = register.identify(provider, &submission);
-        let (facts, unanswered) = match facts::look_up(&self.gate.consents, identity, deliver_at.unwrap_or(now)) {
-            Ok(facts) => (Facts { vouched, ..facts }, None),
-            Err(error) => {
-                tracing::error!(%error, "the consents cannot be asked");
-                (Facts { vouched, ..Facts::new(identity) }, Some(error.to_string()))
-            }
-        };
-        let verdict = rules::judge(&submission, &facts, &self.gate.profile, now);
-        Judgement { to, facts, verdict, unanswered }
     }
 
     /// What becomes of one PDU under a ruling, and what is to be remembered of it.

@@ -1,18 +1,24 @@
 //! What the verdicts on all recipients of one PDU come to.
 
+use jiff::Timestamp;
 use portcullis_protocol::CommandStatus;
 use portcullis_protocol::address::Address;
 
 use super::TRY_AGAIN;
+use super::counting::Counted;
 use crate::rules::{Class, Decision, Facts, Permit, Verdict};
 
 /// One recipient's verdict and what it rests on.
-pub(super) struct Judgement<'r, 'm> {
+pub(in crate::gate) struct Judgement<'r, 'm> {
     pub(super) to: Address<'m>,
     pub(super) facts: Facts<'r>,
     pub(super) verdict: Verdict,
     /// Why the store could not be asked, where it could not.
     pub(super) unanswered: Option<String>,
+    /// Its place among the messages that count, which it gives back if it does not arrive.
+    pub(super) counted: Option<Counted>,
+    /// When it is to be delivered, where that is later.
+    pub(super) deliver_at: Option<Timestamp>,
 }
 
 impl Judgement<'_, '_> {
@@ -28,7 +34,7 @@ impl Judgement<'_, '_> {
 
 /// What becomes of the PDU.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Ruling {
+pub(in crate::gate) enum Ruling {
     /// Every recipient's verdict permits it.
     Forward(Permit),
     /// It goes on without the recipients whose verdict refuses it.
@@ -42,7 +48,7 @@ pub(super) enum Ruling {
 }
 
 impl Ruling {
-    pub(super) fn of(judgements: &[Judgement<'_, '_>], journal_down: bool) -> Self {
+    pub(in crate::gate) fn of(judgements: &[Judgement<'_, '_>], journal_down: bool) -> Self {
         let first = |decision| judgements.iter().find(|judgement| judgement.verdict.decision == decision);
         let waits = judgements
             .iter()

@@ -101,7 +101,8 @@ impl<'a> Pen<'a> {
             let ticket = self.append(&record)?;
             let port = source.addr.clone().into_owned();
             let goes_on = judgement.is_forwarded();
-            records.push(Sent { id: ticket.id, sequence: ticket.sequence, subscriber, port, goes_on });
+            let counted = judgement.counted;
+            records.push(Sent { id: ticket.id, sequence: ticket.sequence, subscriber, port, goes_on, counted });
         }
         Ok(records)
     }
@@ -133,7 +134,7 @@ impl<'a> Pen<'a> {
         let subscriber = subscriber_key(msisdn, &submission.destination.addr).into_owned();
         let parts = parts.iter().map(part_of).collect();
         let ticket = self.append(&Record::Long(record::Long { submission, parts }))?;
-        Ok(vec![Sent { id: ticket.id, sequence: ticket.sequence, subscriber, port: source, goes_on: false }])
+        Ok(vec![Sent { subscriber, port: source, ..Sent::nobody(ticket) }])
     }
 
     /// What a submission's record holds whatever is decided.
@@ -221,6 +222,7 @@ impl<'a> Pen<'a> {
         let mut last = None;
         for sent in open.records.iter().filter(|sent| sent.goes_on) {
             let status = unserved.get(&sent.subscriber).map_or(status, |own| own.0);
+            self.gate.tell_count(sent.counted.as_ref(), outcome, status);
             let outcome = record::Outcome {
                 of: name(sent.id),
                 forwarded_ms: open.judged_at.as_millisecond(),
@@ -307,7 +309,7 @@ impl Sent {
     /// Of a record that nothing later refers to.
     pub(super) fn nobody(ticket: Ticket) -> Self {
         let (subscriber, port) = (String::new(), String::new());
-        Self { id: ticket.id, sequence: ticket.sequence, subscriber, port, goes_on: false }
+        Self { id: ticket.id, sequence: ticket.sequence, subscriber, port, goes_on: false, counted: None }
     }
 }
 

@@ -1,0 +1,89 @@
+//! The verdict for each recipient of a message: register and store become facts, the rules judge.
+//!
+//! Owns the joining of both, and that a store which cannot answer is a fact of its own (R26). Refuses
+//! to decide what becomes of the PDU. Driven by the desks, and by the queue that opens in the morning.
+
+use jiff::Timestamp;
+use portcullis_protocol::BodyFault;
+use portcullis_protocol::address::Address;
+use portcullis_protocol::pdu::Destination;
+
+use super::ruling::Judgement;
+use crate::gate::reading::{DISTRIBUTION_LIST, Reading, Recipients};
+use crate::gate::{Gate, facts};
+use crate::register::{Provider, Register};
+use crate::rules::{Facts, Operation, Submission};
+
+impl Gate {
+    /// The verdict for each recipient.
+    pub(in crate::gate) fn judgements<'r, 'm>(
+        &self,
+        register: &'r Register,
+        provider: &'r Provider,
+        reading: &Reading<'m>,
+        now: Timestamp,
+    ) -> Result<Vec<Judgement<'r, 'm>>, BodyFault> {
+        let mut judgements = Vec::with_capacity(1);
+        match reading.recipients {
+            Recipients::One(to) => {
+                let vouched = reading.operation == Operation::BroadcastSm && provider.broadcasts;
+                judgements.push(self.weigh(register, provider, reading, to, vouched, now));
+            }
+            Recipients::Many(list) => {
+                let is_list = |destination| matches!(destination, Destination::DistributionList(_));
+                if !provider.distribution_lists && list.iter().any(is_list) {
+                    return Err(DISTRIBUTION_LIST);
+                }
+                for destination in list.iter() {
+                    let (to, vouched) = match destination {
+                        Destination::Sme(to) => (to, false),
+                        Destination::DistributionList(name) => (Address { addr: name, ..Address::default() }, true),
+                    };
+                    judgements.push(self.weigh(register, provider, reading, to, vouched, now));
+                }
+            }
+        }
+        Ok(judgements)
+    }
+
+    /// One recipient's verdict. A store that cannot be asked is a fact of its own (R26).
+    fn weigh<'r, 'm>(
+        &self,
+        register: &'r Register,
+        provider: &'r Provider,
+        reading: &Reading<'m>,
+        to: Address<'m>,
+        vouched: bool,
+        now: Timestamp,
+    ) -> Judgement<'r, 'm> {
+        let submission = Submission {
+            operation: reading.operation,
+            source: reading.source,
+            destination: to,
+            service_type: reading.service_type.0,
+            sm_default_msg_id: reading.sm_default_msg_id,
+            content: reading.text.clone(),
+            presentation: reading.presentation,
+            part: reading.part,
+            deliver_at: reading.scheduled(now),
+            valid_until: reading.valid_until(now),
+        };
+        let identity = register.identify(provider, &submission);
+        let (facts, unanswered) = match facts::look_up(&self.consents, identity, submission.delivery(now)) {
+            Ok(facts) => (Facts { vouched, ..facts }, None),
+            Err(error) => {
+                tracing::error!(%error, "the consents cannot be asked");
+                (Facts { vouched, ..Facts::new(identity) }, Some(error.to_string()))
+            }
+        };
+        let counted = self.judge_and_count(&submission, facts, now);
+        Judgement {
+            to,
+            facts: counted.facts,
+            verdict: counted.verdict,
+            unanswered: unanswered.or(counted.unanswered),
+            counted: counted.counted,
+            deliver_at: submission.deliver_at.filter(|at| *at > now),
+        }
+    }
+}
