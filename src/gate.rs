@@ -20,7 +20,9 @@ mod receipt;
 pub mod record;
 mod replies;
 mod restore;
+mod scheduled;
 mod sessions;
+mod silence;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -47,6 +49,8 @@ use limits::{Allowances, Attempts};
 use parts::{Limits, Parts};
 use record::RecordSchema;
 use replies::Replies;
+use scheduled::Scheduled;
+use silence::Silence;
 
 /// Everything the sessions share.
 pub struct Gate {
@@ -75,6 +79,10 @@ pub struct Gate {
     parts: Parts,
     accounts: Accounts,
     ids: Ids,
+    /// Requests that may be answered.
+    silence: Silence,
+    /// Messages at the carrier that are to be delivered later.
+    scheduled: Scheduled,
 }
 
 /// One moment on both clocks: records and calendars need the one, timers the other.
@@ -98,6 +106,8 @@ impl Gate {
         let gate = Self::with_store(config, register.into())?;
         desk::catch_up(&gate)?;
         restore::restore(&gate, now)?;
+        gate.resume_silence(now.wall)?;
+        gate.restore_scheduled(now.wall)?;
         Ok(gate)
     }
 
@@ -131,12 +141,33 @@ impl Gate {
             }),
             accounts: Accounts::default(),
             ids: Ids::new(config.carrier.message_id),
+            silence: Silence::default(),
+            scheduled: Scheduled::default(),
         })
     }
 
     /// Parts of long messages kept now, and their octets.
     pub fn held_parts(&self) -> (usize, usize) {
         self.parts.held()
+    }
+
+    /// Whether something has come due that [`Gate::do_chores`] does.
+    pub fn has_chores(&self, now: Moment) -> bool {
+        self.silence.is_due(now.wall) || !self.scheduled.is_empty()
+    }
+
+    /// Does what has come due. Waits for the disk, and so is nothing for a session's task; what fails is
+    /// tried again with the next call.
+    pub fn do_chores(&self, now: Moment) {
+        let done = |what, done: Result<(), StoreError>| {
+            if let Err(error) = done {
+                tracing::error!(%error, "{what} cannot be seen to: tried again");
+            }
+        };
+        if self.silence.is_due(now.wall) {
+            done("silence on consent requests", self.hear_silence(now.wall));
+        }
+        done("what is scheduled for those who refused", self.withdraw_refused(now.wall));
     }
 
     /// How long a peer with held parts may be silent before it is taken to wait for their answers.

@@ -3,6 +3,8 @@
 //!
 //! The gate as a child process, the simulator as carrier; restarts are real ones.
 
+#[path = "flow/asking.rs"]
+mod asking;
 #[path = "flow/frequency.rs"]
 mod frequency;
 #[expect(dead_code, reason = "other tests use the rest")]

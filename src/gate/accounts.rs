@@ -36,7 +36,7 @@ struct Bound {
 impl Bound {
     fn fits(&self, owed: &Owed) -> bool {
         match owed {
-            Owed::Part(_) => self.kind != BindKind::Receiver,
+            Owed::Part(_) | Owed::Withdrawal(_) => self.kind != BindKind::Receiver,
             Owed::Report(_) => self.kind != BindKind::Transmitter,
         }
     }

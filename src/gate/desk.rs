@@ -21,6 +21,7 @@ use crate::relay::{self, Ending, Leg, Outcome, Ticket};
 use crate::store::{EntryId, Health, Progress};
 use crate::tls::Secured;
 
+mod awaiting;
 mod bind;
 mod counting;
 mod delivery;
@@ -34,6 +35,7 @@ mod ruling;
 mod weighing;
 mod write;
 
+pub(super) use awaiting::Schedule;
 pub(super) use counting::{Counted, catch_up};
 pub(super) use delivery::Waiting;
 use long::Held;
@@ -130,6 +132,8 @@ pub(super) struct Sent {
     pub(super) goes_on: bool,
     /// Its place among the messages that count.
     pub(super) counted: Option<Counted>,
+    /// When it is to be delivered, where that is later.
+    pub(super) schedule: Option<Box<Schedule>>,
 }
 
 /// What is to become of a request, and which record that waits for.

@@ -125,7 +125,8 @@ fn named(
                 let submission = &long.submission;
                 subscribers.insert(subscriber_key(submission.msisdn, &submission.destination.addr).into_owned());
             }
-            Record::Submission(_) | Record::Session(_) | Record::Part(_) | Record::Report(_) | Record::Taken(_) => {}
+            // Nothing else bears an id that does not stand in one of these.
+            _ => {}
         }
     }
     Ok(())
@@ -189,7 +190,8 @@ fn matching(query: &Query, id: EntryId, record: &Record<'_>) -> Option<Found> {
         }
         Record::Long(record) => matches(query, &record.submission.origin.provider, &record.submission.source)
             .then(|| Found::Message(Box::new(FoundMessage::of_parts(id, record)))),
-        Record::Outcome(_) | Record::Part(_) | Record::PartOutcome(_) | Record::Report(_) | Record::Taken(_) => None,
+        // They tell what became of others.
+        _ => None,
     }
 }
 

@@ -14,8 +14,10 @@ use crate::store::EntryId;
 use crate::store::journal::Day;
 
 mod keys;
+mod pending;
 
-pub use keys::{ACKNOWLEDGED, RecordSchema, port_key, subscriber_key};
+pub use keys::{ACKNOWLEDGED, ASKED, RecordSchema, SCHEDULED, SILENCE, port_key, subscriber_key};
+pub use pending::{Asked, Scheduled, Silence, Withdrawn};
 
 /// Written before every record; readers of a later schema keep reading this one.
 const VERSION: u8 = 1;
@@ -42,6 +44,14 @@ pub enum Record<'a> {
     Report(Report<'a>),
     /// What a subscriber's reply was taken for.
     Taken(Taken<'a>),
+    /// A consent request went out.
+    Asked(Asked<'a>),
+    /// Nobody answered it in time.
+    Silence(Silence<'a>),
+    /// The carrier took a message that is to be delivered later.
+    Scheduled(Scheduled<'a>),
+    /// Such a message was withdrawn, or could not be.
+    Withdrawn(Withdrawn<'a>),
 }
 
 /// A send record as later ones name it: year, month and day of its entry's name, and its number.
@@ -343,6 +353,10 @@ impl<'a> Record<'a> {
             Self::PartOutcome(record) => record.outcome.at_ms,
             Self::Report(record) => record.at_ms,
             Self::Taken(record) => record.at_ms,
+            Self::Asked(record) => record.at_ms,
+            Self::Silence(record) => record.at_ms,
+            Self::Scheduled(record) => record.at_ms,
+            Self::Withdrawn(record) => record.at_ms,
         }
     }
 }

@@ -240,7 +240,8 @@ fn mark(source: &[u8], text: &str) -> u32 {
     hasher.write(source);
     hasher.write_u8(0);
     hasher.write(text.as_bytes());
-    hasher.finish() as u32
+    let [a, b, c, d, ..] = hasher.finish().to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
 }
 
 /// Counts from the journal what the process before had counted and not yet put on disk.

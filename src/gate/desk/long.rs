@@ -302,6 +302,11 @@ impl Gate {
     /// Whose refusal stops a message that has not gone out yet; nobody's where R11 is not enforced.
     pub(super) fn marketing(&self, judgements: &[Judgement<'_, '_>]) -> Option<(String, u64)> {
         let [judgement] = judgements else { return None };
+        self.marketing_of(judgement)
+    }
+
+    /// The same for one recipient of several.
+    pub(super) fn marketing_of(&self, judgement: &Judgement<'_, '_>) -> Option<(String, u64)> {
         let identity = &judgement.facts.identity;
         let port_class = identity.port.map_or(Class::Commercial, |port| port.class);
         let enforced = self.profile.mode(Rule::R11, port_class, identity.provider) == Mode::Enforce;

@@ -35,6 +35,11 @@ impl Desk {
         if self.exceeds_rate(provider, &reading, now.monotonic) {
             return Some(self.throttle());
         }
+        if reading.scheduled(now.wall).is_some_and(|at| at > now.wall) && !self.gate.scheduled.has_room() {
+            // What could not be withdrawn is not taken.
+            self.gate.counters.throttled();
+            return Some(self.refuse(ticket, Open::unrecorded(now.wall), CommandStatus::ESME_RMSGQFUL));
+        }
         if let Some(part) = reading.part.filter(|part| part.total > 1) {
             return self.gather(register, provider, ticket, frame, &reading, part, now);
         }

@@ -18,6 +18,7 @@ use crate::gate::Gate;
 use crate::gate::parts::Part;
 use crate::gate::reading::{Reading, Recipients};
 use crate::gate::record::{self, Content, Origin, PartOf, Record, WireAddress, name, subscriber_key};
+use crate::gate::scheduled::Withdrawal;
 use crate::register::Register;
 use crate::relay::Outcome;
 use crate::rules::{Effect, Msisdn, Rule};
@@ -101,8 +102,16 @@ impl<'a> Pen<'a> {
             let ticket = self.append(&record)?;
             let port = source.addr.clone().into_owned();
             let goes_on = judgement.is_forwarded();
-            let counted = judgement.counted;
-            records.push(Sent { id: ticket.id, sequence: ticket.sequence, subscriber, port, goes_on, counted });
+            let (counted, schedule) = (judgement.counted, self.schedule(frame, reading, judgement));
+            records.push(Sent {
+                id: ticket.id,
+                sequence: ticket.sequence,
+                subscriber,
+                port,
+                goes_on,
+                counted,
+                schedule,
+            });
         }
         Ok(records)
     }
@@ -223,7 +232,7 @@ impl<'a> Pen<'a> {
         for sent in open.records.iter().filter(|sent| sent.goes_on) {
             let status = unserved.get(&sent.subscriber).map_or(status, |own| own.0);
             self.gate.tell_count(sent.counted.as_ref(), outcome, status);
-            let outcome = record::Outcome {
+            let ended = record::Outcome {
                 of: name(sent.id),
                 forwarded_ms: open.judged_at.as_millisecond(),
                 at_ms: now.as_millisecond(),
@@ -234,9 +243,9 @@ impl<'a> Pen<'a> {
                 message_id: message_id.as_deref().map(Cow::Borrowed),
             };
             let record = match open.part {
-                None => Record::Outcome(outcome),
+                None => Record::Outcome(ended),
                 Some(number) => Record::PartOutcome(record::PartOutcome {
-                    outcome,
+                    outcome: ended,
                     number,
                     acknowledged: open.acknowledged.map(name),
                 }),
@@ -245,6 +254,10 @@ impl<'a> Pen<'a> {
                 Ok(ticket) => last = Some(ticket.sequence),
                 // The message is with the carrier whatever is written: say it loudly.
                 Err(error) => tracing::error!(%error, record = %sent.id, "an outcome could not be recorded"),
+            }
+            // Of a long message, one part speaks for the request; each is scheduled by itself.
+            if matches!(outcome, Outcome::Answered(_)) && status == 0 {
+                self.write_awaited(sent, open.part.is_none_or(|number| number == 1), message_id.as_deref(), now);
             }
         }
         last
@@ -273,6 +286,23 @@ impl<'a> Pen<'a> {
                 tracing::error!(%error, %of, state, "a report could not be recorded");
                 None
             }
+        }
+    }
+
+    /// What became of the withdrawal of a scheduled message.
+    pub(super) fn write_withdrawn(self, withdrawal: &Withdrawal, outcome: &str, status: u32, now: Timestamp) {
+        tracing::info!(message = %withdrawal.id, outcome, status, "the withdrawal of a scheduled message has ended");
+        let record = Record::Withdrawn(record::Withdrawn {
+            at_ms: now.as_millisecond(),
+            subscriber: withdrawal.subscriber.as_str().into(),
+            port: withdrawal.port.as_str().into(),
+            of: name(withdrawal.id),
+            message: withdrawal.message,
+            outcome: outcome.into(),
+            status,
+        });
+        if let Err(error) = self.append(&record) {
+            tracing::error!(%error, message = %withdrawal.id, "a withdrawal could not be recorded");
         }
     }
 
@@ -309,7 +339,15 @@ impl Sent {
     /// Of a record that nothing later refers to.
     pub(super) fn nobody(ticket: Ticket) -> Self {
         let (subscriber, port) = (String::new(), String::new());
-        Self { id: ticket.id, sequence: ticket.sequence, subscriber, port, goes_on: false, counted: None }
+        Self {
+            id: ticket.id,
+            sequence: ticket.sequence,
+            subscriber,
+            port,
+            goes_on: false,
+            counted: None,
+            schedule: None,
+        }
     }
 }
 

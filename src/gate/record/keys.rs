@@ -46,6 +46,10 @@ enum Head<'a> {
     PartOutcome(OutcomeHead<'a>),
     Report(ReportHead<'a>),
     Taken(ReportHead<'a>),
+    Asked(ReportHead<'a>),
+    Silence(ReportHead<'a>),
+    Scheduled(OutcomeHead<'a>),
+    Withdrawn(ReportHead<'a>),
 }
 
 #[derive(Deserialize)]
@@ -80,6 +84,15 @@ struct OutcomeHead<'a> {
 /// The source under which everything about acknowledged parts is found again after a restart; no
 /// address has a NUL.
 pub const ACKNOWLEDGED: &[u8] = b"\0acknowledged";
+
+/// The same for consent requests that wait for an answer.
+pub const ASKED: &[u8] = b"\0asked";
+
+/// The same for those that got none.
+pub const SILENCE: &[u8] = b"\0silence";
+
+/// The same for scheduled messages, and those withdrawn.
+pub const SCHEDULED: &[u8] = b"\0scheduled";
 
 /// The parts a record tells of that were acknowledged: found by the names the provider has for them.
 fn acknowledged(payload: &[u8], emit: &mut dyn FnMut(Index, &[u8])) {
@@ -119,6 +132,9 @@ impl Schema for RecordSchema {
         match head {
             Some(Head::Part(_)) => emit(Index::Source, ACKNOWLEDGED),
             Some(Head::Long(_) | Head::PartOutcome(_) | Head::Report(_)) => acknowledged(payload, emit),
+            Some(Head::Asked(_)) => emit(Index::Source, ASKED),
+            Some(Head::Silence(_)) => emit(Index::Source, SILENCE),
+            Some(Head::Scheduled(_) | Head::Withdrawn(_)) => emit(Index::Source, SCHEDULED),
             _ => {}
         }
         match head {
@@ -126,11 +142,17 @@ impl Schema for RecordSchema {
                 emit(Index::Destination, subscriber_key(head.msisdn, &head.destination.addr).as_bytes());
                 emit(Index::Source, head.source.addr.as_bytes());
             }
-            Some(Head::Report(head) | Head::Taken(head)) => {
+            Some(
+                Head::Report(head)
+                | Head::Taken(head)
+                | Head::Asked(head)
+                | Head::Silence(head)
+                | Head::Withdrawn(head),
+            ) => {
                 emit(Index::Destination, head.subscriber.as_bytes());
                 emit(Index::Source, head.port.as_bytes());
             }
-            Some(Head::Outcome(head) | Head::PartOutcome(head)) => {
+            Some(Head::Outcome(head) | Head::PartOutcome(head) | Head::Scheduled(head)) => {
                 emit(Index::Destination, head.subscriber.as_bytes());
                 emit(Index::Source, head.port.as_bytes());
                 if let Some(message_id) = &head.message_id {

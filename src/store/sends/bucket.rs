@@ -116,10 +116,11 @@ fn encode(moment: &Moment, opening: u8) -> Stored {
         Fate::Taken => TAKEN,
         Fate::Unknown => UNKNOWN,
     };
+    let asks = if moment.asks { ASKS } else { 0 };
     let [a, b, c, d] = moment.at_s.to_le_bytes();
     let [e, f, g, h] = moment.mark.to_le_bytes();
     let [i, j] = moment.keep_days.to_le_bytes();
-    [a, b, c, d, e, f, g, h, i, j, fate | u8::from(moment.asks) * ASKS, opening]
+    [a, b, c, d, e, f, g, h, i, j, fate | asks, opening]
 }
 
 fn decode(octets: &[u8], opening: u8) -> Option<Moment> {
