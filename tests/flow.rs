@@ -13,6 +13,8 @@ mod gate;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/provider.rs"]
 mod provider;
+#[path = "flow/replace.rs"]
+mod replace;
 #[path = "flow/scene.rs"]
 mod scene;
 #[path = "flow/schedule.rs"]

@@ -52,6 +52,8 @@ pub struct Facts<'r> {
     pub frequency: Option<Frequency>,
     /// When this sender's messages to the recipient were delivered that count (R19), as far back as matters.
     pub sent: Vec<Timestamp>,
+    /// It replaces a message that nobody here knows (R22).
+    pub replaces_unknown: bool,
     /// Only the carrier knows the recipients (a distribution list, a broadcast area), and the provider may address them.
     pub vouched: bool,
 }
@@ -66,6 +68,7 @@ impl<'r> Facts<'r> {
             asked_before: false,
             frequency: None,
             sent: Vec::new(),
+            replaces_unknown: false,
             vouched: false,
         }
     }

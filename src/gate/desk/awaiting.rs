@@ -12,6 +12,7 @@ use super::write::{Pen, wire_address};
 use crate::gate::reading::Reading;
 use crate::gate::record::{self, Record, WireAddress, name};
 use crate::gate::replies::port_of;
+use crate::store::EntryId;
 
 /// What has to be known of a scheduled message once the carrier has it.
 #[derive(Clone, Debug)]
@@ -23,6 +24,15 @@ pub(in crate::gate) struct Schedule {
     source: WireAddress<'static>,
     destination: WireAddress<'static>,
     marketing: Option<(String, u64)>,
+    /// The schedule this takes the place of: its record, and its time.
+    replaces: Option<(EntryId, i64)>,
+}
+
+impl Schedule {
+    /// It is that of a replacement.
+    pub(super) fn take_place_of(&mut self, replaced: Option<(EntryId, i64)>) {
+        self.replaces = replaced;
+    }
 }
 
 impl Pen<'_> {
@@ -45,6 +55,7 @@ impl Pen<'_> {
             source: owned(wire_address(&reading.source)),
             destination: owned(wire_address(&judgement.to)),
             marketing: self.gate.marketing_of(judgement),
+            replaces: None,
         }))
     }
 
@@ -97,7 +108,11 @@ impl Pen<'_> {
             destination: schedule.destination.clone(),
             marketing: marketing.as_ref().map(|(sender, msisdn)| (sender.as_str().into(), *msisdn)),
         });
-        match (self.append(&record), marketing) {
+        let appended = self.append(&record);
+        if let Some((replaced, at_ms)) = schedule.replaces {
+            self.gate.scheduled.remove(replaced, at_ms);
+        }
+        match (appended, marketing) {
             (Ok(ticket), Some((sender, msisdn))) if message_id.is_some() => {
                 self.gate.scheduled.add(ticket.id, deliver_ms, sender, *msisdn);
             }

@@ -69,11 +69,12 @@ impl Gate {
             valid_until: reading.valid_until(now),
         };
         let identity = register.identify(provider, &submission);
+        let replaces_unknown = reading.replaces_unknown;
         let (facts, unanswered) = match facts::look_up(&self.consents, identity, submission.delivery(now)) {
-            Ok(facts) => (Facts { vouched, ..facts }, None),
+            Ok(facts) => (Facts { vouched, replaces_unknown, ..facts }, None),
             Err(error) => {
                 tracing::error!(%error, "the consents cannot be asked");
-                (Facts { vouched, ..Facts::new(identity) }, Some(error.to_string()))
+                (Facts { vouched, replaces_unknown, ..Facts::new(identity) }, Some(error.to_string()))
             }
         };
         let counted = self.judge_and_count(&submission, facts, now);

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use portcullis_protocol::address::Address;
 use portcullis_protocol::field::COctetString;
 use portcullis_protocol::text::Text;
-use portcullis_protocol::{BodyFault, Frame, Pdu};
+use portcullis_protocol::{BodyFault, CommandId, CommandStatus, Frame, Pdu};
 
 use super::ruling::{Judgement, Ruling};
 use super::{Desk, Open, Sent, TRY_AGAIN, multi};
@@ -175,6 +175,12 @@ impl<'a> Pen<'a> {
     }
 
     pub(super) fn write_turned_away(self, frame: &Frame, fault: &BodyFault, now: Timestamp) -> Written {
+        let is_replacement = frame.command_id() == CommandId::REPLACE_SM;
+        let findings = if is_replacement && fault.status == CommandStatus::ESME_RREPLACEFAIL {
+            vec![record::Finding { rule: Rule::R22.id().into(), effect: "failed".into(), why: fault.fault.into() }]
+        } else {
+            Vec::new()
+        };
         let nobody = || WireAddress { ton: 0, npi: 0, addr: "".into() };
         let record = Record::Submission(record::Submission {
             received_ms: now.as_millisecond(),
@@ -193,7 +199,7 @@ impl<'a> Pen<'a> {
             content: Content::Opaque(fault.to_string().into(), frame.body().into()),
             verdict: "reject".into(),
             status: fault.status.0,
-            findings: Vec::new(),
+            findings,
             profile: self.gate.profile.name.as_str().into(),
             register: self.gate.register.load().version().to_owned().into(),
         });
