@@ -1,4 +1,4 @@
-//! A bucket: everything held of some eighty subscribers, read and written as one.
+//! A bucket: everything held of some fifty subscribers, read and written as one.
 //!
 //! Owns its rows, `C` bucket(4) part(1). Nearly every bucket has one part. A long one has more, each
 //! whole in itself, and nothing moves between them but by being in both for a moment: so a crash
