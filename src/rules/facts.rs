@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use super::Msisdn;
+use super::{Frequency, Msisdn};
 use crate::register::{Port, Provider, Sender};
 
 /// Who sends, from which port, for whom, to whom.
@@ -43,6 +43,8 @@ pub struct Facts<'r> {
     pub identity: Identity<'r>,
     /// Whether the recipient agreed to this sender's messages.
     pub consent: Consent,
+    /// How often that consent allows messages, where it says so.
+    pub frequency: Option<Frequency>,
     /// Whether the recipient refused them.
     pub refusal: Option<Refusal>,
     /// Whether this sender has asked the recipient for consent before (R12).
@@ -54,7 +56,7 @@ pub struct Facts<'r> {
 impl<'r> Facts<'r> {
     /// Nothing known beyond who and whom: no consent, no refusal.
     pub const fn new(identity: Identity<'r>) -> Self {
-        Self { identity, consent: Consent::None, refusal: None, asked_before: false, vouched: false }
+        Self { identity, consent: Consent::None, frequency: None, refusal: None, asked_before: false, vouched: false }
     }
 }
 
