@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 
 use super::Msisdn;
+use super::r25_measures::Measure;
 use crate::register::{Port, Provider, Sender};
 
 /// Who sends, from which port, for whom, to whom.
@@ -49,12 +50,14 @@ pub struct Facts<'r> {
     pub asked_before: bool,
     /// Only the carrier knows the recipients (a distribution list, a broadcast area), and the provider may address them.
     pub vouched: bool,
+    /// The hardest measure in force that speaks of this message (R25).
+    pub measure: Option<Measure>,
 }
 
 impl<'r> Facts<'r> {
     /// Nothing known beyond who and whom: no consent, no refusal.
     pub const fn new(identity: Identity<'r>) -> Self {
-        Self { identity, consent: Consent::None, refusal: None, asked_before: false, vouched: false }
+        Self { identity, consent: Consent::None, refusal: None, asked_before: false, vouched: false, measure: None }
     }
 }
 
