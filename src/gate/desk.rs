@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::limits::Allowance;
 use super::mailbox::{self, Mail, Mailbox};
+use super::measures::Trails;
 use super::owed::Owed;
 use super::{Gate, Moment, Place};
 use crate::config::Durability;
@@ -54,6 +55,8 @@ pub struct Desk {
     allowance: Option<Arc<Mutex<Allowance>>>,
     /// Where its binds go, where that is not as configured for all.
     carrier_addresses: Vec<String>,
+    /// Who is counted for what it sends.
+    trails: Trails,
     open: HashMap<Ticket, Open>,
     progress: watch::Receiver<Progress>,
     mailbox: Mailbox,
@@ -200,6 +203,7 @@ impl Desk {
             provider: None,
             allowance: None,
             carrier_addresses: Vec::new(),
+            trails: Trails::default(),
             open: HashMap::new(),
             mailbox,
             held: HashMap::new(),

@@ -5,8 +5,8 @@
 
 use jiff::Timestamp;
 
-use super::Msisdn;
 use super::r25_measures::Measure;
+use super::{Class, Msisdn};
 use crate::register::{Port, Provider, Sender};
 
 /// Who sends, from which port, for whom, to whom.
@@ -22,6 +22,13 @@ pub struct Identity<'r> {
     pub msisdn: Option<Msisdn>,
     /// Whether the provider may send from this source.
     pub ownership: Ownership,
+}
+
+impl Identity<'_> {
+    /// The class of the port; an unknown one is treated as commercial.
+    pub fn port_class(&self) -> Class {
+        self.port.map_or(Class::Commercial, |port| port.class)
+    }
 }
 
 /// The standing of a source address in the register.

@@ -124,7 +124,7 @@ impl Desk {
             Err(fault) => return self.turn_away_parts(&fault, parts, now.wall),
         };
         let Some(first) = frames.first() else { return };
-        let ruling = self.rule(&judgements);
+        let ruling = self.rule(&judgements, now.wall);
         let written = self.pen().write_submissions(
             register,
             &Message { frame: first, reading: &reading, parts: &parts },

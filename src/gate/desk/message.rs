@@ -14,7 +14,7 @@ use crate::gate::reading::{DISTRIBUTION_LIST, Reading, Recipients, STRUCK_OFF};
 use crate::gate::{Moment, facts};
 use crate::register::{Provider, Register};
 use crate::relay::{self, Ticket};
-use crate::rules::{self, Facts, Operation, Submission};
+use crate::rules::{self, Facts, Mode, Operation, Rule, Submission};
 use crate::store::journal::AppendError;
 
 impl Desk {
@@ -57,7 +57,7 @@ impl Desk {
             Ok(judgements) => judgements,
             Err(fault) => return self.turn_away(ticket, frame, &fault, now),
         };
-        let ruling = self.rule(&judgements);
+        let ruling = self.rule(&judgements, now);
         let written =
             self.pen().write_submissions(register, &Message { frame, reading, parts: &[] }, &judgements, &ruling, now);
         let (judged, open) = self.decide(ruling, frame, &judgements, written, now);
@@ -67,7 +67,7 @@ impl Desk {
 
     /// The verdict for each recipient.
     pub(super) fn judgements<'r, 'm>(
-        &self,
+        &mut self,
         register: &'r Register,
         provider: &'r Provider,
         reading: &Reading<'m>,
@@ -96,16 +96,20 @@ impl Desk {
     }
 
     /// What the verdicts come to, counted.
-    pub(super) fn rule(&self, judgements: &[Judgement<'_, '_>]) -> Ruling {
+    pub(super) fn rule(&self, judgements: &[Judgement<'_, '_>], now: Timestamp) -> Ruling {
         for judgement in judgements {
             self.gate.counters.judged(&judgement.verdict);
+            if let Some(trail) = &judgement.trail {
+                let port_class = judgement.facts.identity.port_class();
+                trail.note(&self.gate.measures, port_class, &judgement.verdict, now.as_millisecond());
+            }
         }
         Ruling::of(judgements, self.is_down())
     }
 
     /// One recipient's verdict. A store that cannot be asked is a fact of its own (R26).
     fn weigh<'r, 'm>(
-        &self,
+        &mut self,
         register: &'r Register,
         provider: &'r Provider,
         reading: &Reading<'m>,
@@ -127,15 +131,19 @@ impl Desk {
             valid_until: reading.valid_until(now),
         };
         let identity = register.identify(provider, &submission);
+        let port_class = identity.port_class();
+        let watched = self.gate.profile.mode(Rule::R25, port_class, provider) != Mode::Off;
+        let trail = watched.then(|| self.trails.of(&self.gate.measures, &identity));
+        let measure = trail.as_ref().and_then(|t| t.in_force(&self.gate.measures, port_class, self.heard));
         let (facts, unanswered) = match facts::look_up(&self.gate.consents, identity, deliver_at.unwrap_or(now)) {
-            Ok(facts) => (Facts { vouched, ..facts }, None),
+            Ok(facts) => (Facts { vouched, measure, ..facts }, None),
             Err(error) => {
                 tracing::error!(%error, "the consents cannot be asked");
-                (Facts { vouched, ..Facts::new(identity) }, Some(error.to_string()))
+                (Facts { vouched, measure, ..Facts::new(identity) }, Some(error.to_string()))
             }
         };
         let verdict = rules::judge(&submission, &facts, &self.gate.profile, now);
-        Judgement { to, facts, verdict, unanswered }
+        Judgement { to, facts, verdict, unanswered, trail }
     }
 
     /// What becomes of one PDU under a ruling, and what is to be remembered of it.
