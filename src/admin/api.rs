@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::gate::complaint::{self, FoundComplaint, Plea};
 use crate::gate::evidence::{self, Found};
-use crate::gate::measures::{MeasureStatus, Measures, Order, StepTotals};
+use crate::gate::measures::{self, FoundStep, MeasureStatus, Measures, Order, StepTotals};
 use crate::gate::{SessionStatus, Totals};
 use crate::store::consents::{Event, Held};
 use crate::store::{Applied, Consents, Journal};
@@ -28,6 +28,8 @@ pub enum Request {
     Find(evidence::Query),
     /// The measures in force.
     Measures,
+    /// The steps taken since this moment, UTC milliseconds.
+    MeasureHistory(Option<i64>),
     /// Suspends or resumes somebody.
     Measure(Order),
     /// A complaint.
@@ -57,6 +59,8 @@ pub enum Line {
     Found(Found),
     /// One measure in force.
     Measure(MeasureStatus),
+    /// One step of a measure, in the past.
+    Step(FoundStep),
     /// One complaint.
     Complaint(FoundComplaint),
     /// Nothing more.
@@ -121,6 +125,11 @@ impl Books<'_> {
                 .map_err(said),
             Request::Export => return self.export(emit),
             Request::Measures => Ok(self.measures.list(now_ms).into_iter().map(Line::Measure).collect()),
+            Request::MeasureHistory(since) => {
+                measures::history(self.journal, *since, &mut |step| emit(Line::Step(step)))
+                    .map(|()| Vec::new())
+                    .map_err(said)
+            }
             Request::Measure(order) => {
                 self.measures.obey(self.journal, order, now_ms).map(|()| Vec::new()).map_err(said)
             }

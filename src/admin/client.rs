@@ -22,7 +22,7 @@ pub enum Access {
         /// The send records.
         journal: Journal,
         /// The measures in force.
-        measures: Measures,
+        measures: Box<Measures>,
     },
 }
 
@@ -53,7 +53,7 @@ impl Access {
             Err(AccessError::NotRunning(_)) => {
                 let consents = Box::new(gate::open_consents(&config.data)?);
                 let journal = gate::open_journal(config)?;
-                let measures = gate::open_measures(config, &journal, clock::wall())?;
+                let measures = Box::new(gate::open_measures(config, &journal, clock::wall())?);
                 Ok(Self::Store { consents, journal, measures })
             }
             other => other,

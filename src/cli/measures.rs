@@ -7,12 +7,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::journal::moment;
 use super::{Failure, load};
 use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;
 use crate::config::Config;
 use crate::document::did_you_mean;
-use crate::gate::measures::{MeasureStatus, Order};
+use crate::gate::measures::{FoundStep, MeasureStatus, Order};
 use crate::register::Register;
 use crate::rules::r25_measures::{Kind, Reach, Step};
 use crate::rules::{Class, Mode, Rule};
@@ -28,6 +29,8 @@ pub(super) struct MeasuresArgs {
 enum Command {
     /// Shows the measures in force
     List(ListArgs),
+    /// Shows every step that was taken, oldest first, with its reason
+    History(HistoryArgs),
     /// Suspends a provider, a sender or a port until it is resumed: its commercial messages are refused
     Suspend(SuspendArgs),
     /// Ends a measure; what led to it is counted anew from here
@@ -38,6 +41,21 @@ enum Command {
 #[command(after_help = "Example:
   portcullis measures list --json --config portcullis.toml")]
 struct ListArgs {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
+    config: PathBuf,
+    /// Print JSON, one line each
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  portcullis measures history --since 2026-11-01 --config portcullis.toml")]
+struct HistoryArgs {
+    /// Not before this time
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
     config: PathBuf,
@@ -82,6 +100,7 @@ fn kind(text: &str) -> Result<Kind, String> {
 pub(super) fn run(args: &MeasuresArgs) -> Result<(), Failure> {
     match &args.command {
         Command::List(args) => list(args),
+        Command::History(args) => history(args),
         Command::Suspend(args) => {
             let reach = if args.everything { Reach::Everything } else { Reach::Marketing };
             order(&args.order, Some(reach))
@@ -109,6 +128,23 @@ fn list(args: &ListArgs) -> Result<(), Failure> {
     if measures.is_empty() {
         eprintln!("no measure is in force");
     }
+    Ok(())
+}
+
+fn history(args: &HistoryArgs) -> Result<(), Failure> {
+    let config = load(&args.config)?;
+    let since = moment(args.since.as_deref(), &config)?;
+    Access::open(&config)?.ask(&Request::MeasureHistory(since), |line| {
+        let Line::Step(step) = line else { return true };
+        if args.json {
+            println!("{}", serde_json::to_string(&step).unwrap_or_default());
+        } else {
+            let everything = if step.everything { " (everything)" } else { "" };
+            let FoundStep { id, at, kind, name, step, reason, by, .. } = &step;
+            println!("{at:.0}  {id}  {kind} {name}: {step}{everything} by {by} · {reason}");
+        }
+        true
+    })?;
     Ok(())
 }
 

@@ -24,7 +24,7 @@ mod status;
 mod subject;
 mod trail;
 
-pub use status::{MeasureStatus, StepTotals};
+pub use status::{FoundStep, MeasureStatus, StepTotals, history};
 pub(super) use subject::Subject;
 pub(super) use trail::{Trail, Trails};
 

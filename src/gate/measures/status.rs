@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Measures, Name, Standing};
+use crate::gate::evidence::EvidenceError;
+use crate::gate::record::{MEASURES, Record};
 use crate::rules::r25_measures::{Counts, Kind, Reach, Step};
+use crate::store::{Index, Journal, Query};
 
 /// A measure in force, with what is counted of whom it is against.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +38,27 @@ pub struct MeasureStatus {
     pub sent: u64,
     /// See `sent`.
     pub complaints: u64,
+}
+
+/// A step that was taken once, as the journal has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundStep {
+    /// The record's name.
+    pub id: String,
+    /// When.
+    pub at: Timestamp,
+    /// `provider`, `sender` or `port`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// `alert`, `slow`, `suspend` or `resume`.
+    pub step: String,
+    /// Whether it touched service and public messages too.
+    pub everything: bool,
+    /// Why.
+    pub reason: String,
+    /// `gate` or `operator`.
+    pub by: String,
 }
 
 /// How often each step was taken since the start.
@@ -84,4 +108,32 @@ impl Measures {
         let [alerts, slowed, suspended, resumed] = [0, 1, 2, 3].map(|place| self.taken[place].load(Ordering::Relaxed));
         StepTotals { alerts, slowed, suspended, resumed }
     }
+}
+
+/// Hands over every step since a moment, oldest first; `emit` answering false stops.
+pub fn history(
+    journal: &Journal,
+    since_ms: Option<i64>,
+    emit: &mut dyn FnMut(FoundStep) -> bool,
+) -> Result<(), EvidenceError> {
+    let key = Some((Index::Source, MEASURES.to_vec()));
+    for entry in journal.find(Query { key, since_ms, ..Query::default() })? {
+        let (id, payload) = entry?;
+        let record = Record::decode(&payload).map_err(|error| EvidenceError::Record(id, error))?;
+        let Record::Measure(step) = record else { continue };
+        let found = FoundStep {
+            id: id.to_string(),
+            at: Timestamp::from_millisecond(step.at_ms).unwrap_or_default(),
+            kind: step.kind.into_owned(),
+            name: step.name.into_owned(),
+            step: step.step.into_owned(),
+            everything: step.everything,
+            reason: step.reason.into_owned(),
+            by: step.by.into_owned(),
+        };
+        if !emit(found) {
+            break;
+        }
+    }
+    Ok(())
 }

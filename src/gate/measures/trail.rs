@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::subject::Noted;
 use super::{Measures, Subject};
 use crate::rules::r25_measures::{Kind, Measure, Step};
-use crate::rules::{Class, Decision, Identity, Rule, Verdict};
+use crate::rules::{Class, Decision, Effect, Finding, Identity, Rule, Verdict};
 
 /// Ports a session remembers.
 const REMEMBERED: usize = 64;
@@ -63,10 +63,11 @@ impl Trail {
         hardest
     }
 
-    /// Counts a verdict; what a measure stopped, and what must wait, does not count.
+    /// Counts a verdict; what only a measure stopped, and what must wait, does not count.
     pub(in crate::gate) fn note(&self, measures: &Measures, port_class: Class, verdict: &Verdict, now_ms: i64) {
         let sent = verdict.decision == Decision::Forward;
-        if verdict.decision == Decision::Hold || !sent && verdict.rules().any(|rule| rule == Rule::R25) {
+        let failed = |found: &Finding| found.effect == Effect::Failed && found.rule != Rule::R25;
+        if !sent && !verdict.findings.iter().any(failed) {
             return;
         }
         let marketing = verdict.class == Class::Commercial && !port_class.is_sheltered();

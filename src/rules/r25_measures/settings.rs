@@ -84,10 +84,14 @@ impl Settings {
 
 /// Millionths, from a share like `5%`.
 fn rate(text: &str) -> Option<u64> {
-    let share: f64 = text.strip_suffix('%')?.trim().parse().ok()?;
-    let millionths = (share * 10_000.0).round();
-    // Within bounds that a float holds exactly.
-    (1.0..=1_000_000.0).contains(&millionths).then_some(millionths as u64)
+    let share = text.strip_suffix('%')?.trim();
+    let (whole, fraction) = share.split_once('.').unwrap_or((share, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || whole.len() > 3 || fraction.len() > 4 {
+        return None;
+    }
+    let millionths = whole.parse::<u64>().ok()? * 10_000 + format!("{fraction:0<4}").parse::<u64>().ok()?;
+    (1..=1_000_000).contains(&millionths).then_some(millionths)
 }
 
 fn period(table: &Section<'_, '_>, key: &str) -> Option<Duration> {
@@ -179,7 +183,7 @@ mod tests {
             [rate("5%"), rate("0.05%"), rate("100%"), rate("0.0001%")].map(Option::unwrap),
             [50_000, 500, 1_000_000, 1]
         );
-        for wrong in ["5", "0%", "101%", "-1%", "x%", "%", "NaN%", "inf%"] {
+        for wrong in ["5", "0%", "100.1%", "-1%", "x%", "%", ".5%", "5.%", "0.00001%"] {
             assert_eq!(rate(wrong), None, "{wrong}");
         }
     }
