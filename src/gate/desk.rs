@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use portcullis_protocol::field::InterfaceVersion;
 use portcullis_protocol::{CommandId, CommandStatus, Frame};
 use tokio::sync::{mpsc, watch};
 
@@ -24,6 +25,7 @@ use crate::tls::Secured;
 
 mod bind;
 mod delivery;
+mod explain;
 mod long;
 mod message;
 mod multi;
@@ -49,6 +51,8 @@ pub struct Desk {
     peer_text: String,
     /// What the TLS handshake said, where there was one.
     secured: Option<Secured>,
+    /// The version of SMPP that the provider says it speaks.
+    interface_version: InterfaceVersion,
     /// The provider's `system_id`, once its bind was accepted.
     provider: Option<String>,
     /// What it may still send, shared by all of its binds.
@@ -94,8 +98,8 @@ pub(super) struct Open {
 enum Kind {
     /// A record of the outcome.
     Message,
-    /// The same, and these `unsuccess_sme` entries added to the answer.
-    Split(Bytes),
+    /// The same, and these `unsuccess_sme` entries and optional parameters added to the answer.
+    Split { entries: Bytes, tlvs: Bytes },
     /// Nothing: its own record says it all.
     Recorded,
     /// What was asked about goes by this `message_id` for the provider.
@@ -200,6 +204,7 @@ impl Desk {
             session: place.session(),
             place,
             secured,
+            interface_version: InterfaceVersion::V3_4,
             provider: None,
             allowance: None,
             carrier_addresses: Vec::new(),
@@ -323,7 +328,7 @@ impl Desk {
 impl Open {
     fn answer_instead(&self, answer: Option<&Frame>) -> Option<Frame> {
         match &self.kind {
-            Kind::Split(refused) => multi::with_refused(answer?, refused),
+            Kind::Split { entries, tlvs } => multi::with_refused(answer?, entries, tlvs),
             Kind::Named(message_id) => naming::under(answer?, message_id),
             Kind::Message | Kind::Recorded | Kind::Owed(_) => None,
         }

@@ -153,7 +153,9 @@ impl Desk {
             Ok(records) => Ok(records.clone()),
             Err(error) => Err(*error),
         };
-        let (judged, open) = self.decide(whole.ruling, &part.frame, whole.judgements, written, whole.now);
+        // Another bind may speak another version.
+        let explain = part.session == self.session && self.explains();
+        let (judged, open) = self.decide(whole.ruling, &part.frame, whole.judgements, written, (explain, whole.now));
         (judged, Open { part: Some(part.number), ..open })
     }
 
