@@ -4,10 +4,12 @@
 //! Driven by `main`.
 
 pub mod check;
+mod complaint;
 mod consent;
 mod demo;
 mod journal;
 pub mod judge;
+mod measures;
 mod run;
 pub mod simulate;
 mod status;
@@ -42,6 +44,10 @@ enum Command {
     Consent(consent::ConsentArgs),
     /// The send records
     Journal(journal::JournalArgs),
+    /// Who is warned of, slowed down or suspended, and lifting that
+    Measures(measures::MeasuresArgs),
+    /// Complaints of subscribers
+    Complaint(complaint::ComplaintArgs),
     /// A simulated carrier to try the gate against
     Simulate(simulate::SimulateArgs),
     /// Sessions, rates and verdict counts of a running gate
@@ -66,6 +72,8 @@ impl Cli {
             Command::Judge(args) => judge::run(args, &consent::lookup),
             Command::Consent(args) => consent::run(args),
             Command::Journal(args) => told(journal::run(args)),
+            Command::Measures(args) => told(measures::run(args)),
+            Command::Complaint(args) => told(complaint::run(args)),
             Command::Simulate(args) => told(simulate::run(args.clone())),
             Command::Status(args) => told(status::run(args)),
         }

@@ -69,6 +69,8 @@ pub struct Provider {
     pub rules: Modes,
     /// Which codes it is answered with.
     pub codes: Codes,
+    /// Whether a refusal is explained in words, where it speaks SMPP 5.0.
+    pub explain: bool,
     /// How it means what `data_coding` leaves open.
     pub text: TextSettings,
     /// What is done with the parts of its long messages, where that differs from the configuration's.

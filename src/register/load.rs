@@ -89,6 +89,7 @@ fn add_provider(register: &mut Register, section: &Section<'_, '_>) {
         mode,
         rules,
         codes: section.word("codes", &Codes::WORDS).unwrap_or_default(),
+        explain: section.boolean("explain").unwrap_or(false),
         text: text_settings(section),
         long_messages: section.word("long_messages", &LongMode::WORDS),
         distribution_lists: section.boolean("distribution_lists").unwrap_or(false),

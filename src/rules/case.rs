@@ -9,7 +9,7 @@ use super::hints::Hints;
 use super::r07_opt_out::{Told, told};
 use super::signature::{Signatures, signatures};
 use super::submission::Submission;
-use super::{Class, Facts, Mode, Profile, Rule, Verdict, fold, r10_class, r16_opaque, r17_links};
+use super::{Class, Facts, Mode, Profile, Rule, Verdict, fold, r10_class, r16_opaque, r17_links, r25_measures};
 use crate::rules::verdict::{Effect, Finding, Flaw, Severity};
 
 /// Everything a rule looks at.
@@ -162,7 +162,11 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn close(self) -> Verdict {
-        Verdict::new(self.class, self.findings)
+        let stopped = self.findings.iter().any(|found| matches!(found.effect, Effect::Failed | Effect::Held));
+        let fingerprint = if stopped { None } else { r25_measures::fingerprint(&self) };
+        let mut verdict = Verdict::new(self.class, self.findings);
+        verdict.fingerprint = fingerprint;
+        verdict
     }
 }
 

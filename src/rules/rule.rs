@@ -85,11 +85,7 @@ const ROWS: [(Rule, &str, About); 26] = [
     (Rule::R22, "R22", about("replace", "the gate's own", "A replaced message is judged again, as the original was.")),
     (Rule::R23, "R23", super::r23_mo_refusal::ABOUT),
     (Rule::R24, "R24", super::r24_mo_consent::ABOUT),
-    (
-        Rule::R25,
-        "R25",
-        about("measures", "Art 23, 40", "Complaints, rejects and bursts slow down and suspend who causes them."),
-    ),
+    (Rule::R25, "R25", super::r25_measures::ABOUT),
     (
         Rule::R26,
         "R26",
