@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::case::Case;
+use super::fold::fold;
 use super::rule::About;
 use super::{Class, r14_public_interest, r20_template, scorer};
 use crate::document::Section;
@@ -37,6 +38,22 @@ impl Thresholds {
         self.service = points("promotion_threshold").unwrap_or(self.service);
         self.public = points("promotion_threshold_public").unwrap_or(self.public);
     }
+}
+
+/// What a text by itself comes to, whoever sends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Weight {
+    /// How much it promotes.
+    pub points: u32,
+    /// The weightiest terms that made the points.
+    pub terms: String,
+}
+
+/// Weighs a whole text, its signature included, as one on a service port is weighed.
+pub fn weigh(text: &str) -> Weight {
+    let folded = fold(text);
+    let score = scorer::score(body(&folded));
+    Weight { points: score.points, terms: scorer::explain(&score) }
 }
 
 /// Why the message is commercial, where it is so beyond its port's class.
