@@ -4,6 +4,7 @@
 //! Driven by `main`.
 
 pub mod check;
+mod classify;
 mod complaint;
 mod consent;
 mod demo;
@@ -40,6 +41,8 @@ enum Command {
     Check(check::CheckArgs),
     /// What would become of a message: nothing is sent and nothing recorded
     Judge(judge::JudgeArgs),
+    /// How much a text promotes, and how well that tells commercial messages from others
+    Classify(classify::ClassifyArgs),
     /// What subscribers agreed to and refused
     Consent(consent::ConsentArgs),
     /// The send records
@@ -70,6 +73,7 @@ impl Cli {
             Command::Run(args) => told(run::run(args)),
             Command::Check(args) => check::run(args),
             Command::Judge(args) => judge::run(args, &consent::lookup),
+            Command::Classify(args) => told(classify::run(args)),
             Command::Consent(args) => consent::run(args),
             Command::Journal(args) => told(journal::run(args)),
             Command::Measures(args) => told(measures::run(args)),

@@ -124,6 +124,7 @@ impl Desk {
             source: reading.source,
             destination: to,
             service_type: reading.service_type.0,
+            class_tlv: provider.class_tlv.as_ref().and_then(|declared| reading.tlvs.get(declared.tag)),
             sm_default_msg_id: reading.sm_default_msg_id,
             content: reading.text.clone(),
             presentation: reading.presentation,
