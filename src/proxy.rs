@@ -49,6 +49,8 @@ const SWEEP: Duration = Duration::from_millis(100);
 
 /// How often what has come due is looked for: silence, refusals of what is scheduled, the end of quiet hours.
 const CHORES: Duration = Duration::from_millis(200);
+/// How often it is looked whether a measure is due.
+const REVIEW: Duration = Duration::from_secs(1);
 
 /// Between two looks at whether the predecessor has let go of the store.
 const STORE_PAUSE: Duration = Duration::from_millis(20);
@@ -106,8 +108,9 @@ impl Proxy {
     /// Sockets that listen already are used where the configuration has their address.
     pub async fn start(config: &Config, mut inherited: Inherited) -> Result<Self, StartError> {
         // Before it is read: a change from then on is one.
-        let watched = Watched::new(vec![config.register.clone()]);
+        let mut watched = Watched::new(vec![config.register.clone()]);
         let register = Register::load(&config.register).map_err(StartError::Register)?;
+        watched.follow(register.files());
         for warning in register.warnings() {
             tracing::warn!("{warning}");
         }
@@ -144,6 +147,7 @@ impl Proxy {
         }
         tasks.spawn(sweep(Arc::clone(&gate), draining.clone()));
         tasks.spawn(chores(Arc::clone(&gate), draining.clone()));
+        tasks.spawn(review(Arc::clone(&gate), draining.clone()));
         tasks.spawn(reload::watch(Arc::clone(&gate), config.register.clone(), watched, draining));
         let handover = Arc::new(Handover::new(copies));
         Ok(Self { gate, addresses, handover, drain, tasks, drain_timeout: config.drain_timeout })
@@ -255,6 +259,20 @@ async fn chores(gate: Arc<Gate>, mut drain: watch::Receiver<bool>) {
             let gate = Arc::clone(&gate);
             // A panic in there is told by its thread; the next turn goes on.
             let _done = tokio::task::spawn_blocking(move || gate.do_chores(moment())).await;
+        }
+    }
+}
+
+/// Takes and ends measures, until the gate drains.
+async fn review(gate: Arc<Gate>, mut drain: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = sleep(REVIEW) => {}
+            _ = drain.wait_for(|draining| *draining) => return,
+        }
+        let gate = Arc::clone(&gate);
+        if tokio::task::spawn_blocking(move || gate.review_measures(moment())).await.is_err() {
+            tracing::error!("the review of measures ended early");
         }
     }
 }

@@ -14,9 +14,11 @@ use crate::store::EntryId;
 use crate::store::journal::Day;
 
 mod keys;
+mod measure;
 mod pending;
 
-pub use keys::{ACKNOWLEDGED, ASKED, RecordSchema, SCHEDULED, SILENCE, port_key, subscriber_key};
+pub use keys::{ACKNOWLEDGED, ASKED, COMPLAINTS, MEASURES, RecordSchema, SCHEDULED, SILENCE, port_key, subscriber_key};
+pub use measure::{Complaint, Measure};
 pub use pending::{Asked, Scheduled, Silence, Withdrawn};
 
 /// Written before every record; readers of a later schema keep reading this one.
@@ -44,6 +46,10 @@ pub enum Record<'a> {
     Report(Report<'a>),
     /// What a subscriber's reply was taken for.
     Taken(Taken<'a>),
+    /// A measure was taken or ended (R25).
+    Measure(Measure<'a>),
+    /// Somebody complained of a message.
+    Complaint(Complaint<'a>),
     /// A consent request went out.
     Asked(Asked<'a>),
     /// Nobody answered it in time.
@@ -353,6 +359,8 @@ impl<'a> Record<'a> {
             Self::PartOutcome(record) => record.outcome.at_ms,
             Self::Report(record) => record.at_ms,
             Self::Taken(record) => record.at_ms,
+            Self::Measure(record) => record.at_ms,
+            Self::Complaint(record) => record.at_ms,
             Self::Asked(record) => record.at_ms,
             Self::Silence(record) => record.at_ms,
             Self::Scheduled(record) => record.at_ms,

@@ -4,7 +4,7 @@
 //! subscriber still lets them come, whichever way a refusal arrives. Bounded: what finds no room is not
 //! scheduled. Refuses to send: a withdrawal is owed to the account. Driven by the gate's chores.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -35,6 +35,13 @@ const LOOK_BACK: SignedDuration = SignedDuration::from_hours(62 * 24);
 /// A message's place: when it is delivered, and its record.
 type Place = (i64, EntryId);
 
+/// Sender and account of a message.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Whose {
+    pub(super) sender: String,
+    pub(super) provider: String,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Scheduled {
     table: Mutex<Table>,
@@ -42,7 +49,9 @@ pub(super) struct Scheduled {
 
 #[derive(Debug, Default)]
 struct Table {
-    waiting: BTreeMap<Place, (Arc<str>, u64)>,
+    waiting: BTreeMap<Place, (Arc<Whose>, u64)>,
+    /// The same for many.
+    known: HashSet<Arc<Whose>>,
     /// Where the last looks at what comes soon, and at the rest, have ended.
     looked: [Option<Place>; 2],
 }
@@ -73,13 +82,15 @@ impl Scheduled {
     }
 
     /// A message waits, unless this sender's subscriber has refused.
-    pub(super) fn add(&self, id: EntryId, deliver_ms: i64, sender: &str, msisdn: u64) {
+    pub(super) fn add(&self, id: EntryId, deliver_ms: i64, whose: Whose, msisdn: u64) {
         let mut table = self.lock();
         if table.waiting.len() >= 2 * MOST {
             // Those that were admitted while there was room, all at once.
             return tracing::error!(record = %id, "too many messages are scheduled: a refusal will not withdraw this one");
         }
-        table.waiting.insert((deliver_ms, id), (sender.into(), msisdn));
+        let whose = table.known.get(&whose).map_or_else(|| Arc::new(whose), Arc::clone);
+        table.known.insert(Arc::clone(&whose));
+        table.waiting.insert((deliver_ms, id), (whose, msisdn));
     }
 
     pub(super) fn remove(&self, id: EntryId, deliver_ms: i64) {
@@ -87,11 +98,14 @@ impl Scheduled {
     }
 
     /// Some of those that wait, others with every call; what is delivered is forgotten.
-    fn some(&self, now: Timestamp) -> Vec<(Place, Arc<str>, u64)> {
+    fn some(&self, now: Timestamp) -> Vec<(Place, Arc<Whose>, u64)> {
         let mut table = self.lock();
         let delivered = first_at(now);
         let left = table.waiting.split_off(&delivered);
         table.waiting = left;
+        if table.waiting.is_empty() {
+            table.known.clear();
+        }
         let soon = first_at(now.saturating_add(SOON).unwrap_or(now));
         let ranges = [(delivered, Some(soon)), (soon, None)];
         let mut some = Vec::new();
@@ -129,8 +143,8 @@ fn first_at(at: Timestamp) -> Place {
 impl Gate {
     /// Looks whether those whose messages wait at the carrier have refused, and owes the withdrawal.
     pub(super) fn withdraw_refused(&self, now: Timestamp) -> Result<(), StoreError> {
-        for ((deliver_ms, id), sender, msisdn) in self.scheduled.some(now) {
-            if self.consents.standing(&sender, msisdn)?.refused_at_ms.is_none() {
+        for ((deliver_ms, id), whose, msisdn) in self.scheduled.some(now) {
+            if !self.has_refused(&(whose.sender.clone(), msisdn), &whose.provider, now) {
                 continue;
             }
             if let Some(withdrawal) = self.withdrawal(id)? {
@@ -179,7 +193,8 @@ impl Gate {
                 Ok(Record::Scheduled(waiting)) if waiting.deliver_ms > now.as_millisecond() => {
                     if let Some((sender, msisdn)) = &waiting.marketing {
                         places.insert(id, waiting.deliver_ms);
-                        self.scheduled.add(id, waiting.deliver_ms, sender, *msisdn);
+                        let (sender, provider) = (sender.to_string(), waiting.provider.to_string());
+                        self.scheduled.add(id, waiting.deliver_ms, Whose { sender, provider }, *msisdn);
                     }
                 }
                 Ok(Record::Withdrawn(withdrawn)) => {
@@ -208,6 +223,10 @@ mod tests {
         EntryId { day: Day(jiff::civil::date(2026, 11, 24)), number }
     }
 
+    fn whose() -> Whose {
+        Whose { sender: "bakery".to_owned(), provider: "herald".to_owned() }
+    }
+
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
@@ -220,9 +239,9 @@ mod tests {
     fn those_that_come_soon_are_looked_at_every_time_and_the_rest_in_turn() {
         let scheduled = Scheduled::default();
         for n in 0..450 {
-            scheduled.add(id(n), 1_000_000_000, "bakery", n);
+            scheduled.add(id(n), 1_000_000_000, whose(), n);
         }
-        scheduled.add(id(999), 1_000_000, "bakery", 999);
+        scheduled.add(id(999), 1_000_000, whose(), 999);
         assert_eq!(looked_at(&scheduled, 1), [&[999], &(0..200).collect::<Vec<_>>()[..]].concat());
         assert_eq!(looked_at(&scheduled, 1), [&[999], &(200..400).collect::<Vec<_>>()[..]].concat());
         assert_eq!(looked_at(&scheduled, 1), [&[999], &(400..450).collect::<Vec<_>>()[..]].concat());
@@ -232,9 +251,9 @@ mod tests {
     #[test]
     fn what_is_delivered_or_withdrawn_is_forgotten() {
         let scheduled = Scheduled::default();
-        scheduled.add(id(1), 5_000, "bakery", 1);
-        scheduled.add(id(2), 6_000, "bakery", 2);
-        scheduled.add(id(3), 7_000, "bakery", 3);
+        scheduled.add(id(1), 5_000, whose(), 1);
+        scheduled.add(id(2), 6_000, whose(), 2);
+        scheduled.add(id(3), 7_000, whose(), 3);
         scheduled.remove(id(3), 7_000);
         assert_eq!(looked_at(&scheduled, 4), [1, 2]);
         assert_eq!(looked_at(&scheduled, 5), [1, 2]);

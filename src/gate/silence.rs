@@ -9,15 +9,18 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Gate;
 use super::record::{ASKED, Asked, Record, SILENCE, Silence as Silent, entry_id, name};
 use super::replies::port_of;
+use super::{Gate, facts};
 use crate::rules::{Mode, Rule};
-use crate::store::consents::{Held, Status};
+use crate::store::consents::{Category, Status, Towards};
 use crate::store::{EntryId, Event, Index, Query, StoreError};
 
 /// How the refusal came about.
 const METHOD: &str = "silence";
+
+/// Who writes it down.
+const RECORDED_BY: &str = "gate";
 
 /// Requests decided on at a time.
 const BATCH: usize = 256;
@@ -146,25 +149,24 @@ impl Gate {
 
     /// What the silence comes to; `None` where it was none.
     fn effect_of_silence(&self, asked: &Asked<'_>, now: Timestamp) -> Result<Option<&'static str>, StoreError> {
-        let held = self.consents.show(asked.msisdn)?;
-        let rows = || held.iter().filter(|row| row.sender == asked.sender);
-        let has_answered =
-            |row: &Held| row.at_ms >= asked.at_ms && (row.status == Status::Refusal || row.category == asked.category);
-        if rows().any(has_answered) {
-            return Ok(None);
-        }
-        let refused = rows().filter(|row| row.status == Status::Refusal).map(|row| row.at_ms).max();
-        let stands = |row: &Held| {
-            row.status == Status::Consent
-                && refused.is_none_or(|refused| row.at_ms > refused)
-                && row.expires_at_ms.is_none_or(|end| end > now.as_millisecond())
-        };
-        if rows().any(stands) {
-            return Ok(Some("recorded"));
-        }
         let register = self.register.load();
         let (port, class) = port_of(&register, &asked.port);
         let provider = port.and_then(|port| register.provider_of(port.number.as_bytes()));
+        let account = provider.map(|provider| provider.system_id.as_str());
+        let unknown = Towards { sender: &asked.sender, former: &[], provider: account };
+        let towards = register.sender(&asked.sender).map_or(unknown, |sender| facts::towards(sender, account));
+        let standing = self.consents.standing(towards, asked.msisdn, now.as_millisecond())?;
+        if standing.refused_at_ms.is_some() {
+            return Ok(None);
+        }
+        let stands = |category: &&Category| {
+            category.status == Status::Consent && category.expires_at_ms.is_none_or(|end| end > now.as_millisecond())
+        };
+        let mut standing = standing.categories.iter().filter(stands).peekable();
+        if standing.peek().is_some() {
+            let is_answer = |category: &Category| category.at_ms >= asked.at_ms && *category.name == *asked.category;
+            return Ok(if standing.any(is_answer) { None } else { Some("recorded") });
+        }
         Ok(match self.profile.mode_set(Rule::R12, class, provider) {
             Mode::Off => None,
             Mode::Observe => Some("observed"),
@@ -191,7 +193,8 @@ impl Gate {
                 at_ms: silent.asked.at_ms,
                 method: METHOD,
                 evidence: proof,
-                expires_at_ms: None,
+                recorded_by: RECORDED_BY,
+                ..Event::default()
             })
             .collect();
         if events.is_empty() {

@@ -5,8 +5,8 @@
 
 use jiff::Timestamp;
 
-use super::Msisdn;
-use super::r19_frequency::Frequency;
+use super::r25_measures::Measure;
+use super::{Class, Frequency, Msisdn};
 use crate::register::{Port, Provider, Sender};
 
 /// Who sends, from which port, for whom, to whom.
@@ -22,6 +22,13 @@ pub struct Identity<'r> {
     pub msisdn: Option<Msisdn>,
     /// Whether the provider may send from this source.
     pub ownership: Ownership,
+}
+
+impl Identity<'_> {
+    /// The class of the port; an unknown one is treated as commercial.
+    pub fn port_class(&self) -> Class {
+        self.port.map_or(Class::Commercial, |port| port.class)
+    }
 }
 
 /// The standing of a source address in the register.
@@ -44,18 +51,20 @@ pub struct Facts<'r> {
     pub identity: Identity<'r>,
     /// Whether the recipient agreed to this sender's messages.
     pub consent: Consent,
+    /// How often that consent allows messages, where it says so.
+    pub frequency: Option<Frequency>,
     /// Whether the recipient refused them.
     pub refusal: Option<Refusal>,
     /// Whether this sender has asked the recipient for consent before (R12).
     pub asked_before: bool,
-    /// How often the recipient agreed to be written to (R19).
-    pub frequency: Option<Frequency>,
     /// When this sender's messages to the recipient were delivered that count (R19), as far back as matters.
     pub sent: Vec<Timestamp>,
     /// It replaces a message that nobody here knows (R22).
     pub replaces_unknown: bool,
     /// Only the carrier knows the recipients (a distribution list, a broadcast area), and the provider may address them.
     pub vouched: bool,
+    /// The hardest measure in force that speaks of this message (R25).
+    pub measure: Option<Measure>,
 }
 
 impl<'r> Facts<'r> {
@@ -64,12 +73,13 @@ impl<'r> Facts<'r> {
         Self {
             identity,
             consent: Consent::None,
+            frequency: None,
             refusal: None,
             asked_before: false,
-            frequency: None,
             sent: Vec::new(),
             replaces_unknown: false,
             vouched: false,
+            measure: None,
         }
     }
 }

@@ -9,7 +9,7 @@ use jiff::tz::{Offset, TimeZone};
 
 use super::{
     Class, Mode, Modes, Rule, r05_name, r06_phone, r07_opt_out, r10_class, r17_links, r18_quiet_hours, r19_frequency,
-    r21_schedule, reply,
+    r21_schedule, r25_measures, reply,
 };
 use crate::document::{self, Complaints, Fault, Section};
 use crate::register::Provider;
@@ -63,6 +63,8 @@ pub struct Profile {
     pub frequency: r19_frequency::Settings,
     /// How far ahead messages may be scheduled, and how long they may be valid (R21).
     pub schedule: r21_schedule::Settings,
+    /// From when on measures are taken (R25).
+    pub measures: r25_measures::Settings,
     /// What replies mean (R23, R24).
     pub replies: reply::Settings,
     /// The zone of days and hours.
@@ -150,6 +152,7 @@ impl Profile {
         r18_quiet_hours::read(&mut self.quiet_hours, section);
         self.frequency.read(section);
         self.schedule.read(section);
+        self.measures.read(section);
         self.replies.read(section);
         read_modes(section, &mut self.rules, None);
         for (word, class) in Class::WORDS {
@@ -183,6 +186,7 @@ impl Profile {
             quiet_hours: None,
             frequency: r19_frequency::Settings::default(),
             schedule: r21_schedule::Settings::default(),
+            measures: r25_measures::Settings::default(),
             replies: reply::Settings::default(),
             time_zone: TimeZone::fixed(Offset::constant(8)),
             rules: Modes::default(),

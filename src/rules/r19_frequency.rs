@@ -1,19 +1,16 @@
 //! R19 frequency (profile, and the consent's own term): no more messages to a number than were agreed to.
 //!
-//! Owns what a frequency is and how it is counted: in the calendar's own periods, in the profile's
+//! Owns how a frequency is counted: in the calendar's own periods, in the profile's
 //! time zone, by the time of delivery. Refuses to remember: the facts say what was sent before.
-
-use std::fmt;
-use std::str::FromStr;
 
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Span, Timestamp};
 
-use super::Code;
 use super::case::Case;
 use super::rule::About;
 use super::verdict::Flaw;
+use super::{Code, Frequency, Period};
 use crate::document::Section;
 
 pub(super) const ABOUT: About = About {
@@ -21,87 +18,6 @@ pub(super) const ABOUT: About = About {
     article: "profile; Order 31 Art 18 for the consent's own",
     sentence: "No more messages of a sender to a number, in a day or whatever the period is, than the profile and the consent allow.",
 };
-
-/// So many messages in one period of the calendar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Frequency {
-    /// The most messages.
-    pub times: u16,
-    /// In each of these.
-    pub per: Period,
-}
-
-/// A period of the calendar; a week begins on Monday.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the words say it")]
-pub enum Period {
-    Day,
-    Week,
-    Month,
-    Quarter,
-    Year,
-}
-
-impl Period {
-    /// The words of the settings.
-    const WORDS: [(&'static str, Self); 5] = [
-        ("day", Self::Day),
-        ("week", Self::Week),
-        ("month", Self::Month),
-        ("quarter", Self::Quarter),
-        ("year", Self::Year),
-    ];
-
-    /// The first day of the period that has this day.
-    fn first(self, day: Date) -> Date {
-        match self {
-            Self::Day => day,
-            Self::Week => {
-                let since = day.weekday().since(Weekday::Monday);
-                day.saturating_sub(jiff::Span::new().days(since))
-            }
-            Self::Month => day.first_of_month(),
-            Self::Quarter => {
-                let month = (day.month() - 1) / 3 * 3 + 1;
-                Date::new(day.year(), month, 1).unwrap_or(day)
-            }
-            Self::Year => day.first_of_year(),
-        }
-    }
-
-    /// How long what was sent has to be remembered, at the longest.
-    pub const fn days(self) -> u16 {
-        match self {
-            Self::Day => 1,
-            Self::Week => 7,
-            Self::Month => 31,
-            Self::Quarter => 92,
-            Self::Year => 366,
-        }
-    }
-
-    fn word(self) -> &'static str {
-        Self::WORDS.iter().find(|(_, period)| *period == self).map_or("", |(word, _)| word)
-    }
-}
-
-impl FromStr for Frequency {
-    type Err = ();
-
-    /// Reads `2/day`.
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (times, per) = text.split_once('/').ok_or(())?;
-        let times = times.trim().parse().ok().filter(|times| (1..=10_000).contains(times)).ok_or(())?;
-        let (_, per) = Period::WORDS.into_iter().find(|(word, _)| *word == per.trim()).ok_or(())?;
-        Ok(Self { times, per })
-    }
-}
-
-impl fmt::Display for Frequency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.times, self.per.word())
-    }
-}
 
 /// What a profile says about frequency.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,7 +39,7 @@ impl Settings {
         let expected = "a number of messages and a period, like \"2/day\" or \"2/day, 10/month\", or \"off\"";
         let limits = section.parsed("frequency", expected, |text| match text {
             "off" => Some(Vec::new()),
-            text => text.split(',').map(|limit| limit.parse().ok()).collect(),
+            text => text.split(',').map(Frequency::parse).collect(),
         });
         self.limits = limits.unwrap_or_else(|| std::mem::take(&mut self.limits));
         let Some(window) = section.duration("resubmission_window") else { return };
@@ -141,14 +57,36 @@ pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
     let facts = case.facts;
     let at = case.submission.delivery(case.now);
     let sent = |limit: Frequency| count(&facts.sent, limit.per, at, &case.profile.time_zone);
-    let exceeded = |limit: &Frequency| sent(*limit) >= usize::from(limit.times);
+    let exceeded = |limit: &Frequency| sent(*limit) >= usize::from(limit.count);
     let (limit, whose) = match facts.frequency.filter(exceeded) {
         Some(limit) => (limit, "the consent"),
         None => (case.profile.frequency.limits.iter().copied().find(exceeded)?, "the profile"),
     };
-    let (sent, period) = (sent(limit), limit.per.word());
-    let why = format!("{whose} allows {} a {period} and {sent} went to the recipient in this one", limit.times);
+    let (sent, period) = (sent(limit), limit.per.name());
+    let why = format!("{whose} allows {} a {period} and {sent} went to the recipient in this one", limit.count);
     Some(Flaw::reject(Code::Own(0xD), why))
+}
+
+/// The first day of the period that has this day; a week begins on Monday.
+fn first_day(per: Period, day: Date) -> Date {
+    match per {
+        Period::Day => day,
+        Period::Week => day.saturating_sub(Span::new().days(day.weekday().since(Weekday::Monday))),
+        Period::Month => day.first_of_month(),
+        Period::Quarter => Date::new(day.year(), (day.month() - 1) / 3 * 3 + 1, 1).unwrap_or(day),
+        Period::Year => day.first_of_year(),
+    }
+}
+
+/// For how many days a message matters to a frequency, at the longest.
+pub const fn days(per: Period) -> u16 {
+    match per {
+        Period::Day => 1,
+        Period::Week => 7,
+        Period::Month => 31,
+        Period::Quarter => 92,
+        Period::Year => 366,
+    }
 }
 
 /// How many of these fall into the period of `at`.
@@ -156,7 +94,7 @@ fn count(sent: &[Timestamp], per: Period, at: Timestamp, zone: &TimeZone) -> usi
     if sent.is_empty() {
         return 0;
     }
-    let first_of = |at: Timestamp| per.first(zone.to_datetime(at).date());
+    let first_of = |at: Timestamp| first_day(per, zone.to_datetime(at).date());
     let period = first_of(at);
     sent.iter().filter(|sent| first_of(**sent) == period).count()
 }
@@ -172,16 +110,6 @@ mod tests {
     fn counted(per: Period, now: &str, sent: &[&str]) -> usize {
         let sent: Vec<Timestamp> = sent.iter().map(|text| at(text)).collect();
         count(&sent, per, at(now), &TimeZone::fixed(jiff::tz::offset(8)))
-    }
-
-    #[test]
-    fn a_frequency_is_a_number_and_a_period() {
-        let parsed: Frequency = "2/day".parse().unwrap();
-        assert_eq!(parsed, Frequency { times: 2, per: Period::Day });
-        assert_eq!(" 10 / month".parse::<Frequency>().unwrap().to_string(), "10/month");
-        for text in ["", "2", "0/day", "-1/day", "2/days", "2/fortnight", "99999/day"] {
-            assert!(text.parse::<Frequency>().is_err(), "{text}");
-        }
     }
 
     #[test]

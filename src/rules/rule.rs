@@ -72,20 +72,12 @@ const ROWS: [(Rule, &str, About); 26] = [
     (Rule::R17, "R17", super::r17_links::ABOUT),
     (Rule::R18, "R18", super::r18_quiet_hours::ABOUT),
     (Rule::R19, "R19", super::r19_frequency::ABOUT),
-    (
-        Rule::R20,
-        "R20",
-        about("template", "carriers' terms", "Where a sender has filed templates, its messages keep to them."),
-    ),
+    (Rule::R20, "R20", super::r20_template::ABOUT),
     (Rule::R21, "R21", super::r21_schedule::ABOUT),
     (Rule::R22, "R22", super::r22_replace::ABOUT),
     (Rule::R23, "R23", super::r23_mo_refusal::ABOUT),
     (Rule::R24, "R24", super::r24_mo_consent::ABOUT),
-    (
-        Rule::R25,
-        "R25",
-        about("measures", "Art 23, 40", "Complaints, rejects and bursts slow down and suspend who causes them."),
-    ),
+    (Rule::R25, "R25", super::r25_measures::ABOUT),
     (
         Rule::R26,
         "R26",

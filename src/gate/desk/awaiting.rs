@@ -12,6 +12,7 @@ use super::write::{Pen, wire_address};
 use crate::gate::reading::Reading;
 use crate::gate::record::{self, Record, WireAddress, name};
 use crate::gate::replies::port_of;
+use crate::gate::scheduled::Whose;
 use crate::store::EntryId;
 
 /// What has to be known of a scheduled message once the carrier has it.
@@ -114,7 +115,8 @@ impl Pen<'_> {
         }
         match (appended, marketing) {
             (Ok(ticket), Some((sender, msisdn))) if message_id.is_some() => {
-                self.gate.scheduled.add(ticket.id, deliver_ms, sender, *msisdn);
+                let whose = Whose { sender: sender.clone(), provider: self.provider.to_owned() };
+                self.gate.scheduled.add(ticket.id, deliver_ms, whose, *msisdn);
             }
             (Ok(_), Some(_)) => {
                 tracing::warn!(message = %sent.id, "the carrier gave a scheduled message no name: a refusal cannot withdraw it");

@@ -11,12 +11,15 @@ use jiff::{SignedDuration, Timestamp};
 use siphasher::sip::SipHasher13;
 
 use super::ruling::{Judgement, Ruling};
-use crate::gate::Gate;
 use crate::gate::record::{
     Content, Long, Name, Outcome as OutcomeRecord, PartOutcome, Record, Submission as Sent, name,
 };
+use crate::gate::{Gate, facts};
 use crate::relay::Outcome;
-use crate::rules::{self, Class, Decision, Facts, Frequency, Mode, Operation, Rule, Submission, Verdict};
+use crate::rules::r19_frequency::days;
+use crate::rules::{
+    self, Class, Decision, Facts, Frequency, Identity, Mode, Msisdn, Operation, Ownership, Rule, Submission, Verdict,
+};
 use crate::store::sends::{Fate, Moment, Pair};
 use crate::store::{Query, StoreError};
 
@@ -151,7 +154,7 @@ impl Gate {
 
     fn keep_days(&self, own: Option<Frequency>, asks: bool) -> u16 {
         let limits = own.into_iter().chain(self.profile.frequency.limits.iter().copied());
-        let longest = limits.map(|limit| limit.per.days()).max().unwrap_or_default();
+        let longest = limits.map(|limit| days(limit.per)).max().unwrap_or_default();
         // That it asked counts for as long as the answer is kept.
         longest.max(if asks { u16::from(self.profile.retention.consent_months) * 31 } else { 0 })
     }
@@ -276,7 +279,7 @@ fn recounted(gate: &Gate, sent: &Sent<'_>) -> Result<Option<Counted>, StoreError
         return Ok(None);
     }
     let asks = sent.findings.iter().any(|finding| finding.rule == Rule::R12.id());
-    let own = None;
+    let own = frequency_of(gate, sent, sender, msisdn)?;
     if !asks && own.is_none() && gate.profile.frequency.limits.is_empty() {
         return Ok(None);
     }
@@ -284,6 +287,21 @@ fn recounted(gate: &Gate, sent: &Sent<'_>) -> Result<Option<Counted>, StoreError
     let at_s = u32::try_from(sent.received_ms / 1000).unwrap_or_default();
     let mark = mark(sent.source.addr.as_bytes(), text);
     Ok(Some(Counted { pair: Pair::new(sender, msisdn), at_s, mark, keep_days: gate.keep_days(own, asks), asks }))
+}
+
+/// How often the recipient agreed to be written to, as of the message.
+fn frequency_of(gate: &Gate, sent: &Sent<'_>, sender: &str, msisdn: u64) -> Result<Option<Frequency>, StoreError> {
+    let register = gate.register.load();
+    let Some(provider) = register.provider(&sent.origin.provider) else { return Ok(None) };
+    let identity = Identity {
+        provider,
+        port: register.port(sent.source.addr.as_bytes()),
+        sender: register.sender(sender),
+        msisdn: Some(Msisdn(msisdn)),
+        ownership: Ownership::Owned,
+    };
+    let at = Timestamp::from_millisecond(sent.received_ms).unwrap_or_default();
+    Ok(facts::look_up(&gate.consents, identity, at)?.frequency)
 }
 
 /// Whether it was not counted yet. Nobody is left who could tell its end, unless the journal does.

@@ -5,14 +5,15 @@ use jiff::Timestamp;
 use portcullis_protocol::{BodyFault, CommandStatus, Frame};
 
 use super::ruling::{Judgement, Ruling};
+use super::weighing::Watch;
 use super::write::{Message, Written};
-use super::{Desk, Judged, Kind, Open, Settling, TRY_AGAIN, multi};
+use super::{Desk, Judged, Kind, Open, Settling, TRY_AGAIN, explain, multi};
 use crate::config::Durability;
 use crate::gate::Moment;
 use crate::gate::reading::{Reading, STRUCK_OFF};
 use crate::register::{Provider, Register};
 use crate::relay::{self, Ticket};
-use crate::rules;
+use crate::rules::{self, Decision};
 use crate::store::journal::AppendError;
 
 impl Desk {
@@ -56,23 +57,40 @@ impl Desk {
         reading: &Reading<'_>,
         now: Timestamp,
     ) -> Judged {
-        let judgements = match self.gate.judgements(register, provider, reading, now) {
+        let judgements = match self.weigh(register, provider, reading, now) {
             Ok(judgements) => judgements,
             Err(fault) => return self.turn_away(ticket, frame, &fault, now),
         };
-        let ruling = self.rule(&judgements);
+        let ruling = self.rule(&judgements, now);
         let written =
             self.pen().write_submissions(register, &Message { frame, reading, parts: &[] }, &judgements, &ruling, now);
         self.gate.settle_counts(&judgements, &ruling, written.is_ok());
-        let (judged, open) = self.decide(ruling, frame, &judgements, written, now);
+        let explain = self.explains_to(provider);
+        let (judged, open) = self.decide(ruling, frame, &judgements, written, (explain, now));
         self.open.insert(ticket, open);
         judged
     }
 
+    /// The verdict for each recipient.
+    pub(super) fn weigh<'r, 'm>(
+        &mut self,
+        register: &'r Register,
+        provider: &'r Provider,
+        reading: &Reading<'m>,
+        now: Timestamp,
+    ) -> Result<Vec<Judgement<'r, 'm>>, BodyFault> {
+        let mut watch = Watch { trails: &mut self.trails, at: self.heard };
+        self.gate.judgements(register, provider, reading, &mut watch, now)
+    }
+
     /// What the verdicts come to, counted.
-    pub(super) fn rule(&self, judgements: &[Judgement<'_, '_>]) -> Ruling {
+    pub(super) fn rule(&self, judgements: &[Judgement<'_, '_>], now: Timestamp) -> Ruling {
         for judgement in judgements {
             self.gate.counters.judged(&judgement.verdict);
+            if let Some(trail) = &judgement.trail {
+                let port_class = judgement.facts.identity.port_class();
+                trail.note(&self.gate.measures, port_class, &judgement.verdict, now.as_millisecond());
+            }
         }
         Ruling::of(judgements, self.is_down())
     }
@@ -84,7 +102,7 @@ impl Desk {
         frame: &Frame,
         judgements: &[Judgement<'_, '_>],
         written: Written,
-        now: Timestamp,
+        (explain, now): (bool, Timestamp),
     ) -> (Judged, Open) {
         let records = match written {
             Ok(records) => records,
@@ -98,15 +116,19 @@ impl Desk {
             Ruling::Forward(permit) => self.forward(permit, None, self.revisable(open, judgements)),
             Ruling::Split(permit) => match multi::without_refused(frame, judgements) {
                 Some(rest) => {
-                    let kind = Kind::Split(multi::refused(frame, judgements));
+                    let refused = |judgement: &&Judgement<'_, '_>| !judgement.is_forwarded();
+                    let decision = judgements.iter().find(refused).map(|judgement| judgement.verdict.decision);
+                    let said = decision.filter(|_| explain).map(|decision| explain::refusal(judgements, decision));
+                    let tlvs = said.map(|said| explain::text(&said)).unwrap_or_default();
+                    let kind = Kind::Split { entries: multi::refused(frame, judgements), tlvs };
                     self.forward(permit, Some(rest), Open { kind, ..open })
                 }
                 None => refuse(TRY_AGAIN, Bytes::new(), open),
             },
             Ruling::Refuse { status, down } => {
                 let entries = if down { Bytes::new() } else { multi::refused(frame, judgements) };
-                let body = if entries.is_empty() { Bytes::new() } else { multi::all_refused(&entries) };
-                refuse(status, body, open)
+                let said = explain.then(|| why_refused(judgements, down));
+                refuse(status, explain::body(frame.command_id(), &entries, said.as_deref()), open)
             }
         }
     }
@@ -138,7 +160,11 @@ impl Desk {
         self.gate.counters.malformed();
         tracing::info!(command = ?frame.command_id(), %fault, "request turned away");
         match self.pen().write_turned_away(frame, fault, now) {
-            Ok(records) => refuse(fault.status, Bytes::new(), Open::of(records, now)),
+            Ok(records) => {
+                let said = self.explains().then(|| fault.to_string());
+                let body = explain::body(frame.command_id(), &[], said.as_deref());
+                refuse(fault.status, body, Open::of(records, now))
+            }
             Err(error) => {
                 self.gate.counters.unrecorded();
                 refuse(unrecordable(error), Bytes::new(), Open::unrecorded(now))
@@ -156,6 +182,15 @@ impl Desk {
 fn refuse(status: CommandStatus, body: Bytes, open: Open) -> (Judged, Open) {
     let decision = relay::Decision::Refuse { status, body };
     (Judged { decision, settling: Settling::Now, frame: None }, open)
+}
+
+fn why_refused(judgements: &[Judgement<'_, '_>], down: bool) -> String {
+    if down {
+        let unanswered = judgements.iter().find_map(|judgement| judgement.unanswered.as_deref());
+        return explain::outage(unanswered.map_or("the journal cannot write", |_| "the consents cannot be asked"));
+    }
+    let rejected = judgements.iter().any(|judgement| judgement.verdict.decision == Decision::Reject);
+    explain::refusal(judgements, if rejected { Decision::Reject } else { Decision::Hold })
 }
 
 /// What is too long for the journal stays so; what finds no room now may find it later.

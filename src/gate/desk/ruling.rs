@@ -1,11 +1,14 @@
 //! What the verdicts on all recipients of one PDU come to.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use portcullis_protocol::CommandStatus;
 use portcullis_protocol::address::Address;
 
 use super::TRY_AGAIN;
 use super::counting::Counted;
+use crate::gate::measures::Trail;
 use crate::rules::{Class, Decision, Facts, Permit, Verdict};
 
 /// One recipient's verdict and what it rests on.
@@ -19,6 +22,8 @@ pub(in crate::gate) struct Judgement<'r, 'm> {
     pub(super) counted: Option<Counted>,
     /// When it is to be delivered, where that is later.
     pub(super) deliver_at: Option<Timestamp>,
+    /// Who is counted for it, where R25 is on.
+    pub(super) trail: Option<Arc<Trail>>,
 }
 
 impl Judgement<'_, '_> {

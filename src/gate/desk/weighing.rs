@@ -3,16 +3,25 @@
 //! Owns the joining of both, and that a store which cannot answer is a fact of its own (R26). Refuses
 //! to decide what becomes of the PDU. Driven by the desks, and by the queue that opens in the morning.
 
+use std::time::Instant;
+
 use jiff::Timestamp;
 use portcullis_protocol::BodyFault;
 use portcullis_protocol::address::Address;
 use portcullis_protocol::pdu::Destination;
 
 use super::ruling::Judgement;
+use crate::gate::measures::Trails;
 use crate::gate::reading::{DISTRIBUTION_LIST, Reading, Recipients};
 use crate::gate::{Gate, facts};
 use crate::register::{Provider, Register};
-use crate::rules::{Facts, Operation, Submission};
+use crate::rules::{Facts, Mode, Operation, Rule, Submission};
+
+/// What is looked at and counted for measures (R25), by whoever judges.
+pub(in crate::gate) struct Watch<'t> {
+    pub(in crate::gate) trails: &'t mut Trails,
+    pub(in crate::gate) at: Instant,
+}
 
 impl Gate {
     /// The verdict for each recipient.
@@ -21,13 +30,14 @@ impl Gate {
         register: &'r Register,
         provider: &'r Provider,
         reading: &Reading<'m>,
+        watch: &mut Watch<'_>,
         now: Timestamp,
     ) -> Result<Vec<Judgement<'r, 'm>>, BodyFault> {
         let mut judgements = Vec::with_capacity(1);
         match reading.recipients {
             Recipients::One(to) => {
                 let vouched = reading.operation == Operation::BroadcastSm && provider.broadcasts;
-                judgements.push(self.weigh(register, provider, reading, to, vouched, now));
+                judgements.push(self.weigh(register, provider, reading, (to, vouched), watch, now));
             }
             Recipients::Many(list) => {
                 let is_list = |destination| matches!(destination, Destination::DistributionList(_));
@@ -39,7 +49,7 @@ impl Gate {
                         Destination::Sme(to) => (to, false),
                         Destination::DistributionList(name) => (Address { addr: name, ..Address::default() }, true),
                     };
-                    judgements.push(self.weigh(register, provider, reading, to, vouched, now));
+                    judgements.push(self.weigh(register, provider, reading, (to, vouched), watch, now));
                 }
             }
         }
@@ -52,8 +62,8 @@ impl Gate {
         register: &'r Register,
         provider: &'r Provider,
         reading: &Reading<'m>,
-        to: Address<'m>,
-        vouched: bool,
+        (to, vouched): (Address<'m>, bool),
+        watch: &mut Watch<'_>,
         now: Timestamp,
     ) -> Judgement<'r, 'm> {
         let submission = Submission {
@@ -61,6 +71,7 @@ impl Gate {
             source: reading.source,
             destination: to,
             service_type: reading.service_type.0,
+            class_tlv: provider.class_tlv.as_ref().and_then(|declared| reading.tlvs.get(declared.tag)),
             sm_default_msg_id: reading.sm_default_msg_id,
             content: reading.text.clone(),
             presentation: reading.presentation,
@@ -70,11 +81,15 @@ impl Gate {
         };
         let identity = register.identify(provider, &submission);
         let replaces_unknown = reading.replaces_unknown;
+        let port_class = identity.port_class();
+        let watched = self.profile.mode(Rule::R25, port_class, provider) != Mode::Off;
+        let trail = watched.then(|| watch.trails.of(&self.measures, &identity));
+        let measure = trail.as_ref().and_then(|trail| trail.in_force(&self.measures, port_class, watch.at));
         let (facts, unanswered) = match facts::look_up(&self.consents, identity, submission.delivery(now)) {
-            Ok(facts) => (Facts { vouched, replaces_unknown, ..facts }, None),
+            Ok(facts) => (Facts { vouched, replaces_unknown, measure, ..facts }, None),
             Err(error) => {
                 tracing::error!(%error, "the consents cannot be asked");
-                (Facts { vouched, replaces_unknown, ..Facts::new(identity) }, Some(error.to_string()))
+                (Facts { vouched, replaces_unknown, measure, ..Facts::new(identity) }, Some(error.to_string()))
             }
         };
         let counted = self.judge_and_count(&submission, facts, now);
@@ -85,6 +100,7 @@ impl Gate {
             unanswered: unanswered.or(counted.unanswered),
             counted: counted.counted,
             deliver_at: submission.deliver_at.filter(|at| *at > now),
+            trail,
         }
     }
 }

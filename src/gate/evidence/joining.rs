@@ -136,7 +136,7 @@ impl Joining {
                 true
             }
             Record::Asked(_) | Record::Silence(_) | Record::Scheduled(_) => true,
-            Record::Submission(_) | Record::Long(_) | Record::Session(_) => false,
+            _ => false,
         }
     }
 

@@ -46,6 +46,8 @@ enum Head<'a> {
     PartOutcome(OutcomeHead<'a>),
     Report(ReportHead<'a>),
     Taken(ReportHead<'a>),
+    Measure(i64),
+    Complaint(ReportHead<'a>),
     Asked(ReportHead<'a>),
     Silence(ReportHead<'a>),
     Scheduled(OutcomeHead<'a>),
@@ -84,6 +86,12 @@ struct OutcomeHead<'a> {
 /// The source under which everything about acknowledged parts is found again after a restart; no
 /// address has a NUL.
 pub const ACKNOWLEDGED: &[u8] = b"\0acknowledged";
+
+/// The source under which every step of a measure is found.
+pub const MEASURES: &[u8] = b"\0measures";
+
+/// The source under which every complaint is found.
+pub const COMPLAINTS: &[u8] = b"\0complaints";
 
 /// The same for consent requests that wait for an answer.
 pub const ASKED: &[u8] = b"\0asked";
@@ -132,6 +140,8 @@ impl Schema for RecordSchema {
         match head {
             Some(Head::Part(_)) => emit(Index::Source, ACKNOWLEDGED),
             Some(Head::Long(_) | Head::PartOutcome(_) | Head::Report(_)) => acknowledged(payload, emit),
+            Some(Head::Measure(_)) => emit(Index::Source, MEASURES),
+            Some(Head::Complaint(_)) => emit(Index::Source, COMPLAINTS),
             Some(Head::Asked(_)) => emit(Index::Source, ASKED),
             Some(Head::Silence(_)) => emit(Index::Source, SILENCE),
             Some(Head::Scheduled(_) | Head::Withdrawn(_)) => emit(Index::Source, SCHEDULED),
@@ -145,6 +155,7 @@ impl Schema for RecordSchema {
             Some(
                 Head::Report(head)
                 | Head::Taken(head)
+                | Head::Complaint(head)
                 | Head::Asked(head)
                 | Head::Silence(head)
                 | Head::Withdrawn(head),
@@ -166,7 +177,7 @@ impl Schema for RecordSchema {
                     emit_message_id(message_id, emit);
                 }
             }
-            Some(Head::Session(_)) | None => {}
+            Some(Head::Session(_) | Head::Measure(_)) | None => {}
         }
     }
 }
