@@ -17,6 +17,7 @@ pub mod measures;
 mod message_id;
 mod owed;
 mod parts;
+mod queue;
 mod reading;
 mod receipt;
 pub mod record;
@@ -50,6 +51,7 @@ use ids::Ids;
 use limits::{Allowances, Attempts};
 use measures::Measures;
 use parts::{Limits, Parts};
+use queue::Queue;
 use record::RecordSchema;
 use replies::Replies;
 use scheduled::Scheduled;
@@ -84,6 +86,8 @@ pub struct Gate {
     parts: Parts,
     accounts: Accounts,
     ids: Ids,
+    /// Messages that wait for the end of quiet hours.
+    queue: Queue,
     /// Requests that may be answered.
     silence: Silence,
     /// Messages at the carrier that are to be delivered later.
@@ -148,6 +152,10 @@ impl Gate {
             }),
             accounts: Accounts::default(),
             ids: Ids::new(config.carrier.message_id),
+            queue: Queue::new(queue::Limits {
+                messages: config.queue.max_messages,
+                per_second: config.queue.per_second,
+            }),
             silence: Silence::default(),
             scheduled: Scheduled::default(),
         })
@@ -160,7 +168,7 @@ impl Gate {
 
     /// Whether something has come due that [`Gate::do_chores`] does.
     pub fn has_chores(&self, now: Moment) -> bool {
-        self.silence.is_due(now.wall) || !self.scheduled.is_empty()
+        self.silence.is_due(now.wall) || !self.scheduled.is_empty() || !self.queue.is_empty()
     }
 
     /// Does what has come due. Waits for the disk, and so is nothing for a session's task; what fails is
@@ -175,6 +183,7 @@ impl Gate {
             done("silence on consent requests", self.hear_silence(now.wall));
         }
         done("what is scheduled for those who refused", self.withdraw_refused(now.wall));
+        done("what waits for the end of quiet hours", self.release_queued(now));
     }
 
     /// Takes and ends the measures that are due (R25). Blocks on the disk.

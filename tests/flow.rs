@@ -13,6 +13,8 @@ mod gate;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/provider.rs"]
 mod provider;
+#[path = "flow/queue.rs"]
+mod queue;
 #[path = "flow/replace.rs"]
 mod replace;
 #[path = "flow/scene.rs"]

@@ -76,6 +76,12 @@ impl Accounts {
         account.post(Box::new(owed));
     }
 
+    /// Whether a session of the account is there that can send messages.
+    pub(super) fn can_send(&self, provider: &str) -> bool {
+        let can_send = |bound: &Bound| bound.kind != BindKind::Receiver;
+        self.lock().get(provider).is_some_and(|account| account.binds.iter().any(can_send))
+    }
+
     /// What nobody has sent.
     pub(super) fn unsent(&self) -> Vec<Owed> {
         self.lock().values_mut().flat_map(|account| std::mem::take(&mut account.backlog)).map(|owed| *owed).collect()

@@ -33,6 +33,7 @@ mod message;
 mod multi;
 mod naming;
 mod owing;
+mod queueing;
 mod rate;
 mod ruling;
 mod weighing;

@@ -314,7 +314,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn moment(time: SmppTime, now: Timestamp) -> Option<Timestamp> {
+pub(super) fn moment(time: SmppTime, now: Timestamp) -> Option<Timestamp> {
     match time {
         SmppTime::Absolute(time) => Timestamp::from_millisecond(time.unix_ms()).ok(),
         SmppTime::Relative(span) => {

@@ -6,10 +6,10 @@
 use jiff::{SignedDuration, Timestamp};
 use portcullis_protocol::CommandStatus;
 
-use super::Code;
 use super::case::Case;
 use super::rule::About;
 use super::verdict::Flaw;
+use super::{Code, Mode, Rule};
 use crate::document::Section;
 
 pub(super) const ABOUT: About = About {
@@ -76,8 +76,21 @@ pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
         let what = if until <= now { "is past" } else { "comes before the scheduled delivery" };
         return Some(Flaw::reject(VALIDITY, format!("the end of its validity, {until:.0}, {what}")));
     }
+    if let Some(opens) = opening(case).filter(|opens| until <= *opens) {
+        let why = format!("the end of its validity, {until:.0}, comes before quiet hours end on {opens:.0}");
+        return Some(Flaw::reject(VALIDITY, why));
+    }
     let bound = too_far(until, bounds.validity_at_most)?;
     Some(Flaw::reject(VALIDITY, format!("the end of its validity, {until:.0}, is more than {bound:#} ahead")))
+}
+
+/// When quiet hours end for a message that they hold.
+fn opening(case: &Case<'_>) -> Option<Timestamp> {
+    if !case.is_marketing() || case.mode(Rule::R18) != Mode::Enforce {
+        return None;
+    }
+    let delivery = case.submission.delivery(case.now);
+    Some(case.profile.quiet_hours?.opens(delivery, &case.profile.time_zone)).filter(|opens| *opens > delivery)
 }
 
 #[cfg(test)]

@@ -125,6 +125,10 @@ impl Desk {
         };
         let Some(first) = frames.first() else { return };
         let ruling = self.rule(&judgements, now.wall);
+        let parts = match self.queue_parts((register, provider), parts, &reading, &judgements, &ruling, now.wall) {
+            Ok(()) => return,
+            Err(parts) => parts,
+        };
         let written = self.pen().write_submissions(
             register,
             &Message { frame: first, reading: &reading, parts: &parts },
@@ -292,7 +296,7 @@ impl Desk {
 
 impl Gate {
     /// Tells a session of a decision; where it has ended meanwhile, the part has not gone on.
-    fn deliver(&self, mailbox: &Mailbox, late: Late, now: Timestamp) {
+    pub(super) fn deliver(&self, mailbox: &Mailbox, late: Late, now: Timestamp) {
         if let Err(back) = mailbox.try_send(Mail::Judged(Box::new(late)))
             && let Mail::Judged(late) = back.into_inner()
         {
@@ -427,7 +431,7 @@ fn missing(key: &Key, parts: &[Part]) -> String {
     format!("part {} of {} did not come in time", missing.join(", "), key.total)
 }
 
-fn acknowledged(id: crate::store::EntryId) -> Judged {
+pub(super) fn acknowledged(id: crate::store::EntryId) -> Judged {
     let decision = relay::Decision::Acknowledge { body: acknowledgement(id) };
     Judged { decision, settling: Settling::Now, frame: None }
 }

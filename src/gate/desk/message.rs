@@ -62,6 +62,12 @@ impl Desk {
             Err(fault) => return self.turn_away(ticket, frame, &fault, now),
         };
         let ruling = self.rule(&judgements, now);
+        if let Some(until) = self.gate.queues_until(provider, reading.operation, &judgements, &ruling, now)
+            && let Some(queued) =
+                self.queue_message((register, ticket, frame), reading, &judgements, (&ruling, until), now)
+        {
+            return queued;
+        }
         let written =
             self.pen().write_submissions(register, &Message { frame, reading, parts: &[] }, &judgements, &ruling, now);
         self.gate.settle_counts(&judgements, &ruling, written.is_ok());
@@ -85,13 +91,7 @@ impl Desk {
 
     /// What the verdicts come to, counted.
     pub(super) fn rule(&self, judgements: &[Judgement<'_, '_>], now: Timestamp) -> Ruling {
-        for judgement in judgements {
-            self.gate.counters.judged(&judgement.verdict);
-            if let Some(trail) = &judgement.trail {
-                let port_class = judgement.facts.identity.port_class();
-                trail.note(&self.gate.measures, port_class, &judgement.verdict, now.as_millisecond());
-            }
-        }
+        self.gate.count_verdicts(judgements, now);
         Ruling::of(judgements, self.is_down())
     }
 

@@ -154,12 +154,26 @@ impl Desk {
                     let open = Open { sequence, ..Open::recorded(Vec::new(), now.wall) };
                     self.refuse(ticket, open, CommandStatus::ESME_ROK)
                 }
-                // Its message has become whole: it is on its way.
-                None => self.answer_here(ticket, CommandStatus::ESME_RCANCELFAIL, now.wall),
+                None => self.cancel_queued(ticket, id, now.wall),
             },
             Found::Ended(..) => self.answer_here(ticket, CommandStatus::ESME_RCANCELFAIL, now.wall),
             Found::Nothing | Found::Message(_) | Found::Part => self.pass_question(ticket, None, now.wall),
         }
+    }
+
+    /// What waits for the end of quiet hours is with the gate; what does not is on its way.
+    fn cancel_queued(&mut self, ticket: Ticket, id: EntryId, now: Timestamp) -> Judged {
+        let provider = self.provider.clone().unwrap_or_default();
+        let Some(queued) = self.gate.queue.take(&provider, id) else {
+            return self.answer_here(ticket, CommandStatus::ESME_RCANCELFAIL, now);
+        };
+        let mut sequence = None;
+        for part in queued.parts {
+            let parties = (queued.subscriber.as_str(), queued.port.as_str());
+            sequence = self.pen().write_report(part, parties, DELETED, false, now).or(sequence);
+        }
+        let open = Open { sequence, ..Open::recorded(Vec::new(), now) };
+        self.refuse(ticket, open, CommandStatus::ESME_ROK)
     }
 
     /// A new text is judged like a new message to the same subscriber (R22).

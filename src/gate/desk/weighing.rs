@@ -56,6 +56,17 @@ impl Gate {
         Ok(judgements)
     }
 
+    /// Counts verdicts, for the status and for measures (R25).
+    pub(super) fn count_verdicts(&self, judgements: &[Judgement<'_, '_>], now: Timestamp) {
+        for judgement in judgements {
+            self.counters.judged(&judgement.verdict);
+            if let Some(trail) = &judgement.trail {
+                let port_class = judgement.facts.identity.port_class();
+                trail.note(&self.measures, port_class, &judgement.verdict, now.as_millisecond());
+            }
+        }
+    }
+
     /// One recipient's verdict. A store that cannot be asked is a fact of its own (R26).
     fn weigh<'r, 'm>(
         &self,
