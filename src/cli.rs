@@ -8,6 +8,7 @@ mod consent;
 mod demo;
 mod journal;
 pub mod judge;
+mod probe;
 mod run;
 pub mod simulate;
 mod status;
@@ -44,6 +45,8 @@ enum Command {
     Journal(journal::JournalArgs),
     /// A simulated carrier to try the gate against
     Simulate(simulate::SimulateArgs),
+    /// Whether a refusal sent to a port would be honoured: a synthetic reply through the running gate
+    Probe(probe::ProbeArgs),
     /// Sessions, rates and verdict counts of a running gate
     Status(status::StatusArgs),
 }
@@ -67,6 +70,7 @@ impl Cli {
             Command::Consent(args) => consent::run(args),
             Command::Journal(args) => told(journal::run(args)),
             Command::Simulate(args) => told(simulate::run(args.clone())),
+            Command::Probe(args) => told(probe::run(args)),
             Command::Status(args) => told(status::run(args)),
         }
     }

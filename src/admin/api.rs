@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::gate::evidence::{self, Found};
-use crate::gate::{SessionStatus, Totals};
+use crate::gate::{Probe, SessionStatus, Totals};
 use crate::store::consents::{Event, Held};
 use crate::store::{Applied, Consents, Journal};
 
@@ -24,6 +24,13 @@ pub enum Request {
     TakeOver,
     /// A search of the journal.
     Find(evidence::Query),
+    /// A reply that nobody sent, to see whether it would be honoured.
+    Probe {
+        /// The number it is sent to.
+        port: String,
+        /// What it says.
+        keyword: String,
+    },
 }
 
 /// One line from the gate; `End` or `Error` is the last of an answer.
@@ -45,6 +52,8 @@ pub enum Line {
     Held(Held),
     /// One thing found in the journal.
     Found(Found),
+    /// What became of a synthetic reply.
+    Probe(Box<Probe>),
     /// Nothing more.
     End,
     /// Nothing more, because of this.
@@ -88,7 +97,7 @@ impl Books<'_> {
     /// Answers line by line until the asker takes no more.
     pub fn answer(&self, request: &Request, emit: &mut dyn FnMut(Line) -> bool) {
         let outcome = match request {
-            Request::Status | Request::TakeOver => Err("no gate is running".to_owned()),
+            Request::Status | Request::TakeOver | Request::Probe { .. } => Err("no gate is running".to_owned()),
             Request::Apply(rows) => self.apply(rows).map(|applied| vec![applied]),
             Request::Show(msisdn) => {
                 self.consents.show(*msisdn).map(|held| held.into_iter().map(Line::Held).collect()).map_err(said)

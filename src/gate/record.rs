@@ -15,7 +15,7 @@ use crate::store::journal::Day;
 
 mod keys;
 
-pub use keys::{ACKNOWLEDGED, RecordSchema, port_key, subscriber_key};
+pub use keys::{ACKNOWLEDGED, REPLY_ROUTE, RecordSchema, port_key, subscriber_key};
 
 /// Written before every record; readers of a later schema keep reading this one.
 const VERSION: u8 = 1;

@@ -49,12 +49,21 @@ pub struct Facts<'r> {
     pub asked_before: bool,
     /// Only the carrier knows the recipients (a distribution list, a broadcast area), and the provider may address them.
     pub vouched: bool,
+    /// Since when no bind of the provider can receive replies, where there is none and that matters (R07).
+    pub reply_route_lost: Option<Timestamp>,
 }
 
 impl<'r> Facts<'r> {
     /// Nothing known beyond who and whom: no consent, no refusal.
     pub const fn new(identity: Identity<'r>) -> Self {
-        Self { identity, consent: Consent::None, refusal: None, asked_before: false, vouched: false }
+        Self {
+            identity,
+            consent: Consent::None,
+            refusal: None,
+            asked_before: false,
+            vouched: false,
+            reply_route_lost: None,
+        }
     }
 }
 

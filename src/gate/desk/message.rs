@@ -127,11 +127,12 @@ impl Desk {
             valid_until: reading.valid_until(now),
         };
         let identity = register.identify(provider, &submission);
+        let reply_route_lost = self.gate.lost_route(&provider.system_id, now);
         let (facts, unanswered) = match facts::look_up(&self.gate.consents, identity, deliver_at.unwrap_or(now)) {
-            Ok(facts) => (Facts { vouched, ..facts }, None),
+            Ok(facts) => (Facts { vouched, reply_route_lost, ..facts }, None),
             Err(error) => {
                 tracing::error!(%error, "the consents cannot be asked");
-                (Facts { vouched, ..Facts::new(identity) }, Some(error.to_string()))
+                (Facts { vouched, reply_route_lost, ..Facts::new(identity) }, Some(error.to_string()))
             }
         };
         let verdict = rules::judge(&submission, &facts, &self.gate.profile, now);

@@ -6,6 +6,9 @@ use super::context::LastMessage;
 /// How the event came about.
 pub(super) const METHOD: &str = "mo";
 
+/// The same where nobody sent the reply.
+pub(super) const PROBE: &str = "probe";
+
 /// Octets of a reply that are kept with its event; the journal has all of it.
 const REPLY: usize = 1024;
 
