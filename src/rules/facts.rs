@@ -61,6 +61,8 @@ pub struct Facts<'r> {
     pub vouched: bool,
     /// The hardest measure in force that speaks of this message (R25).
     pub measure: Option<Measure>,
+    /// Since when no bind of the provider can receive replies, where there is none and that matters (R07).
+    pub reply_route_lost: Option<Timestamp>,
 }
 
 impl<'r> Facts<'r> {
@@ -74,6 +76,7 @@ impl<'r> Facts<'r> {
             asked_before: false,
             vouched: false,
             measure: None,
+            reply_route_lost: None,
         }
     }
 }

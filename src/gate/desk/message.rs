@@ -137,11 +137,12 @@ impl Desk {
         let watched = self.gate.profile.mode(Rule::R25, port_class, provider) != Mode::Off;
         let trail = watched.then(|| self.trails.of(&self.gate.measures, &identity));
         let measure = trail.as_ref().and_then(|t| t.in_force(&self.gate.measures, port_class, self.heard));
+        let reply_route_lost = self.gate.lost_route(&provider.system_id, now);
         let (facts, unanswered) = match facts::look_up(&self.gate.consents, identity, deliver_at.unwrap_or(now)) {
-            Ok(facts) => (Facts { vouched, measure, ..facts }, None),
+            Ok(facts) => (Facts { vouched, measure, reply_route_lost, ..facts }, None),
             Err(error) => {
                 tracing::error!(%error, "the consents cannot be asked");
-                (Facts { vouched, measure, ..Facts::new(identity) }, Some(error.to_string()))
+                (Facts { vouched, measure, reply_route_lost, ..Facts::new(identity) }, Some(error.to_string()))
             }
         };
         let verdict = rules::judge(&submission, &facts, &self.gate.profile, now);
