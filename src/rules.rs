@@ -35,6 +35,7 @@ pub mod r18_quiet_hours;
 mod r23_mo_refusal;
 mod r24_mo_consent;
 pub mod r25_measures;
+pub mod r26_evidence;
 pub mod reply;
 pub mod rule;
 mod scorer;

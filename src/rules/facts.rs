@@ -49,6 +49,8 @@ pub enum Ownership {
 pub struct Facts<'r> {
     /// Who and whom.
     pub identity: Identity<'r>,
+    /// The consents could not be asked: nothing is known of the recipient's will (R26).
+    pub unasked: bool,
     /// Whether the recipient agreed to this sender's messages.
     pub consent: Consent,
     /// Whether the recipient refused them.
@@ -64,7 +66,15 @@ pub struct Facts<'r> {
 impl<'r> Facts<'r> {
     /// Nothing known beyond who and whom: no consent, no refusal.
     pub const fn new(identity: Identity<'r>) -> Self {
-        Self { identity, consent: Consent::None, refusal: None, asked_before: false, vouched: false, measure: None }
+        Self {
+            identity,
+            unasked: false,
+            consent: Consent::None,
+            refusal: None,
+            asked_before: false,
+            vouched: false,
+            measure: None,
+        }
     }
 }
 
