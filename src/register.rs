@@ -132,6 +132,8 @@ impl LongMode {
 pub struct Sender {
     /// How consents, ports and records name it.
     pub id: String,
+    /// Ids it had before: what subscribers said to those they said to it.
+    pub former_ids: Vec<String>,
     /// Its registered name.
     pub name: String,
     /// Its unified social credit code.
@@ -198,7 +200,7 @@ impl Register {
         &self.providers
     }
 
-    /// The sender with this id.
+    /// The sender with this id, or one that had it before.
     pub fn sender(&self, id: &str) -> Option<&Sender> {
         self.by_sender_id.get(id).map(|&index| &self.senders[index])
     }

@@ -7,7 +7,7 @@ use crate::gate::complaint::{self, FoundComplaint, Plea};
 use crate::gate::evidence::{self, Found};
 use crate::gate::measures::{self, FoundStep, MeasureStatus, Measures, Order, StepTotals};
 use crate::gate::{SessionStatus, Totals};
-use crate::store::consents::{Event, Held};
+use crate::store::consents::Held;
 use crate::store::{Applied, Consents, Journal};
 
 /// One line to the gate.
@@ -20,7 +20,7 @@ pub enum Request {
     Apply(Vec<Held>),
     /// Where a subscriber stands with every sender.
     Show(u64),
-    /// Every consent and refusal.
+    /// Every consent and refusal that stands.
     Export,
     /// The listening sockets, for a successor; the gate drains then. Answered with descriptors.
     TakeOver,
@@ -36,6 +36,10 @@ pub enum Request {
     Complain(Plea),
     /// The complaints since this moment, UTC milliseconds.
     Complaints(Option<i64>),
+    /// Every event of a subscriber, in the order in which they happened.
+    History(u64),
+    /// Every event of every subscriber.
+    ExportHistory,
 }
 
 /// One line from the gate; `End` or `Error` is the last of an answer.
@@ -120,10 +124,12 @@ impl Books<'_> {
             Request::Show(msisdn) => {
                 self.consents.show(*msisdn).map(|held| held.into_iter().map(Line::Held).collect()).map_err(said)
             }
+            Request::History(msisdn) => {
+                self.consents.history(*msisdn).map(|held| held.into_iter().map(Line::Held).collect()).map_err(said)
+            }
             Request::Find(query) => evidence::find(self.journal, query, &mut |found| emit(Line::Found(found)))
                 .map(|()| Vec::new())
                 .map_err(said),
-            Request::Export => return self.export(emit),
             Request::Measures => Ok(self.measures.list(now_ms).into_iter().map(Line::Measure).collect()),
             Request::MeasureHistory(since) => {
                 measures::history(self.journal, *since, &mut |step| emit(Line::Step(step)))
@@ -141,6 +147,8 @@ impl Books<'_> {
                     .map(|()| Vec::new())
                     .map_err(said)
             }
+            Request::Export => return self.export(false, emit),
+            Request::ExportHistory => return self.export(true, emit),
         };
         match outcome {
             Err(error) => {
@@ -153,13 +161,13 @@ impl Books<'_> {
     }
 
     fn apply(&self, rows: &[Held]) -> Result<Line, String> {
-        let events: Vec<_> = rows.iter().map(event).collect();
+        let events: Vec<_> = rows.iter().map(Held::as_event).collect();
         let Applied { changed, unchanged, stale } = self.consents.apply(&events).map_err(said)?;
         Ok(Line::Applied { changed, unchanged, stale })
     }
 
-    fn export(&self, emit: &mut dyn FnMut(Line) -> bool) {
-        for held in self.consents.export() {
+    fn export(&self, history: bool, emit: &mut dyn FnMut(Line) -> bool) {
+        for held in self.consents.export(history) {
             match held {
                 Ok(held) => {
                     if !emit(Line::Held(held)) {
@@ -173,20 +181,6 @@ impl Books<'_> {
             }
         }
         emit(Line::End);
-    }
-}
-
-/// A row as the store takes it.
-pub fn event(row: &Held) -> Event<'_> {
-    Event {
-        msisdn: row.msisdn,
-        sender: &row.sender,
-        category: &row.category,
-        status: row.status,
-        at_ms: row.at_ms,
-        method: &row.method,
-        evidence: &row.evidence,
-        expires_at_ms: row.expires_at_ms,
     }
 }
 

@@ -265,11 +265,13 @@ impl Desk {
 
     /// The last word on what waited for its record: a refusal that came meanwhile stops it.
     pub fn revise(&mut self, ticket: Ticket, decision: relay::Decision, now: Timestamp) -> relay::Decision {
-        let waits = |open: &Open| open.marketing.as_ref().is_some_and(|who| self.gate.has_refused(who));
+        let provider = self.provider.as_deref().unwrap_or_default();
+        let refused = |who: &(String, u64)| self.gate.has_refused(who, provider, now);
+        let waits = |open: &Open| open.marketing.as_ref().is_some_and(refused);
         if !matches!(decision, relay::Decision::Forward(_)) || !self.open.get(&ticket).is_some_and(waits) {
             return decision;
         }
-        let status = self.gate.refusal_status(self.provider.as_deref().unwrap_or_default());
+        let status = self.gate.refusal_status(provider);
         if let Some(mut open) = self.open.remove(&ticket) {
             open.sequence = self.pen().write_outcome(&open, Outcome::Refused(status), None, now).or(open.sequence);
             self.open.insert(ticket, open);

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::r25_measures::Measure;
-use super::{Class, Msisdn};
+use super::{Class, Frequency, Msisdn};
 use crate::register::{Port, Provider, Sender};
 
 /// Who sends, from which port, for whom, to whom.
@@ -53,6 +53,8 @@ pub struct Facts<'r> {
     pub unasked: bool,
     /// Whether the recipient agreed to this sender's messages.
     pub consent: Consent,
+    /// How often that consent allows messages, where it says so.
+    pub frequency: Option<Frequency>,
     /// Whether the recipient refused them.
     pub refusal: Option<Refusal>,
     /// Whether this sender has asked the recipient for consent before (R12).
@@ -70,6 +72,7 @@ impl<'r> Facts<'r> {
             identity,
             unasked: false,
             consent: Consent::None,
+            frequency: None,
             refusal: None,
             asked_before: false,
             vouched: false,
