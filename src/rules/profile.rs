@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 use jiff::tz::{Offset, TimeZone};
 
 use super::{
-    Class, Mode, Modes, Rule, r05_name, r06_phone, r07_opt_out, r10_class, r17_links, r18_quiet_hours, r25_measures,
-    r26_evidence, reply,
+    Class, Mode, Modes, Rule, r05_name, r06_phone, r07_opt_out, r10_class, r13_no_over_restriction, r17_links,
+    r18_quiet_hours, r25_measures, r26_evidence, reply,
 };
 use crate::document::{self, Complaints, Fault, Section};
 use crate::register::Provider;
@@ -120,10 +120,12 @@ impl Profile {
         self.mode_set(rule, class, Some(provider)).min(provider.mode)
     }
 
-    /// The mode of a rule whatever the provider's own strictest mode is: what a subscriber says (R23, R24)
+    /// The mode of a rule, the nearest word first: the provider's for the class, the provider's, the
+    /// profile's for the class, the profile's. It holds whatever the provider's own strictest mode is: what a subscriber says (R23, R24)
     /// counts also where the provider's messages are only observed.
     pub fn mode_set(&self, rule: Rule, class: Class, provider: Option<&Provider>) -> Mode {
-        let own = provider.and_then(|provider| provider.rules.get(rule));
+        let of = |provider: &Provider| provider.class_rules[class as usize].get(rule).or(provider.rules.get(rule));
+        let own = provider.and_then(of);
         let set = own.or(self.class_rules[class as usize].get(rule)).or(self.rules.get(rule));
         set.unwrap_or(Mode::Off)
     }
@@ -152,12 +154,8 @@ impl Profile {
         self.failure.read(section);
         self.replies.read(section);
         read_modes(section, &mut self.rules, None);
-        for (word, class) in Class::WORDS {
-            if let Some(table) = section.section(word) {
-                read_modes(&table, &mut self.class_rules[class as usize], Some(class));
-                table.finish();
-            }
-        }
+        read_class_modes(section, &mut self.class_rules);
+        r13_no_over_restriction::check_thresholds(&self.thresholds, section);
     }
 
     fn read_retention(&mut self, section: &Section<'_, '_>) {
@@ -205,6 +203,16 @@ pub(crate) fn read_modes(section: &Section<'_, '_>, modes: &mut Modes, class: Op
             );
         } else {
             modes.set(rule, mode);
+        }
+    }
+}
+
+/// The same for the tables named after a class.
+pub(crate) fn read_class_modes(section: &Section<'_, '_>, modes: &mut [Modes; Class::ALL.len()]) {
+    for (word, class) in Class::WORDS {
+        if let Some(table) = section.section(word) {
+            read_modes(&table, &mut modes[class as usize], Some(class));
+            table.finish();
         }
     }
 }
