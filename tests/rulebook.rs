@@ -5,6 +5,7 @@
 
 mod rulebook {
     pub(crate) mod case;
+    mod modes;
     mod properties;
     pub(crate) mod reply;
 }

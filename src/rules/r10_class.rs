@@ -80,7 +80,7 @@ pub(super) fn promotion(case: &Case<'_>) -> Option<Cow<'static, str>> {
     if points >= threshold {
         return Some(format!("its text promotes ({}; {points} points)", scorer::explain(&score)).into());
     }
-    let link = case.stray_link.as_ref().filter(|_| case.port_class == Class::Service)?;
+    let link = case.leads_astray().filter(|_| case.port_class == Class::Service)?;
     Some(format!("its text leads to {link}, which the sender has not registered").into())
 }
 
