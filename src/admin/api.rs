@@ -28,6 +28,10 @@ pub enum Request {
     History(u64),
     /// Every event of every subscriber.
     ExportHistory,
+    /// Events of an import, to be kept with the next commit of the same conversation.
+    Stage(Vec<Held>),
+    /// The end of what was staged: durable when it is answered.
+    Commit,
 }
 
 /// One line from the gate; `End` or `Error` is the last of an answer.
@@ -92,7 +96,9 @@ impl Books<'_> {
     /// Answers line by line until the asker takes no more.
     pub fn answer(&self, request: &Request, emit: &mut dyn FnMut(Line) -> bool) {
         let outcome = match request {
-            Request::Status | Request::TakeOver => Err("no gate is running".to_owned()),
+            Request::Status | Request::TakeOver | Request::Stage(_) | Request::Commit => {
+                Err("no gate is running".to_owned())
+            }
             Request::Apply(rows) => self.apply(rows).map(|applied| vec![applied]),
             Request::Show(msisdn) => {
                 self.consents.show(*msisdn).map(|held| held.into_iter().map(Line::Held).collect()).map_err(said)
