@@ -19,7 +19,7 @@ use super::{Failure, load, told};
 use crate::admin::api::{Line, Request};
 use crate::admin::client::{Access, AccessError};
 use crate::config::Config;
-use crate::gate::facts;
+use crate::gate::{DoNotDisturb, facts};
 use crate::rules::Msisdn;
 use crate::store::consents::{Held, Status};
 
@@ -83,12 +83,13 @@ fn events(access: &mut Access, request: &Request) -> Result<Vec<Held>, AccessErr
 
 /// What the store knows, for `portcullis judge`: through the running gate, or from the files.
 pub(super) fn lookup(config: &Config) -> Result<Box<Lookup>, String> {
+    let lists = DoNotDisturb::load(&config.do_not_disturb).map_err(|faults| Failure::Config(faults).to_string())?;
     let access = std::cell::RefCell::new(Access::open(config).map_err(|error| error.to_string())?);
     Ok(Box::new(move |identity, now| {
         let held = match identity.msisdn {
             Some(msisdn) => events(&mut access.borrow_mut(), &Request::History(msisdn.0)),
             None => Ok(Vec::new()),
         };
-        Ok(facts::of_events(identity, &held.map_err(|error| error.to_string())?, now))
+        Ok(facts::of_events(identity, &held.map_err(|error| error.to_string())?, &lists, now))
     }))
 }

@@ -1,17 +1,74 @@
-//! Evidence files, and imports that go wrong or are cut off.
+//! Lists of numbers, evidence files, and imports that go wrong or are cut off.
 
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::gate::Folder;
-use crate::stage::{REGISTER, SUBSCRIBER, Stage};
+use portcullis::gate::evidence::{Found, Query};
 
+use crate::gate::Folder;
+use crate::provider::submit;
+use crate::stage::{OK, REFUSED, REGISTER, SUBSCRIBER, Stage, status, until};
+
+const PORT: &str = "1069000101";
 const HEADER: &str = "msisdn,sender,category,status,at,method,evidence,expires_at";
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
+}
+
+/// Puts a list in the old one's place.
+fn write_list(folder: &Folder, numbers: &str) {
+    fs::write(folder.path().join("dnd.csv"), numbers).expect("a list");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_do_not_disturb_list_stops_what_is_commercial_and_follows_its_file() {
+    let stage = Stage::with(REGISTER, |folder| {
+        write_list(folder, "number,since\n13800138001,2026\n");
+        "[[do_not_disturb]]\nfile = \"dnd.csv\"\nname = \"national\"".to_owned()
+    })
+    .await;
+    let mut provider = stage.provider("agg1").await;
+    let others = ["8613800138002", "8613900138003"];
+    for number in [SUBSCRIBER, others[0], others[1]] {
+        stage.say("grant", "bakery", &["--msisdn", number, "--at", "2026-01-01"]);
+    }
+    assert_eq!(status(&mut provider, PORT, SUBSCRIBER).await, REFUSED);
+    assert_eq!(status(&mut provider, PORT, others[0]).await, OK);
+    let code = submit("1069000199", SUBSCRIBER, "[Bakery] Your code is 482913.");
+    assert_eq!(provider.ask(code).await.command_status().0, OK, "R13: service messages reach everybody");
+    let judged = stage.run(&[
+        "judge",
+        "--source",
+        PORT,
+        "--destination",
+        SUBSCRIBER,
+        "--text",
+        "[Bakery] Saturday: half price. Call 400-000-0077. Reply TD to unsubscribe",
+    ]);
+    assert!(judged.ok().contains("do-not-disturb"));
+
+    write_list(&stage.folder, "13800138002\n1390013*\n# the rest has left\n");
+    stage.gate.await_log("do-not-disturb list reloaded list=\"national\" added=2 removed=1");
+    assert_eq!(status(&mut provider, PORT, SUBSCRIBER).await, OK);
+    assert_eq!(status(&mut provider, PORT, others[0]).await, REFUSED);
+    assert_eq!(status(&mut provider, PORT, others[1]).await, REFUSED, "by its prefix");
+    let find = || stage.folder.find(Query { sessions: true, ..Query::default() });
+    until("recorded", async || find().iter().any(|found| matches!(found, Found::List(list) if list.added == 2))).await;
+
+    write_list(&stage.folder, "13800138009\nnobody at all\n");
+    let told = stage.gate.await_log("nobody at all");
+    assert!(told.contains("dnd.csv:2:"), "{told}");
+    stage.gate.await_log("keeps its last good state");
+    assert_eq!(status(&mut provider, PORT, others[0]).await, REFUSED);
+    assert_eq!(status(&mut provider, PORT, SUBSCRIBER).await, OK);
+    let check = stage.run(&["check"]);
+    assert!(check.code == Some(1) && check.stderr.contains("dnd.csv:2:"), "{}", check.stderr);
+    write_list(&stage.folder, "13800138009\n");
+    let check = stage.run(&["check"]).ok();
+    assert!(check.contains("do-not-disturb list national: 1 numbers, 0 prefixes"), "{check}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

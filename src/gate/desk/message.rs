@@ -127,7 +127,8 @@ impl Desk {
             valid_until: reading.valid_until(now),
         };
         let identity = register.identify(provider, &submission);
-        let (facts, unanswered) = match facts::look_up(&self.gate.consents, identity, deliver_at.unwrap_or(now)) {
+        let (consents, lists) = (&self.gate.consents, &self.gate.do_not_disturb);
+        let (facts, unanswered) = match facts::look_up(consents, lists, identity, deliver_at.unwrap_or(now)) {
             Ok(facts) => (Facts { vouched, ..facts }, None),
             Err(error) => {
                 tracing::error!(%error, "the consents cannot be asked");

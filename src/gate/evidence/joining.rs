@@ -128,7 +128,7 @@ impl Joining {
                 }
                 true
             }
-            Record::Submission(_) | Record::Long(_) | Record::Session(_) => false,
+            Record::Submission(_) | Record::Long(_) | Record::Session(_) | Record::List(_) => false,
         }
     }
 
@@ -261,7 +261,7 @@ impl Held {
     fn is_told(&self) -> bool {
         match &self.found {
             Some(Found::Message(message)) => message.is_told(),
-            Some(Found::Delivery(_) | Found::Session(_)) | None => true,
+            Some(Found::Delivery(_) | Found::Session(_) | Found::List(_)) | None => true,
         }
     }
 }

@@ -46,6 +46,7 @@ enum Head<'a> {
     PartOutcome(OutcomeHead<'a>),
     Report(ReportHead<'a>),
     Taken(ReportHead<'a>),
+    List(i64),
 }
 
 #[derive(Deserialize)]
@@ -144,7 +145,7 @@ impl Schema for RecordSchema {
                     emit_message_id(message_id, emit);
                 }
             }
-            Some(Head::Session(_)) | None => {}
+            Some(Head::Session(_) | Head::List(_)) | None => {}
         }
     }
 }

@@ -81,8 +81,8 @@ fn answered() -> Outcome<'static> {
     }
 }
 
-fn all() -> [Record<'static>; 9] {
-    [submission(), outcome(), delivery(), session(), long(), part(), part_outcome(), report(), taken()]
+fn all() -> [Record<'static>; 10] {
+    [submission(), outcome(), delivery(), session(), long(), part(), part_outcome(), report(), taken(), list()]
 }
 
 fn delivery() -> Record<'static> {
@@ -112,6 +112,18 @@ fn taken() -> Record<'static> {
         rule: "R24".into(),
         effect: "consented".into(),
         senders: vec!["shop".into()],
+    })
+}
+
+fn list() -> Record<'static> {
+    Record::List(List {
+        at_ms: 43,
+        name: "national".into(),
+        file: "dnd.txt".into(),
+        numbers: 5_000_000,
+        prefixes: 3,
+        added: 12,
+        removed: 1,
     })
 }
 
