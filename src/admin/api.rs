@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::gate::complaint::{self, FoundComplaint, Plea};
 use crate::gate::evidence::{self, Found};
-use crate::gate::{SessionStatus, Totals};
+use crate::gate::measures::{self, FoundStep, MeasureStatus, Measures, Order, StepTotals};
+use crate::gate::{Probe, SessionStatus, Totals};
 use crate::store::consents::Held;
 use crate::store::{Applied, Consents, Journal};
 
@@ -28,6 +30,23 @@ pub enum Request {
     History(u64),
     /// Every event of every subscriber.
     ExportHistory,
+    /// The measures in force.
+    Measures,
+    /// The steps taken since this moment, UTC milliseconds.
+    MeasureHistory(Option<i64>),
+    /// Suspends or resumes somebody.
+    Measure(Order),
+    /// A complaint.
+    Complain(Plea),
+    /// The complaints since this moment, UTC milliseconds.
+    Complaints(Option<i64>),
+    /// A reply that nobody sent, to see whether it would be honoured.
+    Probe {
+        /// The number it is sent to.
+        port: String,
+        /// What it says.
+        keyword: String,
+    },
     /// Events of an import, to be kept with the next commit of the same conversation.
     Stage(Vec<Held>),
     /// The end of what was staged: durable when it is answered.
@@ -53,6 +72,14 @@ pub enum Line {
     Held(Held),
     /// One thing found in the journal.
     Found(Found),
+    /// One measure in force.
+    Measure(MeasureStatus),
+    /// One step of a measure, in the past.
+    Step(FoundStep),
+    /// One complaint.
+    Complaint(FoundComplaint),
+    /// What became of a synthetic reply.
+    Probe(Box<Probe>),
     /// Nothing more.
     End,
     /// Nothing more, because of this.
@@ -82,6 +109,10 @@ pub struct Status {
     pub parts: (usize, usize),
     /// Journal entries made durable since the start.
     pub durable: u64,
+    /// The measures in force.
+    pub measures: Vec<MeasureStatus>,
+    /// The steps of measures since the start.
+    pub steps: StepTotals,
 }
 
 /// The store, for answering.
@@ -90,13 +121,18 @@ pub struct Books<'s> {
     pub consents: &'s Consents,
     /// The send records.
     pub journal: &'s Journal,
+    /// The measures in force.
+    pub measures: &'s Measures,
+    /// The time of the asking.
+    pub now: Timestamp,
 }
 
 impl Books<'_> {
     /// Answers line by line until the asker takes no more.
     pub fn answer(&self, request: &Request, emit: &mut dyn FnMut(Line) -> bool) {
+        let now_ms = self.now.as_millisecond();
         let outcome = match request {
-            Request::Status | Request::TakeOver | Request::Stage(_) | Request::Commit => {
+            Request::Status | Request::TakeOver | Request::Probe { .. } | Request::Stage(_) | Request::Commit => {
                 Err("no gate is running".to_owned())
             }
             Request::Apply(rows) => self.apply(rows).map(|applied| vec![applied]),
@@ -111,6 +147,23 @@ impl Books<'_> {
                 .map_err(said),
             Request::Export => return self.export(false, emit),
             Request::ExportHistory => return self.export(true, emit),
+            Request::Measures => Ok(self.measures.list(now_ms).into_iter().map(Line::Measure).collect()),
+            Request::MeasureHistory(since) => {
+                measures::history(self.journal, *since, &mut |step| emit(Line::Step(step)))
+                    .map(|()| Vec::new())
+                    .map_err(said)
+            }
+            Request::Measure(order) => {
+                self.measures.obey(self.journal, order, now_ms).map(|()| Vec::new()).map_err(said)
+            }
+            Request::Complain(plea) => complaint::open(self.journal, self.measures, plea, self.now)
+                .map(|complaint| vec![Line::Complaint(complaint)])
+                .map_err(said),
+            Request::Complaints(since) => {
+                complaint::list(self.journal, *since, &mut |complaint| emit(Line::Complaint(complaint)))
+                    .map(|()| Vec::new())
+                    .map_err(said)
+            }
         };
         match outcome {
             Err(error) => {

@@ -127,8 +127,7 @@ fn named(
                 let submission = &long.submission;
                 subscribers.insert(subscriber_key(submission.msisdn, &submission.destination.addr).into_owned());
             }
-            Record::Submission(_) | Record::Session(_) | Record::Part(_) | Record::Report(_) | Record::Taken(_) => {}
-            Record::List(_) => {}
+            _ => {}
         }
     }
     Ok(())
@@ -196,7 +195,7 @@ fn matching(query: &Query, id: EntryId, record: &Record<'_>) -> Option<Found> {
             let of_gate = query.sessions && query.provider.is_none() && query.from.is_none();
             of_gate.then(|| Found::List(FoundList::new(id, record)))
         }
-        Record::Outcome(_) | Record::Part(_) | Record::PartOutcome(_) | Record::Report(_) | Record::Taken(_) => None,
+        _ => None,
     }
 }
 

@@ -48,7 +48,7 @@ pub struct ConsentsOptions {
 
 impl Default for ConsentsOptions {
     fn default() -> Self {
-        Self { cache_bytes: 192 << 20, engines: Arc::new(Sled) }
+        Self { cache_bytes: 256 << 20, engines: Arc::new(Sled) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A bucket: some hundred events, all that is held of their subscribers, read and written as one.
+//! A bucket: some sixty events, all that is held of their subscribers, read and written as one.
 //!
 //! Owns its rows, `C` bucket(4) part(1). Nearly every bucket has one part. A long one has more, each
 //! whole in itself, and nothing moves between them but by being in both for a moment: so a crash

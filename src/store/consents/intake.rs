@@ -19,7 +19,7 @@ use crate::clock;
 use crate::store::StoreError;
 
 /// Items of a bucket, on average, before the next one is split.
-const LOAD: u64 = 96;
+const LOAD: u64 = 56;
 
 /// Buckets changed before others get their turn.
 const WINDOW: usize = 64;
