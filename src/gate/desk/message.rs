@@ -139,7 +139,8 @@ impl Desk {
         let trail = watched.then(|| self.trails.of(&self.gate.measures, &identity));
         let measure = trail.as_ref().and_then(|t| t.in_force(&self.gate.measures, port_class, self.heard));
         let reply_route_lost = self.gate.lost_route(&provider.system_id, now);
-        let (facts, outage) = match facts::look_up(&self.gate.consents, identity, deliver_at.unwrap_or(now)) {
+        let (consents, lists) = (&self.gate.consents, &self.gate.do_not_disturb);
+        let (facts, outage) = match facts::look_up(consents, lists, identity, deliver_at.unwrap_or(now)) {
             Ok(facts) => {
                 let outage = self.is_down().then(|| "the journal cannot write".to_owned());
                 (Facts { vouched, measure, reply_route_lost, ..facts }, outage)
