@@ -11,6 +11,7 @@ mod demo;
 mod journal;
 pub mod judge;
 mod measures;
+mod probe;
 mod run;
 pub mod simulate;
 mod status;
@@ -53,6 +54,8 @@ enum Command {
     Complaint(complaint::ComplaintArgs),
     /// A simulated carrier to try the gate against
     Simulate(simulate::SimulateArgs),
+    /// Whether a refusal sent to a port would be honoured: a synthetic reply through the running gate
+    Probe(probe::ProbeArgs),
     /// Sessions, rates and verdict counts of a running gate
     Status(status::StatusArgs),
 }
@@ -79,6 +82,7 @@ impl Cli {
             Command::Measures(args) => told(measures::run(args)),
             Command::Complaint(args) => told(complaint::run(args)),
             Command::Simulate(args) => told(simulate::run(args.clone())),
+            Command::Probe(args) => told(probe::run(args)),
             Command::Status(args) => told(status::run(args)),
         }
     }

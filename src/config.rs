@@ -38,6 +38,8 @@ pub struct Config {
     pub long_messages: LongMessages,
     /// Messages that wait for the end of quiet hours.
     pub queue: QueueConfig,
+    /// Numbers that nobody sends anything commercial.
+    pub do_not_disturb: Vec<ListFile>,
     /// Which rules hold.
     pub profile: Profile,
     /// The limits of one session.
@@ -61,6 +63,15 @@ pub struct Listen {
     pub tls: Option<ListenTls>,
     /// The networks of balancers that speak the PROXY protocol there; none where it is not spoken.
     pub trusted: Vec<IpNet>,
+}
+
+/// A file of subscribers' numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListFile {
+    /// How logs and records name it.
+    pub name: String,
+    /// Where it is.
+    pub file: PathBuf,
 }
 
 /// The SMSC side.
@@ -128,6 +139,10 @@ pub struct JournalConfig {
     pub durability: Durability,
     /// How often, for [`Durability::Interval`].
     pub interval: Duration,
+    /// Most records that wait in memory to be written.
+    pub spool_entries: usize,
+    /// Most octets of them.
+    pub spool_bytes: usize,
 }
 
 /// How messages in several parts are treated.

@@ -8,6 +8,7 @@ mod accounts;
 pub mod complaint;
 pub mod counters;
 mod desk;
+pub mod do_not_disturb;
 pub mod evidence;
 pub mod facts;
 mod ids;
@@ -23,6 +24,7 @@ mod receipt;
 pub mod record;
 mod replies;
 mod restore;
+mod routes;
 mod scheduled;
 mod sessions;
 mod silence;
@@ -36,9 +38,11 @@ use jiff::Timestamp;
 
 pub use counters::{Counters, Totals};
 pub use desk::{Desk, Judged, Late, Looked, Recorded, Settling};
+pub use do_not_disturb::DoNotDisturb;
 pub use limits::LONGEST_DELAY;
 pub use mailbox::Mail;
 pub use owed::{Owed, OwedPart, Report};
+pub use replies::{Probe, Step};
 pub use sessions::{Full, Place, SessionLimits, SessionStatus, Sessions};
 
 use crate::config::{Config, Durability, LongMessages, MessageIdForm};
@@ -54,6 +58,7 @@ use parts::{Limits, Parts};
 use queue::Queue;
 use record::RecordSchema;
 use replies::Replies;
+use routes::Routes;
 use scheduled::Scheduled;
 use silence::Silence;
 
@@ -65,6 +70,8 @@ pub struct Gate {
     pub profile: Profile,
     /// Consents and refusals.
     pub consents: Arc<Consents>,
+    /// Numbers that nobody sends anything commercial.
+    pub do_not_disturb: DoNotDisturb,
     /// The send records.
     pub journal: Journal,
     /// What was sent to whom, where that counts.
@@ -85,6 +92,7 @@ pub struct Gate {
     long_messages: LongMessages,
     parts: Parts,
     accounts: Accounts,
+    routes: Routes,
     ids: Ids,
     /// Messages that wait for the end of quiet hours.
     queue: Queue,
@@ -110,13 +118,15 @@ struct CarrierAccount {
 }
 
 impl Gate {
-    /// Opens the store under the configured data directory, and takes up what is owed from before.
+    /// Opens the store under the configured data directory, and takes up what is owed from before. The
+    /// do-not-disturb lists are the caller's to load.
     pub fn open(config: &Config, register: impl Into<Arc<Register>>, now: Moment) -> Result<Self, StoreError> {
         let gate = Self::with_store(config, register.into(), now)?;
         desk::catch_up(&gate)?;
         restore::restore(&gate, now)?;
         gate.resume_silence(now.wall)?;
         gate.restore_scheduled(now.wall)?;
+        gate.restore_routes(now.wall)?;
         Ok(gate)
     }
 
@@ -127,6 +137,7 @@ impl Gate {
             register: ArcSwap::new(register),
             profile: config.profile.clone(),
             consents: Arc::new(open_consents(&config.data)?),
+            do_not_disturb: DoNotDisturb::default(),
             journal,
             sends: Sends::open(&config.data.join("sends"))?,
             counters: Counters::default(),
@@ -151,6 +162,7 @@ impl Gate {
                 bytes: config.long_messages.max_bytes,
             }),
             accounts: Accounts::default(),
+            routes: Routes::default(),
             ids: Ids::new(config.carrier.message_id),
             queue: Queue::new(queue::Limits {
                 messages: config.queue.max_messages,
@@ -202,6 +214,8 @@ pub fn open_journal(config: &Config) -> Result<Journal, StoreError> {
     let options = JournalOptions {
         interval: (config.journal.durability == Durability::Interval).then_some(config.journal.interval),
         time_zone: config.time_zone.clone(),
+        spool_entries: config.journal.spool_entries,
+        spool_bytes: config.journal.spool_bytes,
         ..JournalOptions::default()
     };
     Journal::open(&config.data.join("journal"), Arc::new(RecordSchema), options)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::tz::{Offset, TimeZone};
 
 use super::links::{carrier, listen};
-use super::{Config, Durability, JournalConfig, LongMessages, QueueConfig, SessionConfig};
+use super::{Config, Durability, JournalConfig, ListFile, LongMessages, QueueConfig, SessionConfig};
 use crate::document::{self, Complaints, Fault, Section, unknown_word};
 use crate::register::{LongMode, WindowOverflow};
 use crate::rules::{Class, Mode, Profile, Rule, profile};
@@ -30,6 +30,7 @@ pub(super) fn config(path: &Path, text: &str) -> (Config, Vec<Fault>) {
         session: session(&top),
         long_messages: long_messages(&top),
         queue: queue(&top),
+        do_not_disturb: do_not_disturb(&top, folder),
         drain_timeout: seconds(&top, "drain_timeout", 10),
         profile,
         time_zone,
@@ -108,7 +109,12 @@ fn journal(top: &Section<'_, '_>) -> JournalConfig {
         ("before-forward", Durability::BeforeForward),
         ("interval", Durability::Interval),
     ];
-    let mut journal = JournalConfig { durability: Durability::BeforeResponse, interval: Duration::from_millis(100) };
+    let mut journal = JournalConfig {
+        durability: Durability::BeforeResponse,
+        interval: Duration::from_millis(100),
+        spool_entries: 1 << 20,
+        spool_bytes: 256 << 20,
+    };
     let Some(section) = top.section("journal") else { return journal };
     journal.durability = section.word("durability", &WORDS).unwrap_or(journal.durability);
     if let Some(interval) = section.duration("interval") {
@@ -117,6 +123,9 @@ fn journal(top: &Section<'_, '_>) -> JournalConfig {
         }
         journal.interval = interval;
     }
+    journal.spool_entries = whole(&section, "spool_entries", 1..=100_000_000).unwrap_or(journal.spool_entries);
+    let bytes = whole(&section, "spool_bytes", 1024 * 1024..=64 * 1024 * 1024 * 1024);
+    journal.spool_bytes = bytes.unwrap_or(journal.spool_bytes);
     section.finish();
     journal
 }
@@ -147,6 +156,24 @@ fn queue(top: &Section<'_, '_>) -> QueueConfig {
     };
     section.finish();
     queue
+}
+
+/// The lists of `[[do_not_disturb]]`; what they hold is read by the gate.
+fn do_not_disturb(top: &Section<'_, '_>, folder: &Path) -> Vec<ListFile> {
+    let mut lists: Vec<ListFile> = Vec::new();
+    for section in top.sections("do_not_disturb") {
+        let file = folder.join(section.required("file"));
+        let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = section.string("name").map_or(stem, str::to_owned);
+        if lists.iter().any(|list| list.file == file) {
+            section.fault("file", "is a list already");
+        } else if lists.iter().any(|list| list.name == name) {
+            section.fault("name", format!("{name:?} is the name of another list"));
+        }
+        section.finish();
+        lists.push(ListFile { name, file });
+    }
+    lists
 }
 
 fn session(top: &Section<'_, '_>) -> SessionConfig {

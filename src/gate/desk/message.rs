@@ -13,7 +13,8 @@ use crate::gate::Moment;
 use crate::gate::reading::{Reading, STRUCK_OFF};
 use crate::register::{Provider, Register};
 use crate::relay::{self, Ticket};
-use crate::rules::{self, Decision};
+use crate::rules::r26_evidence::Unrecorded;
+use crate::rules::{self, Class, Decision};
 use crate::store::journal::AppendError;
 
 impl Desk {
@@ -85,14 +86,15 @@ impl Desk {
         reading: &Reading<'m>,
         now: Timestamp,
     ) -> Result<Vec<Judgement<'r, 'm>>, BodyFault> {
-        let mut watch = Watch { trails: &mut self.trails, at: self.heard };
+        let is_down = self.is_down();
+        let mut watch = Watch { trails: &mut self.trails, at: self.heard, is_down };
         self.gate.judgements(register, provider, reading, &mut watch, now)
     }
 
     /// What the verdicts come to, counted.
     pub(super) fn rule(&self, judgements: &[Judgement<'_, '_>], now: Timestamp) -> Ruling {
         self.gate.count_verdicts(judgements, now);
-        Ruling::of(judgements, self.is_down())
+        Ruling::of(judgements, &self.gate.profile.failure)
     }
 
     /// What becomes of one PDU under a ruling, and what is to be remembered of it.
@@ -108,7 +110,12 @@ impl Desk {
             Ok(records) => records,
             Err(error) => {
                 self.gate.counters.unrecorded();
-                return refuse(unrecordable(error), Bytes::new(), Open::unrecorded(now));
+                return match ruling {
+                    Ruling::Forward(permit) if self.goes_unrecorded(error, judgements) => {
+                        self.forward(permit, None, Open::unrecorded(now))
+                    }
+                    _ => refuse(unrecordable(error), Bytes::new(), Open::unrecorded(now)),
+                };
             }
         };
         let open = Open::of(records, now);
@@ -131,6 +138,17 @@ impl Desk {
                 refuse(status, explain::body(frame.command_id(), &entries, said.as_deref()), open)
             }
         }
+    }
+
+    /// Whether a message goes on of which no record can be kept: not one that is commercial.
+    fn goes_unrecorded(&self, error: AppendError, judgements: &[Judgement<'_, '_>]) -> bool {
+        let goes = error == AppendError::Full
+            && self.gate.profile.failure.spool_full == Unrecorded::Forward
+            && judgements.iter().all(|judgement| judgement.verdict.class != Class::Commercial);
+        if goes {
+            tracing::error!("a message goes on without a record: the journal cannot write and its spool is full");
+        }
+        goes
     }
 
     /// What waits for its record before it goes on can be overtaken by a refusal.
@@ -186,8 +204,8 @@ fn refuse(status: CommandStatus, body: Bytes, open: Open) -> (Judged, Open) {
 
 fn why_refused(judgements: &[Judgement<'_, '_>], down: bool) -> String {
     if down {
-        let unanswered = judgements.iter().find_map(|judgement| judgement.unanswered.as_deref());
-        return explain::outage(unanswered.map_or("the journal cannot write", |_| "the consents cannot be asked"));
+        let unasked = judgements.iter().any(|judgement| judgement.facts.unasked);
+        return explain::outage(if unasked { "the consents cannot be asked" } else { "the journal cannot write" });
     }
     let rejected = judgements.iter().any(|judgement| judgement.verdict.decision == Decision::Reject);
     explain::refusal(judgements, if rejected { Decision::Reject } else { Decision::Hold })

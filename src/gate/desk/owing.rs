@@ -27,8 +27,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 impl Desk {
     /// The session is bound: from now on it can send what the gate owes its account.
-    pub fn join(&self, kind: BindKind) {
+    pub fn join(&self, kind: BindKind, now: Timestamp) {
         if let Some(provider) = &self.provider {
+            self.gate.route_opened(self.pen().origin(), kind, now);
             self.gate.accounts.join(provider, self.session, kind, self.mailbox.clone());
         }
     }
@@ -244,13 +245,16 @@ impl Gate {
         part.marketing.as_ref().is_some_and(|who| self.has_refused(who, &part.provider, now))
     }
 
-    /// Whether a subscriber has refused a sender, or all of the provider's.
+    /// Whether a subscriber has refused a sender, all of the provider's, or everybody.
     pub(in crate::gate) fn has_refused(
         &self,
         (sender, msisdn): &(String, u64),
         provider: &str,
         now: Timestamp,
     ) -> bool {
+        if self.do_not_disturb.has(*msisdn) {
+            return true;
+        }
         let register = self.register.load();
         let unknown = Towards { sender, former: &[], provider: Some(provider) };
         let towards = register.sender(sender).map_or(unknown, |sender| facts::towards(sender, Some(provider)));

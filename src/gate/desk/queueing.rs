@@ -28,7 +28,7 @@ use crate::gate::{Gate, Moment};
 use crate::register::{Provider, QuietHours, Register};
 use crate::relay::Ticket;
 use crate::rules::{Decision, Effect, Operation, Rule};
-use crate::store::{EntryId, StoreError};
+use crate::store::{EntryId, Health, StoreError};
 
 /// What has waited for this long will not be delivered: the gate looks no further back after a restart.
 const LONGEST: SignedDuration = SignedDuration::from_hours(48);
@@ -171,7 +171,8 @@ impl Gate {
             frames => Reading::of_parts(frames, &provider.text),
         };
         let mut trails = Trails::default();
-        let mut watch = Watch { trails: &mut trails, at: now.monotonic };
+        let is_down = matches!(self.journal.progress().borrow().health, Health::Down { .. });
+        let mut watch = Watch { trails: &mut trails, at: now.monotonic, is_down };
         let judged = read.and_then(|reading| {
             let judgements = self.judgements(register, provider, &reading, &mut watch, now.wall)?;
             Ok((reading, judgements))
@@ -194,8 +195,7 @@ impl Gate {
         judgements: &[Judgement<'_, '_>],
         now: Timestamp,
     ) {
-        let is_down = !matches!(self.journal.progress().borrow().health, crate::store::Health::Up);
-        let ruling = Ruling::of(judgements, is_down);
+        let ruling = Ruling::of(judgements, &self.profile.failure);
         let holds = judgements.iter().any(|judgement| judgement.verdict.decision == Decision::Hold);
         if matches!(ruling, Ruling::Refuse { down: true, .. }) || holds {
             self.settle_counts(judgements, &ruling, true);
@@ -250,9 +250,7 @@ impl Gate {
 fn is_quiet_alone(judgement: &Judgement<'_, '_>) -> bool {
     let verdict = &judgement.verdict;
     let held = || verdict.findings.iter().filter(|finding| finding.effect == Effect::Held);
-    verdict.decision == Decision::Hold
-        && judgement.unanswered.is_none()
-        && held().all(|finding| finding.rule == Rule::R18)
+    verdict.decision == Decision::Hold && judgement.outage.is_none() && held().all(|finding| finding.rule == Rule::R18)
 }
 
 fn later(now: Timestamp) -> Timestamp {

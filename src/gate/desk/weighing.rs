@@ -17,10 +17,12 @@ use crate::gate::{Gate, facts};
 use crate::register::{Provider, Register};
 use crate::rules::{Facts, Mode, Operation, Rule, Submission};
 
-/// What is looked at and counted for measures (R25), by whoever judges.
+/// What whoever judges knows of the gate at that moment, and what is counted for measures (R25).
 pub(in crate::gate) struct Watch<'t> {
     pub(in crate::gate) trails: &'t mut Trails,
     pub(in crate::gate) at: Instant,
+    /// Whether the journal cannot write just now (R26).
+    pub(in crate::gate) is_down: bool,
 }
 
 impl Gate {
@@ -96,11 +98,18 @@ impl Gate {
         let watched = self.profile.mode(Rule::R25, port_class, provider) != Mode::Off;
         let trail = watched.then(|| watch.trails.of(&self.measures, &identity));
         let measure = trail.as_ref().and_then(|trail| trail.in_force(&self.measures, port_class, watch.at));
-        let (facts, unanswered) = match facts::look_up(&self.consents, identity, submission.delivery(now)) {
-            Ok(facts) => (Facts { vouched, replaces_unknown, measure, ..facts }, None),
+        let reply_route_lost = self.lost_route(&provider.system_id, now);
+        let looked = facts::look_up(&self.consents, &self.do_not_disturb, identity, submission.delivery(now));
+        let (facts, outage) = match looked {
+            Ok(facts) => {
+                let outage = watch.is_down.then(|| "the journal cannot write".to_owned());
+                (Facts { vouched, measure, reply_route_lost, replaces_unknown, ..facts }, outage)
+            }
             Err(error) => {
                 tracing::error!(%error, "the consents cannot be asked");
-                (Facts { vouched, replaces_unknown, measure, ..Facts::new(identity) }, Some(error.to_string()))
+                let facts = Facts { unasked: true, ..Facts::new(identity) };
+                let outage = Some(format!("the consents cannot be asked: {error}"));
+                (Facts { vouched, measure, reply_route_lost, replaces_unknown, ..facts }, outage)
             }
         };
         let counted = self.judge_and_count(&submission, facts, now);
@@ -108,7 +117,7 @@ impl Gate {
             to,
             facts: counted.facts,
             verdict: counted.verdict,
-            unanswered: unanswered.or(counted.unanswered),
+            outage: outage.or(counted.outage),
             counted: counted.counted,
             deliver_at: submission.deliver_at.filter(|at| *at > now),
             trail,

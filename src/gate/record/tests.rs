@@ -121,6 +121,7 @@ fn all() -> Vec<Record<'static>> {
         taken(),
         measure(),
         complaint(),
+        list(),
     ];
     plain.into_iter().chain(pending()).collect()
 }
@@ -200,6 +201,18 @@ fn taken() -> Record<'static> {
         rule: "R24".into(),
         effect: "consented".into(),
         senders: vec!["shop".into()],
+    })
+}
+
+fn list() -> Record<'static> {
+    Record::List(List {
+        at_ms: 43,
+        name: "national".into(),
+        file: "dnd.txt".into(),
+        numbers: 5_000_000,
+        prefixes: 3,
+        added: 12,
+        removed: 1,
     })
 }
 
