@@ -164,7 +164,7 @@ async fn what_the_carrier_will_not_cancel_is_recorded_so() {
 async fn a_do_not_disturb_list_in_between_cancels_too() {
     let mut scene = Scene::start("").await;
     let list = |scene: &Scene, text: &str| std::fs::write(scene.folder.path().join("dnd.csv"), text).expect("a list");
-    list(&scene, "# nobody yet\n");
+    list(&scene, "13800000000\n");
     scene.folder.configure("", scene.carrier.address(), "[[do_not_disturb]]\nfile = \"dnd.csv\"");
     scene.restart();
     let mut provider = scene.provider().await;
