@@ -63,6 +63,8 @@ pub struct Facts<'r> {
     pub vouched: bool,
     /// The hardest measure in force that speaks of this message (R25).
     pub measure: Option<Measure>,
+    /// Whether its text is to be compared with others, to find bursts (R25).
+    pub sampled: bool,
 }
 
 impl<'r> Facts<'r> {
@@ -77,6 +79,7 @@ impl<'r> Facts<'r> {
             asked_before: false,
             vouched: false,
             measure: None,
+            sampled: false,
         }
     }
 }

@@ -137,14 +137,15 @@ impl Desk {
         let watched = self.gate.profile.mode(Rule::R25, port_class, provider) != Mode::Off;
         let trail = watched.then(|| self.trails.of(&self.gate.measures, &identity));
         let measure = trail.as_ref().and_then(|t| t.in_force(&self.gate.measures, port_class, self.heard));
+        let sampled = trail.as_ref().is_some_and(|trail| trail.samples(&self.gate.measures));
         let (facts, outage) = match facts::look_up(&self.gate.consents, identity, deliver_at.unwrap_or(now)) {
             Ok(facts) => {
                 let outage = self.is_down().then(|| "the journal cannot write".to_owned());
-                (Facts { vouched, measure, ..facts }, outage)
+                (Facts { vouched, measure, sampled, ..facts }, outage)
             }
             Err(error) => {
                 tracing::error!(%error, "the consents cannot be asked");
-                let facts = Facts { vouched, measure, unasked: true, ..Facts::new(identity) };
+                let facts = Facts { vouched, measure, sampled, unasked: true, ..Facts::new(identity) };
                 (facts, Some(format!("the consents cannot be asked: {error}")))
             }
         };
