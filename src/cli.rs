@@ -4,12 +4,14 @@
 //! Driven by `main`.
 
 pub mod check;
+mod classify;
 mod complaint;
 mod consent;
 mod demo;
 mod journal;
 pub mod judge;
 mod measures;
+mod probe;
 mod run;
 pub mod simulate;
 mod status;
@@ -40,6 +42,8 @@ enum Command {
     Check(check::CheckArgs),
     /// What would become of a message: nothing is sent and nothing recorded
     Judge(judge::JudgeArgs),
+    /// How much a text promotes, and how well that tells commercial messages from others
+    Classify(classify::ClassifyArgs),
     /// What subscribers agreed to and refused
     Consent(consent::ConsentArgs),
     /// The send records
@@ -50,6 +54,8 @@ enum Command {
     Complaint(complaint::ComplaintArgs),
     /// A simulated carrier to try the gate against
     Simulate(simulate::SimulateArgs),
+    /// Whether a refusal sent to a port would be honoured: a synthetic reply through the running gate
+    Probe(probe::ProbeArgs),
     /// Sessions, rates and verdict counts of a running gate
     Status(status::StatusArgs),
 }
@@ -70,11 +76,13 @@ impl Cli {
             Command::Run(args) => told(run::run(args)),
             Command::Check(args) => check::run(args),
             Command::Judge(args) => judge::run(args, &consent::lookup),
+            Command::Classify(args) => told(classify::run(args)),
             Command::Consent(args) => consent::run(args),
             Command::Journal(args) => told(journal::run(args)),
             Command::Measures(args) => told(measures::run(args)),
             Command::Complaint(args) => told(complaint::run(args)),
             Command::Simulate(args) => told(simulate::run(args.clone())),
+            Command::Probe(args) => told(probe::run(args)),
             Command::Status(args) => told(status::run(args)),
         }
     }

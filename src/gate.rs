@@ -22,6 +22,7 @@ mod receipt;
 pub mod record;
 mod replies;
 mod restore;
+mod routes;
 mod sessions;
 
 use std::path::Path;
@@ -36,6 +37,7 @@ pub use desk::{Desk, Judged, Late, Looked, Recorded, Settling};
 pub use limits::LONGEST_DELAY;
 pub use mailbox::Mail;
 pub use owed::{Owed, OwedPart, Report};
+pub use replies::{Probe, Step};
 pub use sessions::{Full, Place, SessionLimits, SessionStatus, Sessions};
 
 use crate::config::{Config, Durability, LongMessages, MessageIdForm};
@@ -50,6 +52,7 @@ use measures::Measures;
 use parts::{Limits, Parts};
 use record::RecordSchema;
 use replies::Replies;
+use routes::Routes;
 
 /// Everything the sessions share.
 pub struct Gate {
@@ -77,6 +80,7 @@ pub struct Gate {
     long_messages: LongMessages,
     parts: Parts,
     accounts: Accounts,
+    routes: Routes,
     ids: Ids,
 }
 
@@ -100,6 +104,7 @@ impl Gate {
     pub fn open(config: &Config, register: impl Into<Arc<Register>>, now: Moment) -> Result<Self, StoreError> {
         let gate = Self::with_store(config, register.into(), now)?;
         restore::restore(&gate, now)?;
+        gate.restore_routes(now.wall)?;
         Ok(gate)
     }
 
@@ -133,6 +138,7 @@ impl Gate {
                 bytes: config.long_messages.max_bytes,
             }),
             accounts: Accounts::default(),
+            routes: Routes::default(),
             ids: Ids::new(config.carrier.message_id),
         })
     }

@@ -106,8 +106,9 @@ impl Proxy {
     /// Sockets that listen already are used where the configuration has their address.
     pub async fn start(config: &Config, mut inherited: Inherited) -> Result<Self, StartError> {
         // Before it is read: a change from then on is one.
-        let watched = Watched::new(vec![config.register.clone()]);
+        let mut watched = Watched::new(vec![config.register.clone()]);
         let register = Register::load(&config.register).map_err(StartError::Register)?;
+        watched.follow(register.files());
         for warning in register.warnings() {
             tracing::warn!("{warning}");
         }

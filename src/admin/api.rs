@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::gate::complaint::{self, FoundComplaint, Plea};
 use crate::gate::evidence::{self, Found};
 use crate::gate::measures::{self, FoundStep, MeasureStatus, Measures, Order, StepTotals};
-use crate::gate::{SessionStatus, Totals};
+use crate::gate::{Probe, SessionStatus, Totals};
 use crate::store::consents::Held;
 use crate::store::{Applied, Consents, Journal};
 
@@ -26,6 +26,10 @@ pub enum Request {
     TakeOver,
     /// A search of the journal.
     Find(evidence::Query),
+    /// Every event of a subscriber, in the order in which they happened.
+    History(u64),
+    /// Every event of every subscriber.
+    ExportHistory,
     /// The measures in force.
     Measures,
     /// The steps taken since this moment, UTC milliseconds.
@@ -36,10 +40,13 @@ pub enum Request {
     Complain(Plea),
     /// The complaints since this moment, UTC milliseconds.
     Complaints(Option<i64>),
-    /// Every event of a subscriber, in the order in which they happened.
-    History(u64),
-    /// Every event of every subscriber.
-    ExportHistory,
+    /// A reply that nobody sent, to see whether it would be honoured.
+    Probe {
+        /// The number it is sent to.
+        port: String,
+        /// What it says.
+        keyword: String,
+    },
 }
 
 /// One line from the gate; `End` or `Error` is the last of an answer.
@@ -67,6 +74,8 @@ pub enum Line {
     Step(FoundStep),
     /// One complaint.
     Complaint(FoundComplaint),
+    /// What became of a synthetic reply.
+    Probe(Box<Probe>),
     /// Nothing more.
     End,
     /// Nothing more, because of this.
@@ -119,7 +128,7 @@ impl Books<'_> {
     pub fn answer(&self, request: &Request, emit: &mut dyn FnMut(Line) -> bool) {
         let now_ms = self.now.as_millisecond();
         let outcome = match request {
-            Request::Status | Request::TakeOver => Err("no gate is running".to_owned()),
+            Request::Status | Request::TakeOver | Request::Probe { .. } => Err("no gate is running".to_owned()),
             Request::Apply(rows) => self.apply(rows).map(|applied| vec![applied]),
             Request::Show(msisdn) => {
                 self.consents.show(*msisdn).map(|held| held.into_iter().map(Line::Held).collect()).map_err(said)
@@ -130,6 +139,8 @@ impl Books<'_> {
             Request::Find(query) => evidence::find(self.journal, query, &mut |found| emit(Line::Found(found)))
                 .map(|()| Vec::new())
                 .map_err(said),
+            Request::Export => return self.export(false, emit),
+            Request::ExportHistory => return self.export(true, emit),
             Request::Measures => Ok(self.measures.list(now_ms).into_iter().map(Line::Measure).collect()),
             Request::MeasureHistory(since) => {
                 measures::history(self.journal, *since, &mut |step| emit(Line::Step(step)))
@@ -147,8 +158,6 @@ impl Books<'_> {
                     .map(|()| Vec::new())
                     .map_err(said)
             }
-            Request::Export => return self.export(false, emit),
-            Request::ExportHistory => return self.export(true, emit),
         };
         match outcome {
             Err(error) => {

@@ -6,8 +6,10 @@ use std::path::Path;
 
 use ipnet::IpNet;
 
-use super::{LONGEST_PORT, LongMode, Port, Provider, Rate, Register, Secret, Sender, WindowOverflow, version_of};
+use super::{ClassTlv, LONGEST_PORT, LongMode, Port, Provider, Rate, Register, Secret, Sender, WindowOverflow};
+use super::{templates, version_of};
 use portcullis_protocol::text::{Alphabet, TextSettings};
+use portcullis_protocol::tlv::TlvTag;
 
 use crate::document::{self, Complaints, Fault, Section, did_you_mean};
 use crate::rules::profile::{read_class_modes, read_modes};
@@ -33,8 +35,9 @@ pub(super) fn register(path: &Path, text: &str) -> Result<Register, Vec<Fault>> 
         by_signature: HashMap::new(),
         by_number: HashMap::new(),
         lengths: 0,
-        version: version_of(text),
+        version: version_of([text]),
         warnings: Vec::new(),
+        files: vec![path.to_owned()],
     };
     for section in top.sections("provider") {
         add_provider(&mut register, &section);
@@ -48,13 +51,14 @@ pub(super) fn register(path: &Path, text: &str) -> Result<Register, Vec<Fault>> 
         add_port(&mut register, &section);
         section.finish();
     }
+    templates::read(&mut register, path, &top);
     check_references(&register, &top);
     if register.providers.is_empty() && !top.contains("provider") {
         top.fault("provider", "no [[provider]] is registered, so nobody may bind");
     }
     top.finish();
     let (faults, warnings) = complaints.into_parts();
-    register.warnings = warnings;
+    register.warnings.splice(..0, warnings);
     if faults.is_empty() { Ok(register) } else { Err(faults) }
 }
 
@@ -97,6 +101,7 @@ fn add_provider(register: &mut Register, section: &Section<'_, '_>) {
         distribution_lists: section.boolean("distribution_lists").unwrap_or(false),
         broadcasts: section.boolean("broadcasts").unwrap_or(false),
         service_types: service_types(section),
+        class_tlv: class_tlv(section),
         carrier_system_id: section.string("carrier_system_id").map(str::to_owned),
         carrier_password: section.string("carrier_password").map(|text| Secret::new(text.to_owned())),
         carrier_addresses: section.endpoints("carrier_addresses"),
@@ -167,6 +172,43 @@ fn service_types(section: &Section<'_, '_>) -> HashMap<String, Class> {
     declared
 }
 
+/// A value is text, or octets as `0x0102`.
+fn class_tlv(section: &Section<'_, '_>) -> Option<ClassTlv> {
+    let table = section.section("class_tlv")?;
+    let hex = |text: &str| text.strip_prefix("0x").and_then(|digits| u16::from_str_radix(digits, 16).ok());
+    let tag = table.parsed("tag", "the tag of a parameter, like \"0x1400\"", hex);
+    if tag.is_none() && !table.contains("tag") {
+        table.fault("tag", "is missing: the parameter's tag, like \"0x1400\"");
+    }
+    let mut values = Vec::new();
+    if let Some(words) = table.section("values") {
+        for key in words.keys() {
+            let value = match key.strip_prefix("0x") {
+                Some(digits) => octets(digits),
+                None => Some(key.as_bytes().to_vec()),
+            };
+            match (value.filter(|value| !value.is_empty()), words.word(key, &Class::WORDS)) {
+                (Some(value), Some(class)) => values.push((value, class)),
+                (None, _) => words.fault(key, "is neither a text nor octets like 0x01"),
+                (Some(_), None) => {}
+            }
+        }
+        words.finish();
+    }
+    if values.is_empty() {
+        table.fault("values", "names no value and its class, as in { promo = \"commercial\", 0x02 = \"service\" }");
+    }
+    table.finish();
+    tag.map(|tag| ClassTlv { tag: TlvTag(tag), values })
+}
+
+fn octets(digits: &str) -> Option<Vec<u8>> {
+    let pairs = digits.as_bytes().chunks(2);
+    pairs
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?, 16).ok())
+        .collect()
+}
+
 fn add_sender(register: &mut Register, section: &Section<'_, '_>) {
     let texts = |key| section.strings(key).unwrap_or_default().into_iter().map(str::to_owned).collect::<Vec<_>>();
     let sender = Sender {
@@ -181,6 +223,7 @@ fn add_sender(register: &mut Register, section: &Section<'_, '_>) {
         active: section.boolean("active").unwrap_or(true),
         filed_until: section.parsed("filed_until", "a date like \"2027-06-30\"", |text| text.parse().ok()),
         providers: texts("providers"),
+        templates: None,
     };
     let index = register.senders.len();
     name_sender(register, section, &sender, index);

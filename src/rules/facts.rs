@@ -65,6 +65,8 @@ pub struct Facts<'r> {
     pub measure: Option<Measure>,
     /// Whether its text is to be compared with others, to find bursts (R25).
     pub sampled: bool,
+    /// Since when no bind of the provider can receive replies, where there is none and that matters (R07).
+    pub reply_route_lost: Option<Timestamp>,
 }
 
 impl<'r> Facts<'r> {
@@ -80,6 +82,7 @@ impl<'r> Facts<'r> {
             vouched: false,
             measure: None,
             sampled: false,
+            reply_route_lost: None,
         }
     }
 }

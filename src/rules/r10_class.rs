@@ -6,8 +6,10 @@
 use std::borrow::Cow;
 
 use super::case::Case;
+use super::fold::fold;
 use super::rule::About;
-use super::{Class, r14_public_interest, scorer};
+use super::template::Kept;
+use super::{Class, r14_public_interest, r20_template, scorer};
 use crate::document::Section;
 
 pub(super) const ABOUT: About = About {
@@ -39,27 +41,91 @@ impl Thresholds {
     }
 }
 
+/// What a text by itself comes to, whoever sends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Weight {
+    /// How much it promotes.
+    pub points: u32,
+    /// The weightiest terms that made the points.
+    pub terms: String,
+}
+
+/// Weighs a whole text, its signature included, as one on a service port is weighed.
+pub fn weigh(text: &str) -> Weight {
+    let folded = fold(text);
+    let body = body(&folded);
+    let points = scorer::promotion(body);
+    let terms = if points > 0 { scorer::explain_promotion(body) } else { String::new() };
+    Weight { points, terms }
+}
+
+/// What weights are learned from, of a whole text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Material {
+    /// The runs of up to three tokens of each sentence.
+    pub sentences: Vec<Vec<String>>,
+    /// What the lexicon says; more than so many points say nothing more.
+    pub lexicon: u32,
+}
+
+/// Takes a whole text apart for learning, as it is taken apart for weighing.
+pub fn material(text: &str) -> Material {
+    let folded = fold(text);
+    let body = body(&folded);
+    Material { sentences: scorer::runs(body), lexicon: scorer::lexicon_points(body) }
+}
+
 /// Why the message is commercial, where it is so beyond its port's class.
 pub(super) fn promotion(case: &Case<'_>) -> Option<Cow<'static, str>> {
     if case.port_class == Class::Commercial {
         return None;
     }
-    let declared = std::str::from_utf8(case.submission.service_type).ok();
-    let declared = declared.and_then(|word| case.facts.identity.provider.service_types.get(word));
-    if declared == Some(&Class::Commercial) {
-        return Some("the provider declares it so by its service_type".into());
+    if let Some(parameter) = declared(case) {
+        return Some(format!("the provider declares it so by its {parameter}").into());
     }
-    let score = scorer::score(body(case.folded()));
-    let thresholds = &case.profile.thresholds;
-    let (points, threshold) = match r14_public_interest::speaks_for(case) {
-        true => (score.points_if_trusted, thresholds.public),
-        false => (score.points, thresholds.service),
-    };
-    if points >= threshold {
-        return Some(format!("its text promotes ({}; {points} points)", scorer::explain(&score)).into());
+    let kept = r20_template::kept(case);
+    if let Some(kept) = kept.filter(|kept| kept.class == Some(Class::Commercial)) {
+        return Some(format!("it keeps to template {}, which is filed as commercial", kept.id).into());
+    }
+    if let Some(promotion) = text_promotes(case, kept.filter(|kept| kept.class.is_some())) {
+        return Some(promotion.into());
     }
     let link = case.leads_astray().filter(|_| case.port_class == Class::Service)?;
     Some(format!("its text leads to {link}, which the sender has not registered").into())
+}
+
+/// Whether the text promotes: of a filed template what stands in its variables, for a government body
+/// by the lexicon alone, which knows its warnings of lures from the lures.
+fn text_promotes(case: &Case<'_>, kept: Option<&Kept<'_, '_>>) -> Option<String> {
+    let thresholds = &case.profile.thresholds;
+    let trusted = r14_public_interest::speaks_for(case);
+    let threshold = if trusted { thresholds.public } else { thresholds.service };
+    let text = body(case.folded());
+    let (points, terms) = match kept {
+        None if !trusted => {
+            let points = scorer::promotion(text);
+            (points, (points >= threshold).then(|| scorer::explain_promotion(text)))
+        }
+        kept => {
+            let score = kept.map_or_else(|| scorer::score(text), |kept| scorer::score_within(kept.body, &kept.wordy));
+            let points = if trusted { score.points_if_trusted } else { score.points };
+            (points, (points >= threshold).then(|| scorer::explain(&score)))
+        }
+    };
+    Some(format!("its text promotes ({}; {points} points)", terms?))
+}
+
+/// The parameter by which the provider declares the message commercial. A declaration to the contrary
+/// counts for nothing: it would open every port to whoever makes it.
+fn declared(case: &Case<'_>) -> Option<&'static str> {
+    let provider = case.facts.identity.provider;
+    let word = std::str::from_utf8(case.submission.service_type).ok();
+    if word.and_then(|word| provider.service_types.get(word)) == Some(&Class::Commercial) {
+        return Some("service_type");
+    }
+    let declared = case.submission.class_tlv.zip(provider.class_tlv.as_ref());
+    let class = declared.and_then(|(value, known)| known.class(value));
+    (class == Some(Class::Commercial)).then_some("class_tlv")
 }
 
 /// The text without the signature, whose name may sound like anything.

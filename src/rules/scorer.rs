@@ -1,21 +1,40 @@
 //! How much a text promotes.
 //!
 //! Owns the weighing of a text against the lexicon: numbers made equal, disguise undone,
-//! distinct terms added up, fraud warnings told from lures. Refuses to decide: the threshold
-//! is the profile's, the consequence R10's. Built once for the life of the program.
+//! distinct terms added up, fraud warnings told from lures; and, with what that comes to, by
+//! learned weights. Refuses to decide: the threshold is the profile's, the consequence R10's.
+//! Built once for the life of the program.
 
+mod grams;
+mod learned;
 mod normal;
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
+use super::fold::fold;
 use super::latin::is_word;
 use crate::document::{self, Complaints, Fault, Section};
+use learned::Learned;
 
 /// The form in which texts are compared with terms.
 pub(super) fn normal_form(text: &str) -> String {
     normal::form(text)
+}
+
+/// The runs of tokens of each sentence of a folded text without its signature: what weights are learned for.
+pub(super) fn runs(text: &str) -> Vec<Vec<String>> {
+    let canonical = grams::canonical(&normal::form(text));
+    let runs = |sentence: &str| {
+        let mut runs = Vec::new();
+        grams::for_each(sentence, |run, _| runs.push(run.to_owned()));
+        runs.sort_unstable();
+        runs.dedup();
+        runs
+    };
+    canonical.split(normal::SENTENCE_END).map(runs).filter(|runs| !runs.is_empty()).collect()
 }
 
 const LEXICON: &str = include_str!("scorer/lexicon.toml");
@@ -25,9 +44,48 @@ const MOST_TERMS: usize = 2048;
 /// The lexicon that comes with the program; a test holds that it reads.
 static SCORER: LazyLock<Option<Scorer>> = LazyLock::new(|| Scorer::parse(LEXICON).ok());
 
-/// Weighs a text, which must be folded and without its signature.
+const WEIGHTS: &str = include_str!("scorer/weights.tsv");
+
+/// The weights that come with the program; a test holds that they read.
+static LEARNED: LazyLock<Option<Learned>> = LazyLock::new(|| Learned::parse(WEIGHTS).ok());
+
+/// How much a text promotes, which must be folded and without its signature: in points of the thresholds.
+pub(super) fn promotion(text: &str) -> u32 {
+    let form = normal::form(text);
+    let of_lexicon = SCORER.as_ref().map_or(0, |scorer| scorer.weigh(&form, None).points);
+    LEARNED.as_ref().map_or(of_lexicon, |learned| learned.points(&form, of_lexicon))
+}
+
+/// What the lexicon contributes to the learned weighing.
+pub(super) fn lexicon_points(text: &str) -> u32 {
+    score(text).points.min(learned::MOST_OF_LEXICON)
+}
+
+/// What in a text weighs most.
+pub(super) fn explain_promotion(text: &str) -> String {
+    let runs = LEARNED.as_ref().map(|learned| learned.explain(&normal::form(text))).unwrap_or_default();
+    if runs.is_empty() { explain(&score(text)) } else { runs.join(", ") }
+}
+
+/// Weighs a text by the lexicon alone, which must be folded and without its signature.
 pub(super) fn score(text: &str) -> Score {
     SCORER.as_ref().map(|scorer| scorer.score(text)).unwrap_or_default()
+}
+
+/// Weighs a text of which only some spans are held against it: what else stands there was filed and looked at.
+pub(super) fn score_within(text: &str, spans: &[Range<usize>]) -> Score {
+    let mut form = String::with_capacity(text.len());
+    let mut free = Vec::with_capacity(spans.len());
+    let mut last = 0;
+    for span in spans {
+        form.push_str(&normal::form(&fold(&text[last..span.start])));
+        let start = form.len();
+        form.push_str(&normal::form(&fold(&text[span.clone()])));
+        free.push(start..form.len());
+        last = span.end;
+    }
+    form.push_str(&normal::form(&fold(&text[last..])));
+    SCORER.as_ref().map(|scorer| scorer.weigh(&form, Some(&free))).unwrap_or_default()
 }
 
 /// The weightiest terms that made a score, as they stand in the lexicon.
@@ -55,6 +113,10 @@ impl Kind {
         ("context", Self::Context),
         ("warning", Self::Warning),
     ];
+
+    const fn promotes(self) -> bool {
+        matches!(self, Self::Promotion | Self::Lure)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -112,12 +174,16 @@ impl Scorer {
     }
 
     fn score(&self, text: &str) -> Score {
-        let text = normal::form(text);
+        self.weigh(&normal::form(text), None)
+    }
+
+    /// Weighs a text in the form of terms; terms that promote count where they reach into a free span.
+    fn weigh(&self, text: &str, free: Option<&[Range<usize>]>) -> Score {
         let mut seen = [0_u64; MOST_TERMS / 64];
         let mut tally = Tally::default();
         let mut last = 0;
-        for found in self.automaton.find_iter(&text) {
-            if !is_word(&text, found.start(), found.end()) {
+        for found in self.automaton.find_iter(text) {
+            if !is_word(text, found.start(), found.end()) {
                 continue;
             }
             let between = &text[last..found.start()];
@@ -127,6 +193,10 @@ impl Scorer {
             tally.referred &= !between.contains(normal::is_clause_end);
             last = found.end();
             let index = found.pattern().as_usize();
+            let reaches = |span: &Range<usize>| found.start() < span.end && span.start < found.end();
+            if self.terms[index].kind.promotes() && free.is_some_and(|free| !free.iter().any(reaches)) {
+                continue;
+            }
             let known = seen[index / 64] & (1 << (index % 64)) != 0;
             tally.count(index, &self.terms[index], known);
             // What did not count for the clause it stands in may count in another.
@@ -228,6 +298,11 @@ mod tests {
     }
 
     #[test]
+    fn the_weights_read() {
+        Learned::parse(WEIGHTS).unwrap_or_else(|faults| panic!("{}", faults[0]));
+    }
+
+    #[test]
     fn distinct_terms_add_up_and_repeated_ones_do_not() {
         let once = score("限时秒杀");
         assert_eq!(score("限时秒杀，限时秒杀，限时秒杀").points, once.points);
@@ -247,6 +322,20 @@ mod tests {
     fn what_was_bought_is_no_promotion_but_the_next_clause_may_be() {
         assert_eq!(score("您购买的秒杀商品已发货").points, 0);
         assert!(score("您购买的秒杀商品已发货，今日秒杀再降").points >= 4);
+    }
+
+    #[test]
+    fn what_was_filed_is_not_held_against_a_text() {
+        let text = "您的优惠券已到账，全场五折券，请使用";
+        let at = text.find("全场").unwrap();
+        assert_eq!(score_within(text, &[]).points, 0);
+        let free = at..at + "全场五折券".len();
+        assert!(score_within(text, std::slice::from_ref(&free)).points >= 4);
+        let within = "限时".len().."限时抢".len();
+        assert!(
+            score_within("限时抢购", std::slice::from_ref(&within)).points >= 4,
+            "a term may reach out of the span"
+        );
     }
 
     #[test]

@@ -185,6 +185,7 @@ impl World {
             source: Address::new(Ton(self.ton), Npi::ISDN, self.source.as_bytes()),
             destination: Address::new(Ton::UNKNOWN, Npi::ISDN, self.destination.as_bytes()),
             service_type: b"",
+            class_tlv: None,
             sm_default_msg_id: self.canned,
             content,
             presentation: Presentation::Kept,
@@ -319,6 +320,13 @@ fn no_text_takes_the_gate_out() {
         "您购买的秒",
         "to unsubscribe, and ",
         "\u{200B}",
+        "a.a@",
+        "a://",
+        "a.a:",
+        "a点",
+        "微信",
+        "四-",
+        "Ŕ",
     ]);
     for piece in pieces {
         let text = piece.repeat(65_535 / piece.len());

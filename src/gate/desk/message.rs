@@ -125,6 +125,7 @@ impl Desk {
             source: reading.source,
             destination: to,
             service_type: reading.service_type.0,
+            class_tlv: provider.class_tlv.as_ref().and_then(|declared| reading.tlvs.get(declared.tag)),
             sm_default_msg_id: reading.sm_default_msg_id,
             content: reading.text.clone(),
             presentation: reading.presentation,
@@ -138,17 +139,19 @@ impl Desk {
         let trail = watched.then(|| self.trails.of(&self.gate.measures, &identity));
         let measure = trail.as_ref().and_then(|t| t.in_force(&self.gate.measures, port_class, self.heard));
         let sampled = trail.as_ref().is_some_and(|trail| trail.samples(&self.gate.measures));
+        let reply_route_lost = self.gate.lost_route(&provider.system_id, now);
         let (facts, outage) = match facts::look_up(&self.gate.consents, identity, deliver_at.unwrap_or(now)) {
             Ok(facts) => {
                 let outage = self.is_down().then(|| "the journal cannot write".to_owned());
-                (Facts { vouched, measure, sampled, ..facts }, outage)
+                (facts, outage)
             }
             Err(error) => {
                 tracing::error!(%error, "the consents cannot be asked");
-                let facts = Facts { vouched, measure, sampled, unasked: true, ..Facts::new(identity) };
+                let facts = Facts { unasked: true, ..Facts::new(identity) };
                 (facts, Some(format!("the consents cannot be asked: {error}")))
             }
         };
+        let facts = Facts { vouched, measure, sampled, reply_route_lost, ..facts };
         let verdict = rules::judge(&submission, &facts, &self.gate.profile, now);
         Judgement { to, facts, verdict, outage, trail }
     }
