@@ -18,7 +18,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::gate::facts;
 use crate::register::Register;
-use crate::rules::Msisdn;
+use crate::rules::{Facts, Msisdn};
 use crate::store::consents::{Held, Status};
 use rows::Columns;
 
@@ -180,7 +180,16 @@ fn number(text: &str) -> Result<Msisdn, Failure> {
 
 /// What the store knows, for `portcullis judge`: through the running gate, or from the files.
 pub(super) fn lookup(config: &Config) -> Result<Box<Lookup>, String> {
-    let access = std::cell::RefCell::new(Access::open(config).map_err(|error| error.to_string())?);
+    let mut access = Access::open(config).map_err(|error| error.to_string())?;
+    let mut measures = Vec::new();
+    let mut take = |line| {
+        if let Line::Measure(measure) = line {
+            measures.push(measure);
+        }
+        true
+    };
+    access.ask(&Request::Measures, &mut take).map_err(|error| error.to_string())?;
+    let access = std::cell::RefCell::new(access);
     Ok(Box::new(move |identity, now| {
         let mut held = Vec::new();
         if let Some(msisdn) = identity.msisdn {
@@ -192,6 +201,7 @@ pub(super) fn lookup(config: &Config) -> Result<Box<Lookup>, String> {
             };
             access.borrow_mut().ask(&Request::History(msisdn.0), &mut take).map_err(|error| error.to_string())?;
         }
-        Ok(facts::of_events(identity, &held, now))
+        let measure = super::measures::suspension(&measures, &identity);
+        Ok(Facts { measure, ..facts::of_events(identity, &held, now) })
     }))
 }
