@@ -2,7 +2,7 @@
 //!
 //! Owns the unix socket in the data directory, readable by its user alone, and the requests
 //! it answers: JSON lines, one request a line, any number of answer lines each. Refuses
-//! anything that would change a verdict but consents. Driven by `portcullis run`.
+//! anything that would change a verdict but consents and measures. Driven by `portcullis run`.
 
 pub mod api;
 pub mod client;
@@ -18,11 +18,12 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use crate::clock;
-use crate::gate::{Gate, Totals};
+use crate::gate::{Gate, Moment, Totals};
 use crate::proxy::Handover;
 use crate::store::Health;
 use api::{Books, Line, Request, Status};
@@ -125,6 +126,8 @@ impl Shared {
             },
             parts: self.gate.held_parts(),
             durable: progress.durable,
+            measures: self.gate.measures.list(clock::wall().as_millisecond()),
+            steps: self.gate.measures.totals(),
         }
     }
 }
@@ -178,8 +181,16 @@ fn answers(line: String, shared: Arc<Shared>) -> mpsc::Receiver<Line> {
                     emit(Line::End);
                 }
             }
+            Ok(Request::Probe { port, keyword }) => {
+                let now = Moment { wall: clock::wall(), monotonic: clock::monotonic() };
+                let probe = Handle::current().block_on(shared.gate.probe(&port, &keyword, now));
+                if emit(Line::Probe(Box::new(probe))) {
+                    emit(Line::End);
+                }
+            }
             Ok(request) => {
-                Books { consents: &shared.gate.consents, journal: &shared.gate.journal }.answer(&request, &mut emit)
+                let Gate { consents, journal, measures, .. } = &*shared.gate;
+                Books { consents, journal, measures, now: clock::wall() }.answer(&request, &mut emit)
             }
         }
     });

@@ -5,10 +5,13 @@
 
 pub mod check;
 mod classify;
+mod complaint;
 mod consent;
 mod demo;
 mod journal;
 pub mod judge;
+mod measures;
+mod probe;
 mod run;
 pub mod simulate;
 mod status;
@@ -45,8 +48,14 @@ enum Command {
     Consent(consent::ConsentArgs),
     /// The send records
     Journal(journal::JournalArgs),
+    /// Who is warned of, slowed down or suspended, and lifting that
+    Measures(measures::MeasuresArgs),
+    /// Complaints of subscribers
+    Complaint(complaint::ComplaintArgs),
     /// A simulated carrier to try the gate against
     Simulate(simulate::SimulateArgs),
+    /// Whether a refusal sent to a port would be honoured: a synthetic reply through the running gate
+    Probe(probe::ProbeArgs),
     /// Sessions, rates and verdict counts of a running gate
     Status(status::StatusArgs),
 }
@@ -70,7 +79,10 @@ impl Cli {
             Command::Classify(args) => told(classify::run(args)),
             Command::Consent(args) => consent::run(args),
             Command::Journal(args) => told(journal::run(args)),
+            Command::Measures(args) => told(measures::run(args)),
+            Command::Complaint(args) => told(complaint::run(args)),
             Command::Simulate(args) => told(simulate::run(args.clone())),
+            Command::Probe(args) => told(probe::run(args)),
             Command::Status(args) => told(status::run(args)),
         }
     }

@@ -5,6 +5,7 @@
 //! Driven by the proxy's sessions, each through its own [`Desk`].
 
 mod accounts;
+pub mod complaint;
 pub mod counters;
 mod desk;
 pub mod evidence;
@@ -12,6 +13,7 @@ pub mod facts;
 mod ids;
 mod limits;
 mod mailbox;
+pub mod measures;
 mod message_id;
 mod owed;
 mod parts;
@@ -20,6 +22,7 @@ mod receipt;
 pub mod record;
 mod replies;
 mod restore;
+mod routes;
 mod sessions;
 
 use std::path::Path;
@@ -34,6 +37,7 @@ pub use desk::{Desk, Judged, Late, Looked, Recorded, Settling};
 pub use limits::LONGEST_DELAY;
 pub use mailbox::Mail;
 pub use owed::{Owed, OwedPart, Report};
+pub use replies::{Probe, Step};
 pub use sessions::{Full, Place, SessionLimits, SessionStatus, Sessions};
 
 use crate::config::{Config, Durability, LongMessages, MessageIdForm};
@@ -44,9 +48,11 @@ use crate::store::{Consents, Journal, JournalOptions, StoreError};
 use accounts::Accounts;
 use ids::Ids;
 use limits::{Allowances, Attempts};
+use measures::Measures;
 use parts::{Limits, Parts};
 use record::RecordSchema;
 use replies::Replies;
+use routes::Routes;
 
 /// Everything the sessions share.
 pub struct Gate {
@@ -58,6 +64,8 @@ pub struct Gate {
     pub consents: Arc<Consents>,
     /// The send records.
     pub journal: Journal,
+    /// Who is watched, slowed down or suspended.
+    pub measures: Measures,
     /// What happened since the start.
     pub counters: Counters,
     /// Who is connected.
@@ -72,6 +80,7 @@ pub struct Gate {
     long_messages: LongMessages,
     parts: Parts,
     accounts: Accounts,
+    routes: Routes,
     ids: Ids,
 }
 
@@ -93,17 +102,20 @@ struct CarrierAccount {
 impl Gate {
     /// Opens the store under the configured data directory, and takes up what is owed from before.
     pub fn open(config: &Config, register: impl Into<Arc<Register>>, now: Moment) -> Result<Self, StoreError> {
-        let gate = Self::with_store(config, register.into())?;
+        let gate = Self::with_store(config, register.into(), now)?;
         restore::restore(&gate, now)?;
+        gate.restore_routes(now.wall)?;
         Ok(gate)
     }
 
-    fn with_store(config: &Config, register: Arc<Register>) -> Result<Self, StoreError> {
+    fn with_store(config: &Config, register: Arc<Register>, now: Moment) -> Result<Self, StoreError> {
+        let journal = open_journal(config)?;
         Ok(Self {
+            measures: open_measures(config, &journal, now.wall)?,
             register: ArcSwap::new(register),
             profile: config.profile.clone(),
             consents: Arc::new(open_consents(&config.data)?),
-            journal: open_journal(config)?,
+            journal,
             counters: Counters::default(),
             sessions: Sessions::new(SessionLimits {
                 sessions: config.session.max_sessions,
@@ -126,6 +138,7 @@ impl Gate {
                 bytes: config.long_messages.max_bytes,
             }),
             accounts: Accounts::default(),
+            routes: Routes::default(),
             ids: Ids::new(config.carrier.message_id),
         })
     }
@@ -133,6 +146,11 @@ impl Gate {
     /// Parts of long messages kept now, and their octets.
     pub fn held_parts(&self) -> (usize, usize) {
         self.parts.held()
+    }
+
+    /// Takes and ends the measures that are due (R25). Blocks on the disk.
+    pub fn review_measures(&self, now: Moment) {
+        self.measures.review(&self.journal, now.wall.as_millisecond());
     }
 
     /// How long a peer with held parts may be silent before it is taken to wait for their answers.
@@ -146,9 +164,16 @@ pub fn open_journal(config: &Config) -> Result<Journal, StoreError> {
     let options = JournalOptions {
         interval: (config.journal.durability == Durability::Interval).then_some(config.journal.interval),
         time_zone: config.time_zone.clone(),
+        spool_entries: config.journal.spool_entries,
+        spool_bytes: config.journal.spool_bytes,
         ..JournalOptions::default()
     };
     Journal::open(&config.data.join("journal"), Arc::new(RecordSchema), options)
+}
+
+/// The measures in force under this configuration's data directory.
+pub fn open_measures(config: &Config, journal: &Journal, now: Timestamp) -> Result<Measures, StoreError> {
+    Measures::open(&config.data, &config.profile.measures, journal, now.as_millisecond())
 }
 
 /// The consents under this data directory.

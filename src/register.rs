@@ -72,8 +72,12 @@ pub struct Provider {
     pub mode: Mode,
     /// Rules whose mode differs for it.
     pub rules: Modes,
+    /// The same for its messages on ports of one class.
+    pub class_rules: [Modes; Class::ALL.len()],
     /// Which codes it is answered with.
     pub codes: Codes,
+    /// Whether a refusal is explained in words, where it speaks SMPP 5.0.
+    pub explain: bool,
     /// How it means what `data_coding` leaves open.
     pub text: TextSettings,
     /// What is done with the parts of its long messages, where that differs from the configuration's.
@@ -154,6 +158,8 @@ impl LongMode {
 pub struct Sender {
     /// How consents, ports and records name it.
     pub id: String,
+    /// Ids it had before: what subscribers said to those they said to it.
+    pub former_ids: Vec<String>,
     /// Its registered name.
     pub name: String,
     /// Its unified social credit code.
@@ -222,7 +228,7 @@ impl Register {
         &self.providers
     }
 
-    /// The sender with this id.
+    /// The sender with this id, or one that had it before.
     pub fn sender(&self, id: &str) -> Option<&Sender> {
         self.by_sender_id.get(id).map(|&index| &self.senders[index])
     }

@@ -15,6 +15,10 @@ mod deliveries;
 mod drain;
 #[path = "gate/durability.rs"]
 mod durability;
+#[path = "gate/explain.rs"]
+mod explain;
+#[path = "gate/failure.rs"]
+mod failure;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/gate.rs"]
 mod gate;

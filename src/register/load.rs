@@ -12,9 +12,12 @@ use portcullis_protocol::text::{Alphabet, TextSettings};
 use portcullis_protocol::tlv::TlvTag;
 
 use crate::document::{self, Complaints, Fault, Section, did_you_mean};
-use crate::rules::profile::read_modes;
+use crate::rules::profile::{read_class_modes, read_modes};
 use crate::rules::{Class, Codes, Mode, Modes};
 use crate::tls::CertificateName;
+
+/// How the consents name all senders of a provider: this, then its account.
+pub(crate) const ALL_SENDERS_OF: &str = "provider:";
 
 /// How many binds a provider may have where nothing is said.
 const MAX_BINDS: usize = 10;
@@ -68,9 +71,10 @@ fn add_provider(register: &mut Register, section: &Section<'_, '_>) {
     if password.as_ref().is_some_and(|password| password.len() > 8) {
         section.warn("password", "has more than the 8 octets of the specification; some peers cut it");
     }
-    let mut rules = Modes::default();
+    let (mut rules, mut class_rules) = (Modes::default(), [Modes::default(); Class::ALL.len()]);
     if let Some(table) = section.section("rules") {
         read_modes(&table, &mut rules, None);
+        read_class_modes(&table, &mut class_rules);
         table.finish();
     }
     let mode = section.word("mode", &Mode::WORDS).unwrap_or(Mode::Enforce);
@@ -89,7 +93,9 @@ fn add_provider(register: &mut Register, section: &Section<'_, '_>) {
         ports: prefixes(section),
         mode,
         rules,
+        class_rules,
         codes: section.word("codes", &Codes::WORDS).unwrap_or_default(),
+        explain: section.boolean("explain").unwrap_or(false),
         text: text_settings(section),
         long_messages: section.word("long_messages", &LongMode::WORDS),
         distribution_lists: section.boolean("distribution_lists").unwrap_or(false),
@@ -207,6 +213,7 @@ fn add_sender(register: &mut Register, section: &Section<'_, '_>) {
     let texts = |key| section.strings(key).unwrap_or_default().into_iter().map(str::to_owned).collect::<Vec<_>>();
     let sender = Sender {
         id: section.required("id").to_owned(),
+        former_ids: texts("former_ids"),
         name: section.required("name").to_owned(),
         credential: section.required("credential").to_owned(),
         government: section.boolean("government").unwrap_or(false),
@@ -219,13 +226,17 @@ fn add_sender(register: &mut Register, section: &Section<'_, '_>) {
         templates: None,
     };
     let index = register.senders.len();
-    if register.by_sender_id.insert(sender.id.clone(), index).is_some() && !sender.id.is_empty() {
-        section.fault("id", format!("sender {:?} is registered twice", sender.id));
-    }
-    let twin = register.senders.iter().find(|other| other.credential == sender.credential);
+    name_sender(register, section, &sender, index);
+    let twin = register.senders.iter().find(|other| entity(other) == entity(&sender));
     if let Some(twin) = twin.filter(|_| !sender.credential.is_empty()) {
-        let message = "is that of sender {:?} too; a legal entity is one sender, with all its signatures";
-        section.fault("credential", message.replace("{:?}", &format!("{:?}", twin.id)));
+        section.fault(
+            "credential",
+            format!(
+                "is that of sender {:?} too; a legal entity is one sender, with all its signatures, and a second id \
+                 goes into its former_ids, so that what was said to that one still holds",
+                twin.id
+            ),
+        );
     }
     if sender.signatures.is_empty() {
         section.warn("signatures", "none: no message of this sender can carry its name (R05)");
@@ -234,6 +245,28 @@ fn add_sender(register: &mut Register, section: &Section<'_, '_>) {
         add_signature(register, section, signature, index);
     }
     register.senders.push(sender);
+}
+
+/// A legal entity by its credential, however that is spelled.
+fn entity(sender: &Sender) -> String {
+    let spoken = sender.credential.chars().filter(|c| !c.is_whitespace() && *c != '-');
+    spoken.flat_map(char::to_uppercase).collect()
+}
+
+/// Every id names one sender, those it had before as well as its own.
+fn name_sender(register: &mut Register, section: &Section<'_, '_>, sender: &Sender, index: usize) {
+    let own = std::iter::once(("id", &sender.id));
+    for (key, id) in own.chain(sender.former_ids.iter().map(|id| ("former_ids", id))) {
+        if id.starts_with(ALL_SENDERS_OF) {
+            section.fault(key, format!("{id:?}: {ALL_SENDERS_OF}… names all senders of a provider"));
+        }
+        if key == "former_ids" && id.is_empty() {
+            section.fault(key, "an id must not be empty");
+        }
+        if register.by_sender_id.insert(id.clone(), index).is_some() && !id.is_empty() {
+            section.fault(key, format!("sender {id:?} is registered twice"));
+        }
+    }
 }
 
 fn add_signature(register: &mut Register, section: &Section<'_, '_>, signature: &str, index: usize) {

@@ -56,6 +56,11 @@ pub struct Weight {
     pub terms: String,
 }
 
+/// The points alone, as a verdict that forwards asks for them.
+pub fn points(text: &str) -> u32 {
+    scorer::promotion(body(&fold(text)))
+}
+
 /// Weighs a whole text, its signature included, as one on a service port is weighed.
 pub fn weigh(text: &str) -> Weight {
     let folded = fold(text);
@@ -101,7 +106,7 @@ pub(super) fn promotion(case: &Case<'_>) -> Option<Cow<'static, str>> {
     {
         return Some(format!("it is a one-time password that leads to {link}").into());
     }
-    let link = case.stray_link.as_ref().filter(|_| case.port_class == Class::Service)?;
+    let link = case.leads_astray().filter(|_| case.port_class == Class::Service)?;
     Some(format!("its text leads to {link}, which the sender has not registered").into())
 }
 

@@ -1,16 +1,24 @@
 //! R17 links (carriers' terms): links and contact ids must be on the sender's list.
 
+mod accounts;
 mod contacts;
+mod urls;
+
+use std::borrow::Cow;
 
 use super::case::Case;
+use super::fold;
 use super::phone::phones;
 use super::rule::About;
 use super::verdict::Flaw;
 use super::{Class, Code};
 use crate::document::{Section, unknown_word};
 
-pub(super) use contacts::ACCOUNT_WORDS;
-use contacts::{Contact, accounts, urls};
+pub(super) use accounts::ACCOUNT_WORDS;
+use accounts::accounts;
+use contacts::Contact;
+pub(super) use urls::WRITTEN_DOTS;
+use urls::urls;
 
 pub(super) const ABOUT: About = About {
     name: "links",
@@ -56,7 +64,7 @@ pub(super) fn stray(case: &Case<'_>) -> Option<String> {
     let links = sender.map_or(&[][..], |sender| &sender.links);
     let text = case.folded();
     let accounts = case.hints().account.then(|| accounts(text)).into_iter().flatten();
-    let stray = urls(text).map(Contact::Url).chain(accounts).find(|contact| {
+    let stray = urls(text, case.hints().dots).map(Contact::Url).chain(accounts).find(|contact| {
         let spoken_of = match contact {
             Contact::Url(_) => settings.url,
             Contact::Qq(_) => settings.qq,
@@ -71,8 +79,9 @@ pub(super) fn stray(case: &Case<'_>) -> Option<String> {
         return None;
     }
     let registered = sender.map_or(&[][..], |sender| &sender.phones);
+    let text = fold::numerals(text).map_or(Cow::Borrowed(text), Cow::Owned);
     let stray =
-        phones(text, case.submission.source.addr.0).find(|phone| !registered.iter().any(|number| phone.is(number)))?;
+        phones(&text, case.submission.source.addr.0).find(|phone| !registered.iter().any(|number| phone.is(number)))?;
     Some(stray.number())
 }
 

@@ -65,6 +65,7 @@ impl Stage {
             method: "web",
             evidence: "form 12",
             expires_at_ms: None,
+            ..Said::default()
         };
         gate.consents.apply(&[said]).expect("a consent");
         let mut stage = Self { gate, binds: Vec::new(), now, carried: Vec::new(), next: 1, _folder: folder };
@@ -151,7 +152,7 @@ impl Bind {
         bound.relay.handle_event(Event::Received { leg: Leg::Provider, frame }, now.monotonic);
         bound.pump(now, &mut Vec::new());
         assert_eq!(bound.answers.get(&1), Some(&OK), "bind");
-        bound.desk.join(BindKind::Transceiver);
+        bound.desk.join(BindKind::Transceiver, now.wall);
         bound
     }
 
