@@ -10,7 +10,8 @@ use super::{Class, Code};
 use crate::document::{Section, unknown_word};
 
 pub(super) use contacts::ACCOUNT_WORDS;
-use contacts::{Contact, accounts, urls};
+pub(super) use contacts::Contact;
+use contacts::{accounts, urls};
 
 pub(super) const ABOUT: About = About {
     name: "links",
@@ -69,6 +70,14 @@ pub(super) fn stray(case: &Case<'_>) -> Option<String> {
     let stray =
         phones(text, case.submission.source.addr.0).find(|phone| !registered.iter().any(|number| phone.is(number)))?;
     Some(stray.number())
+}
+
+/// Every link and contact id in the text, as it stands there, and whether the sender has registered it.
+pub(super) fn listed<'c>(case: &'c Case<'_>) -> impl Iterator<Item = (Contact<'c>, bool)> {
+    let links = case.facts.identity.sender.map_or(&[][..], |sender| &sender.links);
+    let text = case.folded();
+    let all = urls(text).map(Contact::Url).chain(accounts(text));
+    all.map(move |contact| (contact, links.iter().any(|link| contact.is(link))))
 }
 
 pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
