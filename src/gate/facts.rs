@@ -3,9 +3,11 @@
 //! Owns the reading of a subscriber's standing as consent and refusal. Refuses to judge.
 //! Driven by the desk for every message, and by `portcullis judge`.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
-use crate::rules::{Consent, Facts, Identity, Refusal};
+use crate::rules::{Basis, Consent, Facts, Identity, Refusal};
 use crate::store::consents::{Category, Held, Status};
 use crate::store::{Consents, Standing, StoreError};
 
@@ -30,7 +32,9 @@ pub fn of_rows<'r>(identity: Identity<'r>, rows: &[Held], now: Timestamp) -> Fac
 
 fn tell(facts: &mut Facts<'_>, standing: &Standing, now: Timestamp) {
     let category = facts.identity.port.and_then(|port| port.category.as_deref());
-    facts.consent = consent(standing, category, now);
+    let (consent, basis) = consent(standing, category, now);
+    facts.consent = consent;
+    facts.basis = basis.map(|held| Basis { at_ms: held.at_ms, category: Arc::clone(&held.name) });
     facts.refusal = standing.refused_at_ms.map(|at| Refusal::Sender { at: Timestamp::from_millisecond(at).ok() });
 }
 
@@ -52,19 +56,19 @@ fn standing_of<'h>(rows: impl Iterator<Item = &'h Held> + Clone) -> Standing {
     Standing { refused_at_ms, categories }
 }
 
-/// The best standing among the categories that count: a port without a category takes any, and
+/// The best standing among the categories that count, and which has it: a port without a category takes any, and
 /// a consent without one covers every port of the sender.
-fn consent(standing: &Standing, wanted: Option<&str>, now: Timestamp) -> Consent {
+fn consent<'s>(standing: &'s Standing, wanted: Option<&str>, now: Timestamp) -> (Consent, Option<&'s Category>) {
     let counts = |category: &&Category| {
         category.status == Status::Consent
             && (category.name.is_empty() || wanted.is_none_or(|wanted| *category.name == *wanted))
     };
-    let mut best = Consent::None;
+    let mut best = (Consent::None, None);
     for category in standing.categories.iter().filter(counts) {
         if category.expires_at_ms.is_none_or(|end| now.as_millisecond() < end) {
-            return Consent::Active;
+            return (Consent::Active, Some(category));
         }
-        best = Consent::Expired;
+        best = (Consent::Expired, Some(category));
     }
     best
 }
@@ -88,21 +92,21 @@ mod tests {
     #[test]
     fn a_consent_counts_until_its_term_ends() {
         let standing = standing(&[("promotion", Status::Consent, Some(1000))]);
-        assert_eq!(consent(&standing, None, at(999)), Consent::Active);
-        assert_eq!(consent(&standing, None, at(1000)), Consent::Expired);
+        assert_eq!(consent(&standing, None, at(999)).0, Consent::Active);
+        assert_eq!(consent(&standing, None, at(1000)).0, Consent::Expired);
     }
 
     #[test]
     fn a_port_with_a_category_takes_that_category_or_a_general_consent() {
         let other = standing(&[("news", Status::Consent, None)]);
-        assert_eq!(consent(&other, Some("promotion"), at(0)), Consent::None);
+        assert_eq!(consent(&other, Some("promotion"), at(0)).0, Consent::None);
         let general = standing(&[("", Status::Consent, None)]);
-        assert_eq!(consent(&general, Some("promotion"), at(0)), Consent::Active);
+        assert_eq!(consent(&general, Some("promotion"), at(0)).0, Consent::Active);
     }
 
     #[test]
     fn a_withdrawn_category_does_not_count() {
         let standing = standing(&[("promotion", Status::Refusal, None)]);
-        assert_eq!(consent(&standing, None, at(0)), Consent::None);
+        assert_eq!(consent(&standing, None, at(0)).0, Consent::None);
     }
 }

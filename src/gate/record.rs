@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::store::EntryId;
 use crate::store::journal::Day;
 
+mod grounds;
 mod keys;
 
+pub use grounds::{Ground, Grounds, Handling};
 pub use keys::{ACKNOWLEDGED, RecordSchema, port_key, subscriber_key};
 
 /// Written before every record; readers of a later schema keep reading this one.

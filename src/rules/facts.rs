@@ -3,6 +3,8 @@
 //! Owns the words in which the register and the store tell a rule what they know. Refuses to
 //! look anything up: [`crate::register::Register::identify`] and the gate fill it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::Msisdn;
@@ -43,6 +45,8 @@ pub struct Facts<'r> {
     pub identity: Identity<'r>,
     /// Whether the recipient agreed to this sender's messages.
     pub consent: Consent,
+    /// Which consent says so, in term or past it.
+    pub basis: Option<Basis>,
     /// Whether the recipient refused them.
     pub refusal: Option<Refusal>,
     /// Whether this sender has asked the recipient for consent before (R12).
@@ -54,8 +58,17 @@ pub struct Facts<'r> {
 impl<'r> Facts<'r> {
     /// Nothing known beyond who and whom: no consent, no refusal.
     pub const fn new(identity: Identity<'r>) -> Self {
-        Self { identity, consent: Consent::None, refusal: None, asked_before: false, vouched: false }
+        Self { identity, consent: Consent::None, basis: None, refusal: None, asked_before: false, vouched: false }
     }
+}
+
+/// A consent's name among those of its subscriber and sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Basis {
+    /// When it was given, UTC milliseconds.
+    pub at_ms: i64,
+    /// What kind of messages it is for.
+    pub category: Arc<str>,
 }
 
 /// The recipient's agreement.
