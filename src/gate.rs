@@ -5,9 +5,11 @@
 //! Driven by the proxy's sessions, each through its own [`Desk`].
 
 mod accounts;
+pub mod again;
 pub mod counters;
 mod desk;
 pub mod evidence;
+pub mod explain;
 pub mod facts;
 mod ids;
 mod limits;
@@ -18,6 +20,7 @@ mod parts;
 mod reading;
 mod receipt;
 pub mod record;
+pub mod replay;
 mod replies;
 mod restore;
 mod sessions;

@@ -1,12 +1,16 @@
 //! Requests and answers of the socket, and the answering of those that need only the store.
 
+use data_encoding::BASE64;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::gate::evidence::{self, Found};
 use crate::gate::{SessionStatus, Totals};
 use crate::store::consents::{Event, Held};
-use crate::store::{Applied, Consents, Journal};
+use crate::store::{Applied, Consents, EntryId, Journal, Query};
+
+/// Entries in one line of an answer: a few tens of kilobytes, as a rule.
+const ENTRIES_A_LINE: usize = 128;
 
 /// One line to the gate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +28,32 @@ pub enum Request {
     TakeOver,
     /// A search of the journal.
     Find(evidence::Query),
+    /// One entry of the journal, by its name.
+    Entry(String),
+    /// Entries of the journal as they are kept, a page of them.
+    Entries(Page),
+}
+
+/// Which entries, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// Not before this moment, UTC milliseconds.
+    pub since_ms: Option<i64>,
+    /// Before this moment, UTC milliseconds.
+    pub until_ms: Option<i64>,
+    /// Behind this entry: the last of the page before.
+    pub after: Option<String>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// One entry as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its name.
+    pub id: String,
+    /// Its octets, in base64.
+    pub payload: String,
 }
 
 /// One line from the gate; `End` or `Error` is the last of an answer.
@@ -45,6 +75,8 @@ pub enum Line {
     Held(Held),
     /// One thing found in the journal.
     Found(Found),
+    /// Entries of the journal, in their order.
+    Entries(Vec<Entry>),
     /// Nothing more.
     End,
     /// Nothing more, because of this.
@@ -96,6 +128,8 @@ impl Books<'_> {
             Request::Find(query) => evidence::find(self.journal, query, &mut |found| emit(Line::Found(found)))
                 .map(|()| Vec::new())
                 .map_err(said),
+            Request::Entry(id) => self.entry(id).map(|entry| vec![Line::Entries(entry.into_iter().collect())]),
+            Request::Entries(page) => self.entries(page, emit).map(|()| Vec::new()),
             Request::Export => return self.export(emit),
         };
         match outcome {
@@ -114,6 +148,30 @@ impl Books<'_> {
         Ok(Line::Applied { changed, unchanged, stale })
     }
 
+    fn entry(&self, id: &str) -> Result<Option<Entry>, String> {
+        let id: EntryId = id.parse().map_err(said)?;
+        let payload = self.journal.get(id).map_err(said)?;
+        Ok(payload.map(|payload| Entry::new(id, &payload)))
+    }
+
+    fn entries(&self, page: &Page, emit: &mut dyn FnMut(Line) -> bool) -> Result<(), String> {
+        let after = page.after.as_deref().map(str::parse).transpose().map_err(said)?;
+        let Page { since_ms, until_ms, limit, .. } = *page;
+        let query = Query { since_ms, until_ms, after, limit, ..Query::default() };
+        let mut line = Vec::with_capacity(ENTRIES_A_LINE);
+        for entry in self.journal.find(query).map_err(said)? {
+            let (id, payload) = entry.map_err(said)?;
+            line.push(Entry::new(id, &payload));
+            if line.len() == ENTRIES_A_LINE && !emit(Line::Entries(std::mem::take(&mut line))) {
+                return Ok(());
+            }
+        }
+        if !line.is_empty() {
+            emit(Line::Entries(line));
+        }
+        Ok(())
+    }
+
     fn export(&self, emit: &mut dyn FnMut(Line) -> bool) {
         for held in self.consents.export() {
             match held {
@@ -129,6 +187,18 @@ impl Books<'_> {
             }
         }
         emit(Line::End);
+    }
+}
+
+impl Entry {
+    fn new(id: EntryId, payload: &[u8]) -> Self {
+        Self { id: id.to_string(), payload: BASE64.encode(payload) }
+    }
+
+    /// Its name and octets.
+    pub fn read(&self) -> Result<(EntryId, Vec<u8>), String> {
+        let payload = BASE64.decode(self.payload.as_bytes()).map_err(said)?;
+        Ok((self.id.parse().map_err(said)?, payload))
     }
 }
 
