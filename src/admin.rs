@@ -2,10 +2,11 @@
 //!
 //! Owns the unix socket in the data directory, readable by its user alone, and the requests
 //! it answers: JSON lines, one request a line, any number of answer lines each. Refuses
-//! anything that would change a verdict but consents. Driven by `portcullis run`.
+//! anything that would change a verdict but consents and measures. Driven by `portcullis run`.
 
 pub mod api;
 pub mod client;
+pub mod entries;
 pub mod handover;
 
 use std::fs::{self, Permissions};
@@ -128,6 +129,8 @@ impl Shared {
             },
             parts: self.gate.held_parts(),
             durable: progress.durable,
+            measures: self.gate.measures.list(clock::wall().as_millisecond()),
+            steps: self.gate.measures.totals(),
         }
     }
 }
@@ -189,7 +192,8 @@ fn answers(line: String, shared: Arc<Shared>) -> mpsc::Receiver<Line> {
 }
 
 fn books(shared: &Shared) -> Books<'_> {
-    Books { consents: &shared.gate.consents, journal: &shared.gate.journal }
+    let Gate { consents, journal, measures, .. } = &*shared.gate;
+    Books { consents, journal, measures, now: clock::wall() }
 }
 
 /// Runs what may take long and is not urgent: the messages' threads go before it.

@@ -1,16 +1,15 @@
 //! Requests and answers of the socket, and the answering of those that need only the store.
 
-use data_encoding::BASE64;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::entries::{self, Entry, Page};
+use crate::gate::complaint::{self, FoundComplaint, Plea};
 use crate::gate::evidence::{self, Found};
+use crate::gate::measures::{self, FoundStep, MeasureStatus, Measures, Order, StepTotals};
 use crate::gate::{SessionStatus, Totals};
-use crate::store::consents::{Event, Held};
-use crate::store::{Applied, Consents, EntryId, Journal, Query};
-
-/// Entries in one line of an answer: a few tens of kilobytes, as a rule.
-const ENTRIES_A_LINE: usize = 128;
+use crate::store::consents::Held;
+use crate::store::{Applied, Consents, Journal};
 
 /// One line to the gate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +21,7 @@ pub enum Request {
     Apply(Vec<Held>),
     /// Where a subscriber stands with every sender.
     Show(u64),
-    /// Every consent and refusal.
+    /// Every consent and refusal that stands.
     Export,
     /// The listening sockets, for a successor; the gate drains then. Answered with descriptors.
     TakeOver,
@@ -32,28 +31,20 @@ pub enum Request {
     Entry(String),
     /// Entries of the journal as they are kept, a page of them.
     Entries(Page),
-}
-
-/// Which entries, oldest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Page {
-    /// Not before this moment, UTC milliseconds.
-    pub since_ms: Option<i64>,
-    /// Before this moment, UTC milliseconds.
-    pub until_ms: Option<i64>,
-    /// Behind this entry: the last of the page before.
-    pub after: Option<String>,
-    /// At most this many.
-    pub limit: usize,
-}
-
-/// One entry as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// Its name.
-    pub id: String,
-    /// Its octets, in base64.
-    pub payload: String,
+    /// Every event of a subscriber, in the order in which they happened.
+    History(u64),
+    /// Every event of every subscriber.
+    ExportHistory,
+    /// The measures in force.
+    Measures,
+    /// The steps taken since this moment, UTC milliseconds.
+    MeasureHistory(Option<i64>),
+    /// Suspends or resumes somebody.
+    Measure(Order),
+    /// A complaint.
+    Complain(Plea),
+    /// The complaints since this moment, UTC milliseconds.
+    Complaints(Option<i64>),
 }
 
 /// One line from the gate; `End` or `Error` is the last of an answer.
@@ -77,6 +68,12 @@ pub enum Line {
     Found(Found),
     /// Entries of the journal, in their order.
     Entries(Vec<Entry>),
+    /// One measure in force.
+    Measure(MeasureStatus),
+    /// One step of a measure, in the past.
+    Step(FoundStep),
+    /// One complaint.
+    Complaint(FoundComplaint),
     /// Nothing more.
     End,
     /// Nothing more, because of this.
@@ -106,6 +103,10 @@ pub struct Status {
     pub parts: (usize, usize),
     /// Journal entries made durable since the start.
     pub durable: u64,
+    /// The measures in force.
+    pub measures: Vec<MeasureStatus>,
+    /// The steps of measures since the start.
+    pub steps: StepTotals,
 }
 
 /// The store, for answering.
@@ -114,23 +115,51 @@ pub struct Books<'s> {
     pub consents: &'s Consents,
     /// The send records.
     pub journal: &'s Journal,
+    /// The measures in force.
+    pub measures: &'s Measures,
+    /// The time of the asking.
+    pub now: Timestamp,
 }
 
 impl Books<'_> {
     /// Answers line by line until the asker takes no more.
     pub fn answer(&self, request: &Request, emit: &mut dyn FnMut(Line) -> bool) {
+        let now_ms = self.now.as_millisecond();
         let outcome = match request {
             Request::Status | Request::TakeOver => Err("no gate is running".to_owned()),
             Request::Apply(rows) => self.apply(rows).map(|applied| vec![applied]),
             Request::Show(msisdn) => {
                 self.consents.show(*msisdn).map(|held| held.into_iter().map(Line::Held).collect()).map_err(said)
             }
+            Request::History(msisdn) => {
+                self.consents.history(*msisdn).map(|held| held.into_iter().map(Line::Held).collect()).map_err(said)
+            }
             Request::Find(query) => evidence::find(self.journal, query, &mut |found| emit(Line::Found(found)))
                 .map(|()| Vec::new())
                 .map_err(said),
-            Request::Entry(id) => self.entry(id).map(|entry| vec![Line::Entries(entry.into_iter().collect())]),
-            Request::Entries(page) => self.entries(page, emit).map(|()| Vec::new()),
-            Request::Export => return self.export(emit),
+            Request::Entry(id) => entries::one(self.journal, id).map(|entry| vec![Line::Entries(entry)]),
+            Request::Entries(page) => {
+                entries::page(self.journal, page, &mut |entries| emit(Line::Entries(entries))).map(|()| Vec::new())
+            }
+            Request::Export => return self.export(false, emit),
+            Request::ExportHistory => return self.export(true, emit),
+            Request::Measures => Ok(self.measures.list(now_ms).into_iter().map(Line::Measure).collect()),
+            Request::MeasureHistory(since) => {
+                measures::history(self.journal, *since, &mut |step| emit(Line::Step(step)))
+                    .map(|()| Vec::new())
+                    .map_err(said)
+            }
+            Request::Measure(order) => {
+                self.measures.obey(self.journal, order, now_ms).map(|()| Vec::new()).map_err(said)
+            }
+            Request::Complain(plea) => complaint::open(self.journal, self.measures, plea, self.now)
+                .map(|complaint| vec![Line::Complaint(complaint)])
+                .map_err(said),
+            Request::Complaints(since) => {
+                complaint::list(self.journal, *since, &mut |complaint| emit(Line::Complaint(complaint)))
+                    .map(|()| Vec::new())
+                    .map_err(said)
+            }
         };
         match outcome {
             Err(error) => {
@@ -143,37 +172,13 @@ impl Books<'_> {
     }
 
     fn apply(&self, rows: &[Held]) -> Result<Line, String> {
-        let events: Vec<_> = rows.iter().map(event).collect();
+        let events: Vec<_> = rows.iter().map(Held::as_event).collect();
         let Applied { changed, unchanged, stale } = self.consents.apply(&events).map_err(said)?;
         Ok(Line::Applied { changed, unchanged, stale })
     }
 
-    fn entry(&self, id: &str) -> Result<Option<Entry>, String> {
-        let id: EntryId = id.parse().map_err(said)?;
-        let payload = self.journal.get(id).map_err(said)?;
-        Ok(payload.map(|payload| Entry::new(id, &payload)))
-    }
-
-    fn entries(&self, page: &Page, emit: &mut dyn FnMut(Line) -> bool) -> Result<(), String> {
-        let after = page.after.as_deref().map(str::parse).transpose().map_err(said)?;
-        let Page { since_ms, until_ms, limit, .. } = *page;
-        let query = Query { since_ms, until_ms, after, limit, ..Query::default() };
-        let mut line = Vec::with_capacity(ENTRIES_A_LINE);
-        for entry in self.journal.find(query).map_err(said)? {
-            let (id, payload) = entry.map_err(said)?;
-            line.push(Entry::new(id, &payload));
-            if line.len() == ENTRIES_A_LINE && !emit(Line::Entries(std::mem::take(&mut line))) {
-                return Ok(());
-            }
-        }
-        if !line.is_empty() {
-            emit(Line::Entries(line));
-        }
-        Ok(())
-    }
-
-    fn export(&self, emit: &mut dyn FnMut(Line) -> bool) {
-        for held in self.consents.export() {
+    fn export(&self, history: bool, emit: &mut dyn FnMut(Line) -> bool) {
+        for held in self.consents.export(history) {
             match held {
                 Ok(held) => {
                     if !emit(Line::Held(held)) {
@@ -187,32 +192,6 @@ impl Books<'_> {
             }
         }
         emit(Line::End);
-    }
-}
-
-impl Entry {
-    fn new(id: EntryId, payload: &[u8]) -> Self {
-        Self { id: id.to_string(), payload: BASE64.encode(payload) }
-    }
-
-    /// Its name and octets.
-    pub fn read(&self) -> Result<(EntryId, Vec<u8>), String> {
-        let payload = BASE64.decode(self.payload.as_bytes()).map_err(said)?;
-        Ok((self.id.parse().map_err(said)?, payload))
-    }
-}
-
-/// A row as the store takes it.
-pub fn event(row: &Held) -> Event<'_> {
-    Event {
-        msisdn: row.msisdn,
-        sender: &row.sender,
-        category: &row.category,
-        status: row.status,
-        at_ms: row.at_ms,
-        method: &row.method,
-        evidence: &row.evidence,
-        expires_at_ms: row.expires_at_ms,
     }
 }
 

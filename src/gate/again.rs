@@ -52,7 +52,7 @@ const COUNTING: [Rule; 2] = [Rule::R19, Rule::R25];
 pub struct Sent<'e> {
     record: &'e record::Submission<'e>,
     grounds: Option<&'e Grounds<'e>>,
-    handling: Handling,
+    handling: Handling<'e>,
     source: Cow<'e, [u8]>,
     destination: Cow<'e, [u8]>,
     operation: Operation,
@@ -115,6 +115,7 @@ impl<'e> Sent<'e> {
             source: address(&self.record.source, &self.source),
             destination: address(&self.record.destination, &self.destination),
             service_type: self.record.service_type.as_bytes(),
+            class_tlv: self.handling.class_tlv,
             sm_default_msg_id: self.handling.sm_default_msg_id,
             content: self.content.clone(),
             presentation: self.handling.presentation,

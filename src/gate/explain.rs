@@ -166,7 +166,7 @@ pub fn explain_message(case: Case<'_>) -> ExplainedMessage {
         }
     };
     let submission = sent.submission();
-    let then = sent.facts(case.bench, &submission, &mut |identity, at| Ok(facts::of_rows(identity, case.events, at)));
+    let then = sent.facts(case.bench, &submission, &mut |identity, at| Ok(facts::of_events_known(identity, case.events, at)));
     let facts = match then {
         Ok((facts, _)) => facts,
         Err(why) => {
@@ -192,7 +192,7 @@ pub fn explain_message(case: Case<'_>) -> ExplainedMessage {
 
 /// The facts with what is known today of the recipient's word at a moment.
 fn as_known<'r>(case: &Case<'_>, facts: &Facts<'r>, at: Timestamp) -> Facts<'r> {
-    let known = facts::of_rows(facts.identity, case.events, at);
+    let known = facts::of_events(facts.identity, case.events, at);
     Facts { consent: known.consent, basis: known.basis, refusal: known.refusal, ..facts.clone() }
 }
 

@@ -15,12 +15,15 @@ use portcullis_protocol::tlv::{Subunit, TlvTag, Tlvs};
 use portcullis_protocol::{BodyFault, CommandStatus, Frame, Pdu};
 
 use super::parts::Kind;
+use super::record;
+use crate::register::Provider;
 use crate::rules::{Operation, Presentation};
 
 /// One message, whatever the operation that carries it.
 pub(super) struct Reading<'a> {
     pub(super) operation: Operation,
     pub(super) service_type: COctetString<'a>,
+    pub(super) tlvs: Tlvs<'a>,
     pub(super) source: Address<'a>,
     pub(super) recipients: Recipients<'a>,
     pub(super) esm_class: EsmClass,
@@ -262,6 +265,7 @@ impl<'a> Reading<'a> {
         let reading = Self {
             operation: Operation::SubmitSm,
             service_type: COctetString::default(),
+            tlvs: body.tlvs,
             source: Address::default(),
             recipients: Recipients::One(Address::default()),
             esm_class: body.esm_class,
@@ -294,6 +298,18 @@ impl<'a> Reading<'a> {
     /// When it is to be delivered, where that is later than `now`: with its last part.
     pub(super) fn deliver_at(&self, now: Timestamp) -> Option<Timestamp> {
         self.schedules.iter().filter_map(|time| moment(*time, now)).max().filter(|at| *at > now)
+    }
+
+    /// What of it the rules are told and its record's own fields do not hold.
+    pub(super) fn handling(&self, provider: Option<&Provider>, now: Timestamp) -> record::Handling<'a> {
+        let declared = provider.and_then(|provider| provider.class_tlv.as_ref());
+        record::Handling {
+            deliver_at: self.deliver_at(now),
+            valid_until: self.valid_until(now),
+            sm_default_msg_id: self.sm_default_msg_id,
+            presentation: self.presentation,
+            class_tlv: declared.and_then(|declared| self.tlvs.get(declared.tag)),
+        }
     }
 
     /// Until when the carrier is to try.

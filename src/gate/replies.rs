@@ -242,6 +242,8 @@ impl Gate {
             method: evidence::METHOD,
             evidence: &proof,
             expires_at_ms: expires.map(Timestamp::as_millisecond),
+            recorded_by: evidence::RECORDED_BY,
+            ..Event::default()
         };
         let events: Vec<Event<'_>> = senders.iter().copied().map(event).collect();
         self.consents.apply(&events)?;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::Msisdn;
+use super::r25_measures::Measure;
+use super::{Class, Frequency, Msisdn};
 use crate::register::{Port, Provider, Sender};
 
 /// Who sends, from which port, for whom, to whom.
@@ -23,6 +24,13 @@ pub struct Identity<'r> {
     pub msisdn: Option<Msisdn>,
     /// Whether the provider may send from this source.
     pub ownership: Ownership,
+}
+
+impl Identity<'_> {
+    /// The class of the port; an unknown one is treated as commercial.
+    pub fn port_class(&self) -> Class {
+        self.port.map_or(Class::Commercial, |port| port.class)
+    }
 }
 
 /// The standing of a source address in the register.
@@ -47,18 +55,31 @@ pub struct Facts<'r> {
     pub consent: Consent,
     /// Which consent says so, in term or past it.
     pub basis: Option<Basis>,
+    /// How often that consent allows messages, where it says so.
+    pub frequency: Option<Frequency>,
     /// Whether the recipient refused them.
     pub refusal: Option<Refusal>,
     /// Whether this sender has asked the recipient for consent before (R12).
     pub asked_before: bool,
     /// Only the carrier knows the recipients (a distribution list, a broadcast area), and the provider may address them.
     pub vouched: bool,
+    /// The hardest measure in force that speaks of this message (R25).
+    pub measure: Option<Measure>,
 }
 
 impl<'r> Facts<'r> {
     /// Nothing known beyond who and whom: no consent, no refusal.
     pub const fn new(identity: Identity<'r>) -> Self {
-        Self { identity, consent: Consent::None, basis: None, refusal: None, asked_before: false, vouched: false }
+        Self {
+            identity,
+            consent: Consent::None,
+            basis: None,
+            frequency: None,
+            refusal: None,
+            asked_before: false,
+            vouched: false,
+            measure: None,
+        }
     }
 }
 

@@ -65,6 +65,7 @@ impl Stage {
             method: "web",
             evidence: "form 12",
             expires_at_ms: None,
+            ..Said::default()
         };
         gate.consents.apply(&[said]).expect("a consent");
         let mut stage = Self { gate, binds: Vec::new(), now, carried: Vec::new(), next: 1, _folder: folder };

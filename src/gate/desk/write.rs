@@ -18,7 +18,7 @@ use crate::gate::Gate;
 use crate::gate::parts::Part;
 use crate::gate::reading::{Reading, Recipients};
 use crate::gate::record::{
-    self, Content, Grounds, Handling, Origin, PartOf, Record, WireAddress, name, subscriber_key,
+    self, Content, Grounds, Origin, PartOf, Record, WireAddress, name, subscriber_key,
 };
 use crate::register::Register;
 use crate::relay::Outcome;
@@ -77,12 +77,8 @@ impl<'a> Pen<'a> {
         let Message { frame, reading, parts } = *message;
         let source = wire_address(&reading.source);
         let parts: Vec<PartOf> = parts.iter().map(part_of).collect();
-        let handling = Handling {
-            deliver_at: reading.deliver_at(now),
-            valid_until: reading.valid_until(now),
-            sm_default_msg_id: reading.sm_default_msg_id,
-            presentation: reading.presentation,
-        };
+        let provider = judgements.first().map(|judgement| judgement.facts.identity.provider);
+        let handling = reading.handling(provider, now);
         let mut records = Vec::with_capacity(judgements.len());
         for judgement in judgements {
             let identity = &judgement.facts.identity;

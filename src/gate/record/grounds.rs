@@ -50,11 +50,13 @@ pub enum Ground<'a> {
     Silent,
     /// Its parts replace one another.
     Replacing,
+    /// The value of the parameter by which the provider declares a class.
+    ClassTlv(#[serde(borrow)] Cow<'a, [u8]>),
 }
 
 /// How a grounded message was to be handled, as far as the record does not say it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Handling {
+pub struct Handling<'a> {
     /// When it was to be delivered.
     pub deliver_at: Option<Timestamp>,
     /// Until when the carrier was to try.
@@ -63,11 +65,13 @@ pub struct Handling {
     pub sm_default_msg_id: u8,
     /// How a handset treats it.
     pub presentation: Presentation,
+    /// The parameter by which the provider declares a class.
+    pub class_tlv: Option<&'a [u8]>,
 }
 
 impl<'a> Grounds<'a> {
     /// What a verdict on this message rests on.
-    pub fn of(handling: Handling, facts: &'a Facts<'_>, profile: [u8; 8], unanswered: bool) -> Self {
+    pub fn of(handling: Handling<'a>, facts: &'a Facts<'_>, profile: [u8; 8], unanswered: bool) -> Self {
         let mut grounds = Vec::with_capacity(4);
         grounds.push(Ground::Profile(profile));
         if let Some(Basis { at_ms, category }) = &facts.basis {
@@ -92,6 +96,7 @@ impl<'a> Grounds<'a> {
             (handling.sm_default_msg_id != 0, Ground::Canned(handling.sm_default_msg_id)),
         ];
         grounds.extend(flags.into_iter().filter(|(holds, _)| *holds).map(|(_, ground)| ground));
+        grounds.extend(handling.class_tlv.map(|value| Ground::ClassTlv(value.into())));
         grounds.extend(handling.deliver_at.map(|at| Ground::DeliverAt(at.as_millisecond())));
         grounds.extend(handling.valid_until.map(|at| Ground::ValidUntil(at.as_millisecond())));
         Self(grounds)
@@ -108,7 +113,7 @@ impl<'a> Grounds<'a> {
     }
 
     /// How the message was to be handled.
-    pub fn handling(&self) -> Handling {
+    pub fn handling(&self) -> Handling<'_> {
         let moment = |ms: &i64| Timestamp::from_millisecond(*ms).ok();
         let mut handling = Handling::default();
         for ground in &self.0 {
@@ -119,6 +124,7 @@ impl<'a> Grounds<'a> {
                 Ground::Flash => handling.presentation = Presentation::Flash,
                 Ground::Silent => handling.presentation = Presentation::Silent,
                 Ground::Replacing => handling.presentation = Presentation::Replacing,
+                Ground::ClassTlv(value) => handling.class_tlv = Some(value),
                 _ => {}
             }
         }

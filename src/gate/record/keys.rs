@@ -46,6 +46,8 @@ enum Head<'a> {
     PartOutcome(OutcomeHead<'a>),
     Report(ReportHead<'a>),
     Taken(ReportHead<'a>),
+    Measure(i64),
+    Complaint(ReportHead<'a>),
 }
 
 #[derive(Deserialize)]
@@ -80,6 +82,12 @@ struct OutcomeHead<'a> {
 /// The source under which everything about acknowledged parts is found again after a restart; no
 /// address has a NUL.
 pub const ACKNOWLEDGED: &[u8] = b"\0acknowledged";
+
+/// The source under which every step of a measure is found.
+pub const MEASURES: &[u8] = b"\0measures";
+
+/// The source under which every complaint is found.
+pub const COMPLAINTS: &[u8] = b"\0complaints";
 
 /// The parts a record tells of that were acknowledged: found by the names the provider has for them.
 fn acknowledged(payload: &[u8], emit: &mut dyn FnMut(Index, &[u8])) {
@@ -119,6 +127,8 @@ impl Schema for RecordSchema {
         match head {
             Some(Head::Part(_)) => emit(Index::Source, ACKNOWLEDGED),
             Some(Head::Long(_) | Head::PartOutcome(_) | Head::Report(_)) => acknowledged(payload, emit),
+            Some(Head::Measure(_)) => emit(Index::Source, MEASURES),
+            Some(Head::Complaint(_)) => emit(Index::Source, COMPLAINTS),
             _ => {}
         }
         match head {
@@ -126,7 +136,7 @@ impl Schema for RecordSchema {
                 emit(Index::Destination, subscriber_key(head.msisdn, &head.destination.addr).as_bytes());
                 emit(Index::Source, head.source.addr.as_bytes());
             }
-            Some(Head::Report(head) | Head::Taken(head)) => {
+            Some(Head::Report(head) | Head::Taken(head) | Head::Complaint(head)) => {
                 emit(Index::Destination, head.subscriber.as_bytes());
                 emit(Index::Source, head.port.as_bytes());
             }
@@ -144,7 +154,7 @@ impl Schema for RecordSchema {
                     emit_message_id(message_id, emit);
                 }
             }
-            Some(Head::Session(_)) | None => {}
+            Some(Head::Session(_) | Head::Measure(_)) | None => {}
         }
     }
 }

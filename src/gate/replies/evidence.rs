@@ -6,6 +6,9 @@ use super::context::LastMessage;
 /// How the event came about.
 pub(super) const METHOD: &str = "mo";
 
+/// Who recorded it.
+pub(super) const RECORDED_BY: &str = "gate";
+
 /// Octets of a reply that are kept with its event; the journal has all of it.
 const REPLY: usize = 1024;
 
