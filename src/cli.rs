@@ -8,9 +8,11 @@ mod classify;
 mod complaint;
 mod consent;
 mod demo;
+mod explain;
 mod journal;
 pub mod judge;
 mod measures;
+mod replay;
 mod run;
 pub mod simulate;
 mod status;
@@ -51,6 +53,10 @@ enum Command {
     Measures(measures::MeasuresArgs),
     /// Complaints of subscribers
     Complaint(complaint::ComplaintArgs),
+    /// Why a message was judged as it was, or what a reply was taken for
+    Explain(explain::ExplainArgs),
+    /// What another profile or register would change, for the messages of the journal; nothing is sent
+    Replay(replay::ReplayArgs),
     /// A simulated carrier to try the gate against
     Simulate(simulate::SimulateArgs),
     /// Sessions, rates and verdict counts of a running gate
@@ -78,6 +84,8 @@ impl Cli {
             Command::Journal(args) => told(journal::run(args)),
             Command::Measures(args) => told(measures::run(args)),
             Command::Complaint(args) => told(complaint::run(args)),
+            Command::Explain(args) => told(explain::run(args)),
+            Command::Replay(args) => told(replay::run(args)),
             Command::Simulate(args) => told(simulate::run(args.clone())),
             Command::Status(args) => told(status::run(args)),
         }

@@ -166,7 +166,8 @@ pub fn explain_message(case: Case<'_>) -> ExplainedMessage {
         }
     };
     let submission = sent.submission();
-    let then = sent.facts(case.bench, &submission, &mut |identity, at| Ok(facts::of_events_known(identity, case.events, at)));
+    let then =
+        sent.facts(case.bench, &submission, &mut |identity, at| Ok(facts::of_events_known(identity, case.events, at)));
     let facts = match then {
         Ok((facts, _)) => facts,
         Err(why) => {

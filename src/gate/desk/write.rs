@@ -17,9 +17,7 @@ use super::{Desk, Open, Sent, TRY_AGAIN, multi};
 use crate::gate::Gate;
 use crate::gate::parts::Part;
 use crate::gate::reading::{Reading, Recipients};
-use crate::gate::record::{
-    self, Content, Grounds, Origin, PartOf, Record, WireAddress, name, subscriber_key,
-};
+use crate::gate::record::{self, Content, Grounds, Origin, PartOf, Record, WireAddress, name, subscriber_key};
 use crate::register::Register;
 use crate::relay::Outcome;
 use crate::rules::{Effect, Msisdn, Rule};

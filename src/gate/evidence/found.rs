@@ -361,7 +361,8 @@ impl FoundReceipt {
 }
 
 impl FoundDelivery {
-    pub(super) fn new(id: EntryId, record: &record::Delivery<'_>) -> Self {
+    /// From its record.
+    pub fn new(id: EntryId, record: &record::Delivery<'_>) -> Self {
         let (text, opaque) = text(&record.content);
         let receipt = record.receipt.as_ref();
         Self {
@@ -391,7 +392,8 @@ impl FoundTaken {
 }
 
 impl FoundSession {
-    pub(super) fn new(id: EntryId, record: &record::Session<'_>) -> Self {
+    /// From its record.
+    pub fn new(id: EntryId, record: &record::Session<'_>) -> Self {
         Self {
             id: id.to_string(),
             at: time(record.at_ms),
