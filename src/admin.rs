@@ -19,11 +19,12 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use crate::clock;
-use crate::gate::{Gate, Totals};
+use crate::gate::{Gate, Moment, Totals};
 use crate::proxy::Handover;
 use crate::store::Health;
 use api::{Books, Line, Request, Status};
@@ -181,6 +182,13 @@ fn answers(line: String, shared: Arc<Shared>) -> mpsc::Receiver<Line> {
             }
             Ok(Request::Status) => {
                 if emit(Line::Status(Box::new(shared.status()))) {
+                    emit(Line::End);
+                }
+            }
+            Ok(Request::Probe { port, keyword }) => {
+                let now = Moment { wall: clock::wall(), monotonic: clock::monotonic() };
+                let probe = Handle::current().block_on(shared.gate.probe(&port, &keyword, now));
+                if emit(Line::Probe(Box::new(probe))) {
                     emit(Line::End);
                 }
             }

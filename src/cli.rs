@@ -12,6 +12,7 @@ mod explain;
 mod journal;
 pub mod judge;
 mod measures;
+mod probe;
 mod replay;
 mod run;
 pub mod simulate;
@@ -59,6 +60,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// A simulated carrier to try the gate against
     Simulate(simulate::SimulateArgs),
+    /// Whether a refusal sent to a port would be honoured: a synthetic reply through the running gate
+    Probe(probe::ProbeArgs),
     /// Sessions, rates and verdict counts of a running gate
     Status(status::StatusArgs),
 }
@@ -87,6 +90,7 @@ impl Cli {
             Command::Explain(args) => told(explain::run(args)),
             Command::Replay(args) => told(replay::run(args)),
             Command::Simulate(args) => told(simulate::run(args.clone())),
+            Command::Probe(args) => told(probe::run(args)),
             Command::Status(args) => told(status::run(args)),
         }
     }

@@ -25,6 +25,7 @@ pub mod record;
 pub mod replay;
 mod replies;
 mod restore;
+mod routes;
 mod sessions;
 
 use std::path::Path;
@@ -39,6 +40,7 @@ pub use desk::{Desk, Judged, Late, Looked, Recorded, Settling};
 pub use limits::LONGEST_DELAY;
 pub use mailbox::Mail;
 pub use owed::{Owed, OwedPart, Report};
+pub use replies::{Probe, Step};
 pub use sessions::{Full, Place, SessionLimits, SessionStatus, Sessions};
 
 use crate::config::{Config, Durability, LongMessages, MessageIdForm};
@@ -53,6 +55,7 @@ use measures::Measures;
 use parts::{Limits, Parts};
 use record::RecordSchema;
 use replies::Replies;
+use routes::Routes;
 
 /// Everything the sessions share.
 pub struct Gate {
@@ -80,6 +83,7 @@ pub struct Gate {
     long_messages: LongMessages,
     parts: Parts,
     accounts: Accounts,
+    routes: Routes,
     ids: Ids,
 }
 
@@ -103,6 +107,7 @@ impl Gate {
     pub fn open(config: &Config, register: impl Into<Arc<Register>>, now: Moment) -> Result<Self, StoreError> {
         let gate = Self::with_store(config, register.into(), now)?;
         restore::restore(&gate, now)?;
+        gate.restore_routes(now.wall)?;
         Ok(gate)
     }
 
@@ -136,6 +141,7 @@ impl Gate {
                 bytes: config.long_messages.max_bytes,
             }),
             accounts: Accounts::default(),
+            routes: Routes::default(),
             ids: Ids::new(config.carrier.message_id),
         })
     }
@@ -161,6 +167,8 @@ pub fn open_journal(config: &Config) -> Result<Journal, StoreError> {
     let options = JournalOptions {
         interval: (config.journal.durability == Durability::Interval).then_some(config.journal.interval),
         time_zone: config.time_zone.clone(),
+        spool_entries: config.journal.spool_entries,
+        spool_bytes: config.journal.spool_bytes,
         ..JournalOptions::default()
     };
     Journal::open(&config.data.join("journal"), Arc::new(RecordSchema), options)

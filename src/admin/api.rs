@@ -7,7 +7,7 @@ use super::entries::{self, Entry, Page};
 use crate::gate::complaint::{self, FoundComplaint, Plea};
 use crate::gate::evidence::{self, Found};
 use crate::gate::measures::{self, FoundStep, MeasureStatus, Measures, Order, StepTotals};
-use crate::gate::{SessionStatus, Totals};
+use crate::gate::{Probe, SessionStatus, Totals};
 use crate::store::consents::Held;
 use crate::store::{Applied, Consents, Journal};
 
@@ -45,6 +45,13 @@ pub enum Request {
     Complain(Plea),
     /// The complaints since this moment, UTC milliseconds.
     Complaints(Option<i64>),
+    /// A reply that nobody sent, to see whether it would be honoured.
+    Probe {
+        /// The number it is sent to.
+        port: String,
+        /// What it says.
+        keyword: String,
+    },
 }
 
 /// One line from the gate; `End` or `Error` is the last of an answer.
@@ -74,6 +81,8 @@ pub enum Line {
     Step(FoundStep),
     /// One complaint.
     Complaint(FoundComplaint),
+    /// What became of a synthetic reply.
+    Probe(Box<Probe>),
     /// Nothing more.
     End,
     /// Nothing more, because of this.
@@ -126,7 +135,7 @@ impl Books<'_> {
     pub fn answer(&self, request: &Request, emit: &mut dyn FnMut(Line) -> bool) {
         let now_ms = self.now.as_millisecond();
         let outcome = match request {
-            Request::Status | Request::TakeOver => Err("no gate is running".to_owned()),
+            Request::Status | Request::TakeOver | Request::Probe { .. } => Err("no gate is running".to_owned()),
             Request::Apply(rows) => self.apply(rows).map(|applied| vec![applied]),
             Request::Show(msisdn) => {
                 self.consents.show(*msisdn).map(|held| held.into_iter().map(Line::Held).collect()).map_err(said)

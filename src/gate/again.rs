@@ -43,9 +43,9 @@ pub enum Unjudged {
     NoConsents(String),
 }
 
-/// Rules that look at more than one message: their findings are taken over from the record, under the mode that is
-/// judged by, because what they counted then is gone.
-const COUNTING: [Rule; 2] = [Rule::R19, Rule::R25];
+/// Rules that look at more than one message, or at the store: their findings are taken over from the record, under
+/// the mode that is judged by, because what they saw then is gone.
+const COUNTING: [Rule; 3] = [Rule::R19, Rule::R25, Rule::R26];
 
 /// A send record with what stands behind it, as the rules saw the message.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ pub struct Bench<'r> {
 impl<'e> Sent<'e> {
     /// What the rules saw, where they saw the message at all.
     pub fn of(record: &'e record::Submission<'e>, grounds: Option<&'e Grounds<'e>>) -> Result<Self, Unjudged> {
-        let is_down = |finding: &record::Finding<'_>| finding.rule == Rule::R26.id() && finding.effect != "observed";
+        let is_down = |finding: &record::Finding<'_>| finding.rule == Rule::R26.id() && finding.effect != "alert";
         if record.verdict == "incomplete" {
             return Err(Unjudged::Incomplete);
         }
@@ -147,9 +147,9 @@ impl<'e> Sent<'e> {
             Some(_) => facts.vouched,
             None => self.operation == Operation::BroadcastSm && provider.broadcasts,
         };
-        let asked_before = facts.asked_before;
+        let Facts { asked_before, reply_route_lost, .. } = facts;
         let found = lookup(identity, self.delivery()).map_err(Unjudged::NoConsents)?;
-        Ok((Facts { vouched, asked_before, ..found }, false))
+        Ok((Facts { vouched, asked_before, reply_route_lost, ..found }, false))
     }
 
     /// Judges it again; tells as well whether the record itself said what was known.

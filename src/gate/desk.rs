@@ -309,6 +309,7 @@ impl Desk {
     pub fn ended(&mut self, ending: Ending, mail: &mut mpsc::Receiver<Mail>, now: Timestamp) {
         if self.provider.is_some() {
             self.pen().write_session(&ending.to_string(), now);
+            self.gate.route_closed(self.pen().origin(), Some(now));
         }
         self.gate.accounts.leave(self.session);
         // Whoever decides from now on learns that nobody is here.
@@ -339,6 +340,7 @@ impl Open {
 
 impl Drop for Desk {
     fn drop(&mut self) {
+        self.gate.route_closed(self.pen().origin(), None);
         self.gate.accounts.leave(self.session);
     }
 }

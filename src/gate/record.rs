@@ -18,7 +18,7 @@ mod keys;
 mod measure;
 
 pub use grounds::{Ground, Grounds, Handling};
-pub use keys::{ACKNOWLEDGED, COMPLAINTS, MEASURES, RecordSchema, port_key, subscriber_key};
+pub use keys::{ACKNOWLEDGED, COMPLAINTS, MEASURES, REPLY_ROUTE, RecordSchema, port_key, subscriber_key};
 pub use measure::{Complaint, Measure};
 
 /// Written before every record; readers of a later schema keep reading this one.

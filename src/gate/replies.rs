@@ -25,9 +25,11 @@ use crate::store::{EntryId, Event, StoreError};
 mod context;
 mod evidence;
 mod parts;
+mod probe;
 
 use context::LastMessage;
 pub(super) use parts::{Key, Part, Parts};
+pub use probe::{Probe, Step};
 
 /// Replies that may wait at a time; the carrier keeps those beyond.
 const ROOM: usize = 4096;
@@ -71,11 +73,28 @@ pub(super) struct Reply {
     pub(super) said: Said,
     /// The message it would be the receipt of, if it is one after all.
     pub(super) claims: Option<String>,
+    /// Nobody sent it: `portcullis probe` tries the way.
+    pub(super) synthetic: bool,
+}
+
+/// What a reply came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// The consents hold it.
+    Stored,
+    /// The rule is only observed.
+    Observed,
+    /// The rule is off.
+    Off,
+    /// It speaks for no subscriber, or to no sender.
+    Nobody,
+    /// There was nothing to store.
+    None,
 }
 
 /// Why a reply must come again.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+pub(super) enum Failure {
     #[error("what it answers cannot be looked up: {0}")]
     Journal(#[from] EvidenceError),
     #[error("the consents cannot be read or written: {0}")]
@@ -113,12 +132,7 @@ pub(super) fn consider(gate: &Arc<Gate>, reply: Reply, waiting: Waiting, mailbox
 }
 
 async fn settle(gate: &Arc<Gate>, reply: Reply) -> Result<(), Failure> {
-    let mut progress = gate.journal.progress();
-    let settled = progress.wait_for(|progress| progress.settled(reply.sequence));
-    let is_settled = timeout(PATIENCE, settled).await.is_ok_and(|settled| settled.is_ok());
-    if !is_settled {
-        return Err(Failure::Unsettled);
-    }
+    gate.settled(reply.sequence).await?;
     let _turn = gate.replies.turns.acquire().await.map_err(|_| Failure::Lost)?;
     let busy = Arc::clone(gate);
     tokio::task::spawn_blocking(move || busy.take_reply(&reply)).await.map_err(|_| Failure::Lost)?
@@ -148,22 +162,36 @@ impl Gate {
         }
         let register = self.register.load();
         let question = self.ask(&register, reply)?;
-        let answered = self.has_answered(&question, reply)?;
+        self.conclude(reply, &question).map(drop)
+    }
+
+    /// Waits until a reply's record is on disk, or spooled while it cannot be.
+    async fn settled(&self, sequence: u64) -> Result<(), Failure> {
+        let mut progress = self.journal.progress();
+        let settled = progress.wait_for(|progress| progress.settled(sequence));
+        let is_settled = timeout(PATIENCE, settled).await.is_ok_and(|settled| settled.is_ok());
+        if is_settled { Ok(()) } else { Err(Failure::Unsettled) }
+    }
+
+    /// Decides what the reply means, and stores it.
+    fn conclude(&self, reply: &Reply, question: &Question<'_>) -> Result<(Taken, Effect), Failure> {
+        let answered = self.has_answered(question, reply)?;
         let last = question.last.as_ref().map(|last| last.as_told(answered));
         let taken =
             reply::take(&reply.said, question.class, question.port, last.as_ref(), &self.profile, reply.received);
-        match taken {
-            Taken::Nothing => Ok(()),
+        let effect = match taken {
+            Taken::Nothing => Effect::None,
             Taken::RecordOnly => {
-                self.write_taken(reply, &question, Rule::R23, "recorded", &[]);
-                Ok(())
+                self.write_taken(reply, question, Rule::R23, "recorded", &[]);
+                Effect::None
             }
-            Taken::Refuse(scope) => self.store(reply, &question, Rule::R23, &question.refused(scope), None),
+            Taken::Refuse(scope) => self.store(reply, question, Rule::R23, &question.refused(scope), None)?,
             Taken::Grant { expires } => {
                 let senders: Vec<&str> = question.sender.as_deref().into_iter().collect();
-                self.store(reply, &question, Rule::R24, &senders, Some(expires))
+                self.store(reply, question, Rule::R24, &senders, Some(expires))?
             }
-        }
+        };
+        Ok((taken, effect))
     }
 
     /// Whether a text in the form of a receipt is one: it speaks of a message of ours to this subscriber, or
@@ -213,16 +241,16 @@ impl Gate {
         rule: Rule,
         senders: &[&str],
         expires: Option<Timestamp>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Effect, Failure> {
         let (Some(msisdn), false) = (reply.msisdn, senders.is_empty()) else {
             tracing::warn!(entry = %reply.entry, %rule, "a reply speaks for no subscriber's number, or to no sender that is known");
-            return Ok(());
+            return Ok(Effect::Nobody);
         };
         match self.profile.mode_set(rule, question.class, question.provider) {
-            Mode::Off => return Ok(()),
+            Mode::Off => return Ok(Effect::Off),
             Mode::Observe => {
                 self.write_taken(reply, question, rule, "observed", senders);
-                return Ok(());
+                return Ok(Effect::Observed);
             }
             Mode::Enforce => {}
         }
@@ -239,7 +267,7 @@ impl Gate {
             category,
             status,
             at_ms: reply.received.as_millisecond(),
-            method: evidence::METHOD,
+            method: if reply.synthetic { evidence::PROBE } else { evidence::METHOD },
             evidence: &proof,
             expires_at_ms: expires.map(Timestamp::as_millisecond),
             recorded_by: evidence::RECORDED_BY,
@@ -248,9 +276,11 @@ impl Gate {
         let events: Vec<Event<'_>> = senders.iter().copied().map(event).collect();
         self.consents.apply(&events)?;
         tracing::info!(entry = %reply.entry, %rule, ?senders, "a reply {effect}");
-        self.counters.taken(rule);
+        if !reply.synthetic {
+            self.counters.taken(rule);
+        }
         self.write_taken(reply, question, rule, effect, senders);
-        Ok(())
+        Ok(Effect::Stored)
     }
 
     /// The consents hold what counts; this is for who reads the journal.

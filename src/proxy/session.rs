@@ -237,7 +237,7 @@ impl<'a> Session<'a> {
         let snapshot = self.relay.snapshot();
         if self.joined.is_none() && snapshot.state == State::Bound {
             self.joined = snapshot.bind;
-            snapshot.bind.inspect(|kind| self.desk.join(*kind));
+            snapshot.bind.inspect(|kind| self.desk.join(*kind, clock::wall()));
         }
         if self.desk.held() == 0 {
             return;

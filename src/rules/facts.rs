@@ -51,6 +51,8 @@ pub enum Ownership {
 pub struct Facts<'r> {
     /// Who and whom.
     pub identity: Identity<'r>,
+    /// The consents could not be asked: nothing is known of the recipient's will (R26).
+    pub unasked: bool,
     /// Whether the recipient agreed to this sender's messages.
     pub consent: Consent,
     /// Which consent says so, in term or past it.
@@ -65,6 +67,8 @@ pub struct Facts<'r> {
     pub vouched: bool,
     /// The hardest measure in force that speaks of this message (R25).
     pub measure: Option<Measure>,
+    /// Since when no bind of the provider can receive replies, where there is none and that matters (R07).
+    pub reply_route_lost: Option<Timestamp>,
 }
 
 impl<'r> Facts<'r> {
@@ -72,6 +76,7 @@ impl<'r> Facts<'r> {
     pub const fn new(identity: Identity<'r>) -> Self {
         Self {
             identity,
+            unasked: false,
             consent: Consent::None,
             basis: None,
             frequency: None,
@@ -79,6 +84,7 @@ impl<'r> Facts<'r> {
             asked_before: false,
             vouched: false,
             measure: None,
+            reply_route_lost: None,
         }
     }
 }

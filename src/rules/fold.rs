@@ -9,13 +9,16 @@ use std::sync::LazyLock;
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
+use unicode_security::confusable_detection::skeleton;
+
+use super::signature::is_east_asian;
 
 /// Pairs of a traditional or variant form and its common form.
 const VARIANTS: &str = include_str!("fold/variants.txt");
 
 /// The text folded; borrowed where there is nothing to fold.
 pub(super) fn fold(text: &str) -> Cow<'_, str> {
-    if text.is_ascii() {
+    if text.is_ascii() && !text.bytes().fold(false, |found, octet| found | is_control(octet)) {
         return Cow::Borrowed(text);
     }
     let variants = &*TABLE;
@@ -45,60 +48,79 @@ pub(super) fn disguise(text: &str) -> Option<&'static str> {
     })
 }
 
-/// The text with Chinese numerals as digits where, with the digits and hyphens around them, they
+/// The text with Chinese numerals as digits where, with the digits and separators around them, they
 /// are long enough for a phone; none where there are no such numerals.
 pub(super) fn numerals(text: &str) -> Option<String> {
-    const fn digit(c: char) -> Option<char> {
-        Some(match c {
-            '零' | '〇' => '0',
-            '一' | '幺' => '1',
-            '二' | '两' => '2',
-            '三' => '3',
-            '四' => '4',
-            '五' => '5',
-            '六' => '6',
-            '七' => '7',
-            '八' => '8',
-            '九' => '9',
-            _ => return None,
-        })
-    }
-    // Few texts have three numerals in a row.
-    let mut in_a_row = 0;
-    let spelt = |c: char| {
-        in_a_row = if digit(c).is_some() { in_a_row + 1 } else { 0 };
-        in_a_row == 3
+    const SHORTEST_PHONE: usize = 7;
+    const WIDEST_GAP: usize = 6;
+    let mut out = String::new();
+    let mut copied = 0;
+    let mut run = Run::default();
+    let mut spell = |run: Run| {
+        if run.digits >= SHORTEST_PHONE && (run.spelt >= 3 || run.mixed) {
+            out.push_str(&text[copied..run.start]);
+            out.extend(text[run.start..run.end].chars().map(|c| numeral(c).unwrap_or(c)));
+            copied = run.end;
+        }
     };
-    if text.is_ascii() || !text.chars().filter(|&c| c != '-').any(spelt) {
+    for (at, c) in text.char_indices() {
+        let spelt = numeral(c).is_some();
+        let gap = at - run.end;
+        if spelt || c.is_ascii_digit() {
+            if run.digits == 0 || gap > WIDEST_GAP {
+                spell(std::mem::replace(&mut run, Run { start: at, ..Run::default() }));
+            }
+            run.end = at + c.len_utf8();
+            run.mixed |= !spelt && run.spelt > run.led;
+            run.led += usize::from(spelt && run.spelt == run.digits);
+            run.digits += 1;
+            run.spelt += usize::from(spelt);
+        } else if run.digits > 0 && !matches!(c, '-' | ' ' | '.' | '·' | '—' | '–' | '‐' | '(' | ')') {
+            spell(std::mem::take(&mut run));
+        }
+    }
+    spell(run);
+    if copied == 0 {
         return None;
     }
-    let mut out = String::new();
-    let mut changed = false;
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let of_number = |c: char| c.is_ascii_digit() || c == '-' || digit(c).is_some();
-        let run = &rest[..rest.find(|c| !of_number(c)).unwrap_or(rest.len())];
-        let spelt = run.chars().filter(|&c| digit(c).is_some()).count();
-        if spelt >= 3 && run.chars().filter(|&c| c != '-').count() >= 7 {
-            out.extend(run.chars().map(|c| digit(c).unwrap_or(c)));
-            changed = true;
-        } else {
-            out.push_str(run);
-        }
-        rest = &rest[run.len()..];
-        if run.is_empty() {
-            out.push(c);
-            rest = &rest[c.len_utf8()..];
-        }
-    }
-    changed.then_some(out)
+    out.push_str(&text[copied..]);
+    Some(out)
+}
+
+/// Digits and numerals with separators at most between them.
+#[derive(Default)]
+struct Run {
+    start: usize,
+    end: usize,
+    digits: usize,
+    spelt: usize,
+    /// The numerals before its first digit: "统一400" is no disguise.
+    led: usize,
+    /// Whether a numeral stands between digits.
+    mixed: bool,
+}
+
+const fn numeral(c: char) -> Option<char> {
+    Some(match c {
+        '零' | '〇' => '0',
+        '一' | '壹' | '幺' => '1',
+        '二' | '贰' | '两' => '2',
+        '三' | '叁' => '3',
+        '四' | '肆' => '4',
+        '五' | '伍' => '5',
+        '六' | '陆' => '6',
+        '七' | '柒' => '7',
+        '八' | '捌' => '8',
+        '九' | '玖' => '9',
+        _ => return None,
+    })
 }
 
 /// Characters that stand for themselves: ASCII, general CJK punctuation, full-width punctuation.
 /// Ideographs have to be looked up, but only where they have a variant.
 fn is_plain(c: char, variants: &Variants) -> bool {
     match c {
-        '\0'..='\x7F' => true,
+        ' '..='~' | '\t' | '\n' | '\x0C' | '\r' => true,
         '\u{4E00}'..='\u{9FFF}' => !variants.has(c),
         '\u{3001}'..='\u{3011}'
         | '，'
@@ -128,17 +150,47 @@ fn push(c: char, variants: &Variants, out: &mut String) {
     } else if let Some(number) = enclosed(c) {
         out.push_str(number);
     } else {
-        out.extend(std::iter::once(c).nfkc().filter(|&c| !is_combining_mark(c) && !is_invisible(c)));
+        // Without its marks ("Ŕ" reads as R), but kana keep the voice they have.
+        let is_kept = |c: &char| !is_invisible(*c) && (!is_combining_mark(*c) || matches!(c, '\u{3099}' | '\u{309A}'));
+        let parts = std::iter::once(c).nfkd().filter(is_kept).nfc();
+        out.extend(parts.map(|c| match c {
+            c if is_plain(c, variants) => c,
+            c => variants.common(c).or_else(|| look_alike(c)).or_else(|| latin(c)).unwrap_or(c),
+        }));
     }
 }
 
-/// Format characters, fillers, variation selectors, the keycap's frame.
+/// Controls that a display leaves out; line ends, tabs and page ends it does not.
+const fn is_control(octet: u8) -> bool {
+    matches!(octet, 0..=0x08 | 0x0B | 0x0E..=0x1F | 0x7F)
+}
+
+/// Controls, format characters (Cf), fillers, variation selectors and whatever else has no form by itself, the
+/// keycap's frame.
 fn is_invisible(c: char) -> bool {
     matches!(c,
-        '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}'
-        | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{20E3}' | '\u{2800}'
-        | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF9}'..='\u{FFFB}'
+        '\0'..='\u{08}' | '\u{0B}' | '\u{0E}'..='\u{1F}' | '\u{7F}'..='\u{84}' | '\u{86}'..='\u{9F}'
+        | '\u{00AD}' | '\u{034F}' | '\u{0600}'..='\u{0605}' | '\u{061C}' | '\u{06DD}' | '\u{070F}' | '\u{0890}' | '\u{0891}'
+        | '\u{08E2}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}'
+        | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{20DD}'..='\u{20E4}' | '\u{2800}'
+        | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}'
+        | '\u{110BD}' | '\u{110CD}' | '\u{13430}'..='\u{1343F}'
         | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+/// The Latin letter or digit that a letter of any script is confused with (UTS 39).
+fn latin(c: char) -> Option<char> {
+    const SMALL_CAPITALS: &str = "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘ\0ʀꜱᴛᴜᴠᴡ\0ʏᴢ";
+    if let Some(at) = SMALL_CAPITALS.chars().position(|small| small == c) {
+        return char::from_u32(u32::from('A') + u32::try_from(at).ok()?);
+    }
+    if !c.is_alphabetic() || is_east_asian(c) {
+        return None;
+    }
+    let mut octets = [0; 4];
+    let mut prototype = skeleton(c.encode_utf8(&mut octets));
+    let first = prototype.next().filter(char::is_ascii_alphanumeric)?;
+    prototype.next().is_none().then_some(first)
 }
 
 /// The Latin letter that a Cyrillic or Greek one is taken for, and the bracket in its upright form.
@@ -174,10 +226,14 @@ fn look_alike(c: char) -> Option<char> {
         'у' => 'y',
         '︻' => '【',
         '︼' => '】',
-        '。' | '｡' => '。',
+        '｡' => '。',
+        '➕' => '+',
         '０'..='９' | 'Ａ'..='Ｚ' | 'ａ'..='ｚ' | '．' | '／' | '－' | '＿' | '＠' => {
             return char::from_u32(u32::from(c) - 0xFEE0);
         }
+        '\u{1F1E6}'..='\u{1F1FF}' => return char::from_u32(u32::from(c) - 0x1F1E6 + u32::from('A')),
+        '\u{0660}'..='\u{0669}' | '\u{06F0}'..='\u{06F9}' => return char::from_digit(u32::from(c) % 16, 10),
+        '\u{0966}'..='\u{096F}' => return char::from_digit(u32::from(c) - 0x966, 10),
         _ => return None,
     })
 }
@@ -203,6 +259,7 @@ fn enclosed(c: char) -> Option<&'static str> {
         '➊'..='➓' => number('➊', 1),
         '㈠'..='㈩' => number('㈠', 1),
         '㊀'..='㊉' => number('㊀', 1),
+        '🔟' => Some("10"),
         '🄀' => Some("0"),
         '🄁'..='🄊' => number('🄁', 0),
         'Ⓐ'..='Ⓩ' => letter('Ⓐ'),
@@ -268,6 +325,12 @@ mod tests {
             ("ＶＸ：ａｂｃ", "VX：abc"),
             ("Ⓥⓧ🅰", "VXA"),
             ("𝟜𝟘𝟘", "400"),
+            ("拒收请回复Ŕ", "拒收请回复R"),
+            ("拒収请回複\u{1F1F7}", "拒收请回复R"),
+            ("退订回ᴛᎠ", "退订回TD"),
+            ("T\u{8}D\u{85}\u{1B}", "TD\u{85}"),
+            ("退\u{110BD}订\u{FFF3}回\u{2061}T\u{332}", "退订回T"),
+            ("٤٠٠🔟", "40010"),
         ] {
             assert_eq!(fold(written), read, "{written}");
         }
@@ -293,14 +356,28 @@ mod tests {
     fn numerals_become_digits_only_where_a_phone_may_be() {
         assert_eq!(numerals("电话四零零-零零零-零零零零").as_deref(), Some("电话400-000-0000"));
         assert_eq!(numerals("拨打幺三八零零一三八零零零").as_deref(), Some("拨打13800138000"));
-        assert_eq!(numerals("第一季度满三百减五十，三月二十一日"), None);
+        assert_eq!(numerals("电话四零零—零零零—零零零零转一").as_deref(), Some("电话400—000—0000转一"));
+        assert_eq!(numerals("电话肆零0 000 0零00").as_deref(), Some("电话400 000 0000"));
+        for text in ["第一季度满三百减五十，三月二十一日", "全国统一400-000-0000一键直达", "周一二三四五六"]
+        {
+            assert_eq!(numerals(text), None, "{text}");
+        }
     }
 
     #[test]
     fn folding_twice_changes_nothing() {
-        for text in ["④⓪⓪", "退\u{200B}訂囬Т", "ﬁ㎏Ⅳ½", "é\u{301}"] {
-            let once = fold(text).into_owned();
-            assert_eq!(fold(&once), once, "{text}");
+        for c in ('\0'..'\u{20000}').chain('\u{2F800}'..'\u{2FA20}').chain('\u{E0000}'..'\u{E1000}') {
+            let text = c.to_string();
+            let once = fold(&text).into_owned();
+            assert_eq!(fold(&once), once, "{c:?}");
+        }
+    }
+
+    /// Registered names, and what the rules look for, must survive.
+    #[test]
+    fn what_is_written_plainly_stays() {
+        for text in ["ガス料金のお知らせ", "서울", "Straße", "【临湖区】", "订单#123", "一二三"] {
+            assert_eq!(fold(text).replace("ss", "ß"), text, "{text}");
         }
     }
 }

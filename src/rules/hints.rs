@@ -18,10 +18,13 @@ pub(super) struct Hints {
     pub(super) asking: bool,
     /// The text may name an account to get in touch with (R17).
     pub(super) account: bool,
+    /// A dot may be written as something else (R17).
+    pub(super) dots: bool,
 }
 
 static WORDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
-    let words = r08_obstacle::TOPICS.iter().chain(&r12_consent_request::HINTS).chain(&r17_links::ACCOUNT_WORDS);
+    let contacts = r17_links::ACCOUNT_WORDS.iter().chain(&r17_links::WRITTEN_DOTS);
+    let words = r08_obstacle::TOPICS.iter().chain(&r12_consent_request::HINTS).chain(contacts);
     let mut builder = AhoCorasick::builder();
     // Ideographs share their first octets, so that skipping to one of those costs more than it saves.
     builder
@@ -35,15 +38,19 @@ static WORDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
 impl Hints {
     /// Looks over a folded text. Where the words cannot be searched for, every closer look is worth while.
     pub(super) fn of(text: &str) -> Self {
-        let Some(words) = WORDS.as_ref() else { return Self { refusing: true, asking: true, account: true } };
+        let Some(words) = WORDS.as_ref() else {
+            return Self { refusing: true, asking: true, account: true, dots: true };
+        };
         const ASKING: usize = r08_obstacle::TOPICS.len();
         const ACCOUNT: usize = ASKING + r12_consent_request::HINTS.len();
+        const DOTS: usize = ACCOUNT + r17_links::ACCOUNT_WORDS.len();
         let mut hints = Self::default();
         for found in words.find_iter(text) {
             match found.pattern().as_usize() {
                 ..ASKING => hints.refusing = true,
                 ASKING..ACCOUNT => hints.asking = true,
-                _ => hints.account = true,
+                ACCOUNT..DOTS => hints.account = true,
+                _ => hints.dots = true,
             }
         }
         hints
@@ -62,6 +69,8 @@ mod tests {
         assert_eq!(Hints::of("Reply TD to UNSUBSCRIBE"), Hints { refusing: true, ..nothing });
         assert_eq!(Hints::of("同意请回复Y"), Hints { asking: true, ..nothing });
         assert_eq!(Hints::of("加VX"), Hints { account: true, ..nothing });
-        assert_eq!(Hints::of("同意？退订？微信？"), Hints { refusing: true, asking: true, account: true });
+        assert_eq!(Hints::of("t点cn"), Hints { dots: true, ..nothing });
+        let all = Hints { refusing: true, asking: true, account: true, dots: true };
+        assert_eq!(Hints::of("同意？退订？微信？点？"), all);
     }
 }

@@ -163,7 +163,9 @@ fn gap(between: &str) -> Gap {
     for (index, c) in between.chars().enumerate() {
         match c {
             _ if index > 2 => return Gap::Apart,
-            ' ' | '\u{3000}' | '\u{A0}' | '(' | ')' | '（' | '）' => gap = Gap::Loose,
+            '(' | ')' | '（' | '）' => gap = Gap::Loose,
+            '\n' | '\r' => return Gap::Apart,
+            c if c.is_whitespace() => gap = Gap::Loose,
             '-' | '－' | '‐' | '\u{2011}' | '–' | '—' | '\u{2212}' | '·' | '.' | '．' => {}
             _ => return Gap::Apart,
         }

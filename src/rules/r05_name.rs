@@ -3,7 +3,7 @@
 use super::case::Case;
 use super::r04_identity::IDENTITY;
 use super::rule::About;
-use super::signature::Signature;
+use super::signature::{self, Signature};
 use super::verdict::Flaw;
 use super::{Class, Code};
 use crate::document::Section;
@@ -65,7 +65,9 @@ pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
     let Some(label) = signatures.label.filter(|label| !label.name.is_empty()) else {
         return Some(Flaw::reject(MISSING, "the text does not start with a signature 【…】"));
     };
-    if signatures.several {
+    // Whose name it is must be clear: a second one is one too many in whichever brackets it stands.
+    let hidden = || case.is_disguised() && signature::signatures(case.folded()).several;
+    if signatures.several || hidden() {
         return Some(Flaw::reject(IDENTITY, "the text has more than one signature"));
     }
     if let Some(flaw) = unbound(case, label) {

@@ -1,5 +1,9 @@
 //! R07 opt-out told (Art 19): the raw text ends with an accepted phrase whose keyword the gate honours.
 
+use std::ops::RangeInclusive;
+
+use jiff::SignedDuration;
+
 use super::Code;
 use super::case::Case;
 use super::rule::About;
@@ -22,11 +26,16 @@ const LONGEST_PHRASE: usize = 64;
 /// The longest keyword.
 const LONGEST_KEYWORD: usize = 10;
 
+/// How long a lost reply route may be borne.
+const BOUNDS: RangeInclusive<SignedDuration> = SignedDuration::from_secs(1)..=SignedDuration::from_hours(31 * 24);
+
 /// What a profile says about refusing.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     phrases: Vec<Phrase>,
     keywords: Vec<String>,
+    /// How long a provider may have no bind that receives replies; no limit where none is set.
+    dead_after: Option<SignedDuration>,
 }
 
 /// An accepted phrase, in the form in which ends of texts are compared.
@@ -44,6 +53,17 @@ impl Settings {
         if let Some(keywords) = section.strings("opt_out_keywords") {
             self.keywords = keywords.into_iter().map(str::to_uppercase).collect();
         }
+        let expected = "how long a provider may be without a bind that receives, like \"24h\" (1s to 744h), or \"off\"";
+        let dead_after = section.parsed("reply_route_dead_after", expected, |text| match text {
+            "off" => Some(None),
+            text => text.parse().ok().filter(|time| BOUNDS.contains(time)).map(Some),
+        });
+        self.dead_after = dead_after.unwrap_or(self.dead_after);
+    }
+
+    /// How long a reply route may be lost before its keywords count as not honoured.
+    pub fn dead_after(&self) -> Option<SignedDuration> {
+        self.dead_after
     }
 
     /// The keywords of the profile.
@@ -212,7 +232,7 @@ pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
     case.text().filter(|_| case.is_marketing())?;
     let identity = &case.facts.identity;
     match case.told() {
-        Told::Yes(_) => None,
+        Told::Yes(_) => dead_route(case),
         Told::No => Some(Flaw::reject(OPT_OUT, "the text does not end with an accepted way to refuse")),
         Told::InVain(_) if identity.port.is_some_and(|port| !port.replies) => {
             Some(Flaw::reject(OPT_OUT, "replies to this port do not reach the gate, so no refusal would be honoured"))
@@ -221,6 +241,16 @@ pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
             Some(Flaw::reject(OPT_OUT, format!("the keyword {keyword} is not honoured on this port")))
         }
     }
+}
+
+/// A keyword that nobody can send is not honoured.
+fn dead_route(case: &Case<'_>) -> Option<Flaw> {
+    let (limit, lost) = (case.profile.opt_out.dead_after?, case.facts.reply_route_lost?);
+    let why = || {
+        let provider = &case.facts.identity.provider.system_id;
+        format!("no bind of {provider} has received replies since {lost:.0}, so no refusal would be honoured")
+    };
+    (case.now.duration_since(lost) >= limit).then(|| Flaw::reject(OPT_OUT, why()))
 }
 
 #[cfg(test)]
@@ -319,5 +349,18 @@ mod tests {
     fn the_phrase_start_is_told() {
         let text = "全场特惠，拒收请回复R。";
         assert_eq!(tell(text), Told::Yes(text.find("拒收").unwrap()));
+    }
+
+    #[test]
+    fn the_time_a_route_may_be_lost_is_bounded() {
+        let read = |value: &str| {
+            let text = format!("reply_route_dead_after = \"{value}\"");
+            Profile::parse("p", std::path::Path::new("p.toml"), &text).map(|profile| profile.opt_out.dead_after)
+        };
+        assert_eq!(read("24h").unwrap(), Some(SignedDuration::from_hours(24)));
+        assert_eq!(read("off").unwrap(), None);
+        for value in ["0s", "-1h", "745h", "soon"] {
+            assert!(read(value).is_err_and(|faults| faults[0].key.contains("reply_route_dead_after")), "{value}");
+        }
     }
 }

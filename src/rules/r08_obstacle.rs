@@ -1,5 +1,6 @@
 //! R08 no obstacle (Art 19): refusing must not ask for a login, a form, a call, money, papers or haste.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -36,7 +37,7 @@ pub(super) const TOPICS: [&str; 19] = [
     "停止接收",
     "拒绝接收",
     "屏蔽本",
-    "unsubscribe",
+    "unsubscrib",
     "opt out",
     "opt-out",
     "optout",
@@ -51,7 +52,7 @@ const OTHER_MATTERS: [&str; 12] =
     ["酒店", "房间", "客房", "机票", "车票", "门票", "订单", "行程", "入住", "航班", "booking", "reservation"];
 
 /// What a refusal must not ask for.
-const OBSTACLES: [&str; 75] = [
+const OBSTACLES: [&str; 82] = [
     "登录",
     "登陆",
     "官网",
@@ -102,6 +103,10 @@ const OBSTACLES: [&str; 75] = [
     "#日内",
     "#日前",
     "连续回复",
+    "先回复",
+    "再回复",
+    "再次回复",
+    "再发送",
     "依次",
     "步骤",
     "下载",
@@ -125,6 +130,9 @@ const OBSTACLES: [&str; 75] = [
     "fee",
     "pay",
     "within # days",
+    "first reply",
+    "then confirm",
+    "then reply",
     "business days",
     "download",
 ];
@@ -166,6 +174,15 @@ struct Words {
     obstacles: AhoCorasick,
 }
 
+impl Words {
+    /// Where the first obstacle in a scope stands that nothing takes back.
+    fn obstacle(&self, scope: &str) -> Option<Range<usize>> {
+        let found = self.obstacles.find_iter(scope).filter(|found| found.pattern().as_usize() < OBSTACLES.len());
+        let is_one = |span: &Range<usize>| !is_negated(&scope[..span.start]) && is_word(scope, span.start, span.end);
+        found.map(|found| found.range()).find(is_one)
+    }
+}
+
 static WORDS: LazyLock<Option<Words>> = LazyLock::new(|| {
     let build = |words: &mut dyn Iterator<Item = &str>| {
         let longest = MatchKind::LeftmostLongest;
@@ -182,12 +199,29 @@ pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
     case.text().filter(|_| case.is_marketing() && case.hints().refusing)?;
     // The accepted phrase itself is no topic: a phone that stands before it is no condition of it.
     let body = case.folded_body();
-    let body = match case.told_when_folded() {
-        Told::Yes(start) => body.get(..*start).unwrap_or(body),
-        Told::No | Told::InVain(_) => body,
+    let (body, condition) = match case.told_when_folded() {
+        Told::Yes(start) => body.get(..*start).map_or((body, ""), |body| (body, condition(body))),
+        Told::No | Told::InVain(_) => (body, ""),
     };
-    let obstacle = obstacle(body)?;
+    let obstacle = obstacle(body).or_else(|| words_in(condition))?;
     Some(Flaw::reject(OBSTACLE, format!("refusing is made to depend on {obstacle:?}")))
+}
+
+/// What right before the accepted phrase says that something comes first: 登录官网后退订回T.
+fn condition(body: &str) -> &str {
+    const LINKS: [&str; 9] = ["后", "再", "并", "可", "才能", "凭", "须", "需", "then "];
+    let leads = LINKS.iter().any(|link| body.ends_with(link));
+    let clause = || body.rsplit(|c| is_boundary(c) || matches!(c, '。' | '！' | '!' | '.')).next();
+    leads.then(clause).flatten().unwrap_or_default()
+}
+
+/// The first obstacle in a clause.
+fn words_in(clause: &str) -> Option<String> {
+    if clause.is_empty() {
+        return None;
+    }
+    let clause = normal_form(clause);
+    WORDS.as_ref()?.obstacle(&clause).map(|found| clause[found].to_owned())
 }
 
 /// The first thing that a text makes refusing depend on.
@@ -204,11 +238,7 @@ fn obstacle(text: &str) -> Option<String> {
         if words.others.is_match(scope) {
             return None;
         }
-        let real = |index: usize| index < OBSTACLES.len();
-        let mut found = words.obstacles.find_iter(scope).filter(|found| real(found.pattern().as_usize()));
-        let found =
-            found.find(|found| !is_negated(&scope[..found.start()]) && is_word(scope, found.start(), found.end()))?;
-        Some(scope[found.range()].to_owned())
+        words.obstacle(scope).map(|found| scope[found].to_owned())
     })
 }
 
@@ -226,7 +256,7 @@ fn scope(text: &str, start: usize, end: usize) -> &str {
         match rest.next() {
             // "No more of these? Please …": a question goes on as well.
             Some(c) if (c != '\n' || last == end) && goes_on(rest.as_str()) => last += c.len_utf8(),
-            Some(c) if c != '\n' && awaited && last == end => last += c.len_utf8(),
+            Some(c) if c != '\n' && awaited => last += c.len_utf8(),
             _ => return &text[first..last],
         }
         awaited = false;

@@ -41,11 +41,21 @@ fn disguised(case: &Case<'_>, text: &str) -> Option<Cow<'static, str>> {
     if !case.is_disguised() {
         return None;
     }
-    if case.signatures().label.is_none() && signatures(case.folded()).label.is_some() {
+    if is_signature_hidden(case) {
         return Some("the signature can be read only after folding".into());
     }
     let hidden = *case.told() == Told::No && *case.told_when_folded() != Told::No;
     hidden.then_some("the opt-out phrase can be read only after folding".into())
+}
+
+/// Whether a reader sees a signature where the raw text has none, or not one of the sender's.
+fn is_signature_hidden(case: &Case<'_>) -> bool {
+    let Some(seen) = signatures(case.folded()).label else { return false };
+    let Some(written) = case.signatures().label else { return true };
+    let own = case.facts.identity.sender.map_or(&[][..], |sender| &sender.signatures);
+    written.name != seen.name
+        && !own.iter().any(|name| name == written.name)
+        && own.iter().any(|name| fold::fold(name) == seen.name)
 }
 
 /// A phone that a reader sees and the raw text does not have.

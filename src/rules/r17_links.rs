@@ -1,17 +1,24 @@
 //! R17 links (carriers' terms): links and contact ids must be on the sender's list.
 
+mod accounts;
 mod contacts;
+mod urls;
+
+use std::borrow::Cow;
 
 use super::case::Case;
+use super::fold;
 use super::phone::phones;
 use super::rule::About;
 use super::verdict::Flaw;
 use super::{Class, Code};
 use crate::document::{Section, unknown_word};
 
-pub(super) use contacts::ACCOUNT_WORDS;
+pub(super) use accounts::ACCOUNT_WORDS;
+use accounts::accounts;
 pub(super) use contacts::Contact;
-use contacts::{accounts, urls};
+pub(super) use urls::WRITTEN_DOTS;
+use urls::urls;
 
 pub(super) const ABOUT: About = About {
     name: "links",
@@ -52,7 +59,7 @@ pub(super) fn stray(case: &Case<'_>) -> Option<String> {
     let links = sender.map_or(&[][..], |sender| &sender.links);
     let text = case.folded();
     let accounts = case.hints().account.then(|| accounts(text)).into_iter().flatten();
-    let stray = urls(text).map(Contact::Url).chain(accounts).find(|contact| {
+    let stray = urls(text, case.hints().dots).map(Contact::Url).chain(accounts).find(|contact| {
         let spoken_of = match contact {
             Contact::Url(_) => settings.url,
             Contact::Qq(_) => settings.qq,
@@ -67,8 +74,9 @@ pub(super) fn stray(case: &Case<'_>) -> Option<String> {
         return None;
     }
     let registered = sender.map_or(&[][..], |sender| &sender.phones);
+    let text = fold::numerals(text).map_or(Cow::Borrowed(text), Cow::Owned);
     let stray =
-        phones(text, case.submission.source.addr.0).find(|phone| !registered.iter().any(|number| phone.is(number)))?;
+        phones(&text, case.submission.source.addr.0).find(|phone| !registered.iter().any(|number| phone.is(number)))?;
     Some(stray.number())
 }
 
@@ -76,8 +84,11 @@ pub(super) fn stray(case: &Case<'_>) -> Option<String> {
 pub(super) fn listed<'c>(case: &'c Case<'_>) -> impl Iterator<Item = (Contact<'c>, bool)> {
     let links = case.facts.identity.sender.map_or(&[][..], |sender| &sender.links);
     let text = case.folded();
-    let all = urls(text).map(Contact::Url).chain(accounts(text));
-    all.map(move |contact| (contact, links.iter().any(|link| contact.is(link))))
+    let all = urls(text, case.hints().dots).map(Contact::Url).chain(accounts(text));
+    all.map(move |contact| {
+        let is_registered = links.iter().any(|link| contact.is(link));
+        (contact, is_registered)
+    })
 }
 
 pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {

@@ -25,7 +25,7 @@ pub struct Signature<'t> {
 
 /// Finds the signatures of a text.
 pub fn signatures(text: &str) -> Signatures<'_> {
-    let text = text.trim_ascii();
+    let text = text.trim();
     if text.is_ascii() || !text.chars().any(is_east_asian) { latin(text) } else { east_asian(text) }
 }
 
@@ -39,7 +39,7 @@ fn latin(text: &str) -> Signatures<'_> {
     let Some(label) = head(text, '[', ']') else {
         return Signatures { label: tail(text, '[', ']'), several: false };
     };
-    let several = head(label.rest.trim_ascii_start(), '[', ']').or_else(|| tail(label.rest, '[', ']')).is_some();
+    let several = head(label.rest.trim_start(), '[', ']').or_else(|| tail(label.rest, '[', ']')).is_some();
     Signatures { label: Some(label), several }
 }
 
@@ -54,7 +54,7 @@ fn tail(text: &str, open: char, close: char) -> Option<Signature<'_>> {
 }
 
 /// CJK symbols, kana, ideographs, full-width forms.
-const fn is_east_asian(c: char) -> bool {
+pub(super) const fn is_east_asian(c: char) -> bool {
     matches!(c, '\u{2E80}'..='\u{A4CF}' | '\u{AC00}'..='\u{D7A3}' | '\u{F900}'..='\u{FAFF}' | '\u{FE30}'..='\u{FE4F}' | '\u{FF00}'..='\u{FFEF}' | '\u{20000}'..)
 }
 
@@ -70,6 +70,7 @@ mod tests {
     fn a_label_stands_at_the_head_or_the_tail() {
         assert_eq!(name("【青禾鲜生】特惠"), Some(("青禾鲜生", false)));
         assert_eq!(name(" 【青禾鲜生】特惠"), Some(("青禾鲜生", false)));
+        assert_eq!(name("\u{3000}【青禾鲜生】特惠"), Some(("青禾鲜生", false)));
         assert_eq!(name("特惠【青禾鲜生】"), Some(("青禾鲜生", true)));
         assert_eq!(name("特惠【青禾鲜生】拒收请回复R"), None);
         assert_eq!(name("[QingheFresh] Hello"), Some(("QingheFresh", false)));

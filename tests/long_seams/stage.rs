@@ -152,7 +152,7 @@ impl Bind {
         bound.relay.handle_event(Event::Received { leg: Leg::Provider, frame }, now.monotonic);
         bound.pump(now, &mut Vec::new());
         assert_eq!(bound.answers.get(&1), Some(&OK), "bind");
-        bound.desk.join(BindKind::Transceiver);
+        bound.desk.join(BindKind::Transceiver, now.wall);
         bound
     }
 

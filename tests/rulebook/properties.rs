@@ -320,6 +320,13 @@ fn no_text_takes_the_gate_out() {
         "您购买的秒",
         "to unsubscribe, and ",
         "\u{200B}",
+        "a.a@",
+        "a://",
+        "a.a:",
+        "a点",
+        "微信",
+        "四-",
+        "Ŕ",
     ]);
     for piece in pieces {
         let text = piece.repeat(65_535 / piece.len());

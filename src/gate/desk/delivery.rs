@@ -20,7 +20,7 @@ use crate::gate::reading::{Reading, Recipients};
 use crate::gate::receipt::{self, Mark};
 use crate::gate::record::{self, Record, subscriber_key};
 use crate::gate::replies::{self, Reply};
-use crate::register::Register;
+use crate::register::{Provider, Register};
 use crate::relay::{self, Ticket};
 use crate::rules::reply::{Said, Taken, hear, take};
 use crate::rules::{Msisdn, Permit};
@@ -148,6 +148,23 @@ impl Desk {
         None
     }
 
+    /// What is heard in a delivery that nobody sent, recorded as one; it goes on to nobody.
+    pub(in crate::gate) fn hear_probe(
+        &mut self,
+        register: &Register,
+        provider: &Provider,
+        frame: &Frame,
+        now: Timestamp,
+    ) -> Result<Option<Reply>, String> {
+        self.provider = Some(provider.system_id.clone());
+        "probe".clone_into(&mut self.peer_text);
+        let reading = Reading::of(frame, &provider.text).map_err(|fault| fault.to_string())?;
+        let delivered = self
+            .write_delivery(register, frame, &reading, &provider.text, now)
+            .map_err(|error| format!("the journal takes no record: {error}"))?;
+        Ok(delivered.reply.map(|reply| Reply { synthetic: true, ..reply }))
+    }
+
     fn write_delivery(
         &self,
         register: &Register,
@@ -196,6 +213,7 @@ impl Desk {
             text: String::new(),
             said: Said::Nothing,
             claims,
+            synthetic: false,
         };
         Ok(Delivered { records, reply: self.heard(register, reading, settings, reply), receipt: None })
     }

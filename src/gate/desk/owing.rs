@@ -26,8 +26,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 impl Desk {
     /// The session is bound: from now on it can send what the gate owes its account.
-    pub fn join(&self, kind: BindKind) {
+    pub fn join(&self, kind: BindKind, now: Timestamp) {
         if let Some(provider) = &self.provider {
+            self.gate.route_opened(self.pen().origin(), kind, now);
             self.gate.accounts.join(provider, self.session, kind, self.mailbox.clone());
         }
     }

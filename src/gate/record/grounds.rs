@@ -52,6 +52,8 @@ pub enum Ground<'a> {
     Replacing,
     /// The value of the parameter by which the provider declares a class.
     ClassTlv(#[serde(borrow)] Cow<'a, [u8]>),
+    /// Since when no bind of the provider could receive replies.
+    RouteLost(i64),
 }
 
 /// How a grounded message was to be handled, as far as the record does not say it.
@@ -71,7 +73,7 @@ pub struct Handling<'a> {
 
 impl<'a> Grounds<'a> {
     /// What a verdict on this message rests on.
-    pub fn of(handling: Handling<'a>, facts: &'a Facts<'_>, profile: [u8; 8], unanswered: bool) -> Self {
+    pub fn of(handling: Handling<'a>, facts: &'a Facts<'_>, profile: [u8; 8]) -> Self {
         let mut grounds = Vec::with_capacity(4);
         grounds.push(Ground::Profile(profile));
         if let Some(Basis { at_ms, category }) = &facts.basis {
@@ -89,13 +91,14 @@ impl<'a> Grounds<'a> {
         let flags = [
             (facts.asked_before, Ground::AskedBefore),
             (facts.vouched, Ground::Vouched),
-            (unanswered, Ground::Unanswered),
+            (facts.unasked, Ground::Unanswered),
             (handling.presentation == Presentation::Flash, Ground::Flash),
             (handling.presentation == Presentation::Silent, Ground::Silent),
             (handling.presentation == Presentation::Replacing, Ground::Replacing),
             (handling.sm_default_msg_id != 0, Ground::Canned(handling.sm_default_msg_id)),
         ];
         grounds.extend(flags.into_iter().filter(|(holds, _)| *holds).map(|(_, ground)| ground));
+        grounds.extend(facts.reply_route_lost.map(|at| Ground::RouteLost(at.as_millisecond())));
         grounds.extend(handling.class_tlv.map(|value| Ground::ClassTlv(value.into())));
         grounds.extend(handling.deliver_at.map(|at| Ground::DeliverAt(at.as_millisecond())));
         grounds.extend(handling.valid_until.map(|at| Ground::ValidUntil(at.as_millisecond())));
@@ -150,6 +153,8 @@ impl<'a> Grounds<'a> {
                 Ground::DoNotDisturb => facts.refusal = Some(Refusal::DoNotDisturb),
                 Ground::AskedBefore => facts.asked_before = true,
                 Ground::Vouched => facts.vouched = true,
+                Ground::Unanswered => facts.unasked = true,
+                Ground::RouteLost(at) => facts.reply_route_lost = Timestamp::from_millisecond(*at).ok(),
                 _ => {}
             }
         }

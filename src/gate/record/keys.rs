@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::{Name, Receipt, Record, VERSION, WireAddress, entry_id};
+use super::{Name, Receipt, Record, Session, VERSION, WireAddress, entry_id};
 use crate::gate::message_id;
 use crate::store::{Index, Schema};
 
@@ -35,17 +35,17 @@ pub fn port_key(port: &str) -> &str {
 /// The record's first fields, which are all that finding it needs: postcard writes fields in
 /// order without frames, so the head of a record decodes by itself.
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "the times are stepped over on the way to the keys")]
 enum Head<'a> {
     Submission(#[serde(borrow)] MessageHead<'a>),
     Outcome(OutcomeHead<'a>),
     Delivery(#[serde(borrow)] MessageHead<'a>, Option<Receipt<'a>>),
-    Session(i64),
+    Session(Session<'a>),
     Long(MessageHead<'a>),
     Part(MessageHead<'a>),
     PartOutcome(OutcomeHead<'a>),
     Report(ReportHead<'a>),
     Taken(ReportHead<'a>),
+    #[expect(dead_code, reason = "the time is stepped over on the way to the keys")]
     Measure(i64),
     Complaint(ReportHead<'a>),
 }
@@ -88,6 +88,9 @@ pub const MEASURES: &[u8] = b"\0measures";
 
 /// The source under which every complaint is found.
 pub const COMPLAINTS: &[u8] = b"\0complaints";
+
+/// The source under which what became of reply routes is found again.
+pub const REPLY_ROUTE: &[u8] = b"\0reply route";
 
 /// The parts a record tells of that were acknowledged: found by the names the provider has for them.
 fn acknowledged(payload: &[u8], emit: &mut dyn FnMut(Index, &[u8])) {
@@ -153,6 +156,9 @@ impl Schema for RecordSchema {
                 if let Some(message_id) = receipt.as_ref().and_then(|receipt| receipt.message_id.as_ref()) {
                     emit_message_id(message_id, emit);
                 }
+            }
+            Some(Head::Session(session)) if session.event.starts_with("reply route ") => {
+                emit(Index::Source, REPLY_ROUTE);
             }
             Some(Head::Session(_) | Head::Measure(_)) | None => {}
         }

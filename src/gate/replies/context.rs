@@ -25,15 +25,35 @@ pub(super) struct LastMessage {
     pub(super) is_answered: bool,
 }
 
-/// Looks for the last message before a reply, no further back than `look_back`.
+/// Looks for the last message to a subscriber before a reply, no further back than `since`.
 pub(super) fn last_message(
     journal: &Journal,
     (subscriber, port): (&str, &str),
     reply: EntryId,
     since: Timestamp,
 ) -> Result<Option<LastMessage>, EvidenceError> {
+    last_of(journal, (Index::Destination, subscriber), port, reply, since)
+}
+
+/// Looks for the last message that went from a port to anybody.
+pub(super) fn last_from(
+    journal: &Journal,
+    port: &str,
+    before: EntryId,
+    since: Timestamp,
+) -> Result<Option<LastMessage>, EvidenceError> {
+    last_of(journal, (Index::Source, port), port, before, since)
+}
+
+fn last_of(
+    journal: &Journal,
+    (index, key): (Index, &str),
+    port: &str,
+    reply: EntryId,
+    since: Timestamp,
+) -> Result<Option<LastMessage>, EvidenceError> {
     let query = Query {
-        key: Some((Index::Destination, subscriber.as_bytes().to_vec())),
+        key: Some((index, key.as_bytes().to_vec())),
         since_ms: Some(since.as_millisecond()),
         after: Some(reply),
         newest_first: true,

@@ -8,6 +8,8 @@ pub(super) const METHOD: &str = "mo";
 
 /// Who recorded it.
 pub(super) const RECORDED_BY: &str = "gate";
+/// The same where nobody sent the reply.
+pub(super) const PROBE: &str = "probe";
 
 /// Octets of a reply that are kept with its event; the journal has all of it.
 const REPLY: usize = 1024;

@@ -1,0 +1,261 @@
+//! Links in a folded text, in whichever shape they are written.
+//!
+//! Owns the telling of a host from other dots: with a scheme or without, punycode and names in ideographs,
+//! addresses, ports, user parts, dots that are written as something else (t。cn, t点cn, t[.]cn). Refuses to
+//! know whose a link is. Driven by R17.
+
+use std::borrow::Cow;
+
+/// Top-level domains that make a bare host a link; others need a scheme, `www.`, a port or a path.
+const COMMON_DOMAINS: [&str; 40] = [
+    "com", "cn", "net", "org", "top", "xyz", "cc", "vip", "shop", "club", "info", "me", "io", "co", "app", "link",
+    "site", "online", "store", "live", "fun", "ltd", "ink", "pro", "biz", "tv", "hk", "tw", "mobi", "wang", "ren",
+    "website", "tech", "icu", "win", "gg", "ly", "example", "test", "gov",
+];
+
+/// Those that are no words, and so no accident behind a full stop, a 点 or an ideograph.
+const CERTAIN_DOMAINS: [&str; 7] = ["com", "cn", "net", "org", "top", "xyz", "cc"];
+
+/// Top-level domains in ideographs.
+const IDEOGRAPHIC_DOMAINS: [&str; 10] =
+    ["中国", "网址", "商城", "网店", "中文网", "我爱你", "网络", "公司", "在线", "商标"];
+
+/// What is written for a dot, beside the full stop 。 that browsers take for one.
+pub(in crate::rules) const WRITTEN_DOTS: [&str; 7] = ["点", "[.]", "(.)", "[dot]", "(dot)", " dot ", "丶"];
+
+/// Every link in a folded text, without its scheme; `dots` tells whether to look for written ones.
+pub(super) fn urls(text: &str, dots: bool) -> impl Iterator<Item = Cow<'_, str>> {
+    let written = if dots { &WRITTEN_DOTS[..] } else { &[] };
+    let others = ["。"].into_iter().chain(written.iter().copied()).flat_map(move |dot| stood_in(text, dot));
+    plain(text).map(Cow::Borrowed).chain(others).chain(without_dot(text).map(Cow::Borrowed))
+}
+
+/// Links with plain dots: found by the dots within words.
+fn plain(text: &str) -> impl Iterator<Item = &str> {
+    let mut searched = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let dot = searched + text.get(searched..)?.find('.')?;
+            searched = dot + 1;
+            if !is_between_words(text, dot, dot + 1) {
+                continue;
+            }
+            let (start, end) = labels(text, dot);
+            let host = &text[start..end];
+            let behind = &text[end..];
+            searched = end;
+            let port = port(behind);
+            let user = behind.strip_prefix(':').map_or(behind, |rest| rest.trim_start_matches(is_of_secret));
+            // A name before @ is a user's, and what follows is the host, or the place of a mailbox.
+            let scheme = scheme(&text[..start]);
+            if user.starts_with('@') && (port.is_empty() || behind[port.len()..].starts_with('@')) {
+                continue;
+            }
+            if text[..start].ends_with('@') && !scheme {
+                continue;
+            }
+            let path = path(&behind[port.len()..]);
+            let evidence = Evidence { schemed: scheme, ported: !port.is_empty(), lengthy: path.len() > 1 };
+            if !is_host(host, evidence) {
+                continue;
+            }
+            let end = end + port.len() + path.len();
+            searched = end;
+            return Some(text[start..end].trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '\'', '*']));
+        }
+    })
+}
+
+/// Links with something that stands for a dot between two words of Latin letters: t。cn, t点cn/x, t[.]cn.
+fn stood_in<'t>(text: &'t str, dot: &'static str) -> impl Iterator<Item = Cow<'t, str>> {
+    text.match_indices(dot).filter_map(move |(at, _)| {
+        let before = text[..at].rsplit(|c: char| !is_ascii_of_host(c)).next()?;
+        let behind = &text[at + dot.len()..];
+        let domain = &behind[..behind.find(|c: char| !is_ascii_of_host(c)).unwrap_or(behind.len())];
+        let path = path(&behind[domain.len()..]);
+        // "Ends at 9点VIP", "day 20。Net weight": a domain has a letter before its dot, and ends there.
+        let named = before.bytes().any(|octet| octet.is_ascii_alphabetic()) || before.len() > 2;
+        let ends = behind[domain.len()..].chars().next().is_none_or(|c| !matches!(c, '@' | '\'' | '%'));
+        let certain = is_one_of(&CERTAIN_DOMAINS, domain) && domain.bytes().all(|octet| octet.is_ascii_lowercase());
+        let lengthy = path.len() > 1 && (2..=6).contains(&domain.len());
+        let alphabetic = domain.bytes().all(|octet| octet.is_ascii_alphabetic());
+        let is_host = named && ends && alphabetic && !before.is_empty() && (certain || lengthy);
+        is_host.then(|| Cow::Owned(format!("{before}.{domain}{path}")))
+    })
+}
+
+/// Links whose host has no dot: http://3232235777/x.
+fn without_dot(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices("://").filter_map(|(at, _)| {
+        let rest = &text[at + 3..];
+        let end =
+            rest.find(|c: char| !is_ascii_of_host(c) && c != '.' && !matches!(c, ':' | '@')).unwrap_or(rest.len());
+        let host = &rest[..end];
+        let is_host = scheme(&text[..at + 3]) && !host.is_empty() && !host.contains('.');
+        is_host.then(|| &rest[..end + path(&rest[end..]).len()])
+    })
+}
+
+/// What beside its name speaks for a host.
+#[derive(Clone, Copy)]
+struct Evidence {
+    schemed: bool,
+    ported: bool,
+    lengthy: bool,
+}
+
+impl Evidence {
+    const fn any(self) -> bool {
+        self.schemed || self.ported || self.lengthy
+    }
+}
+
+/// Where the labels around a dot start and end. One that touches the dot in ASCII is ASCII: ideographs
+/// beside it are the sentence's ("点t.cn领取").
+fn labels(text: &str, dot: usize) -> (usize, usize) {
+    let of_label = |beside: Option<char>| {
+        move |c: char| is_ascii_of_host(c) || !beside.is_some_and(|c| c.is_ascii()) && c.is_alphanumeric()
+    };
+    let of_first = of_label(text[..dot].chars().next_back());
+    let first = &text[text[..dot].trim_end_matches(of_first).len()..dot];
+    let start = dot - first.trim_start_matches('-').len();
+    let mut end = dot;
+    while text[end..].starts_with('.') && is_between_words(text, end, end + 1) {
+        let rest = &text[end + 1..];
+        let of_next = of_label(rest.chars().next());
+        end = text.len() - rest.trim_start_matches(of_next).len();
+    }
+    (start, end)
+}
+
+/// Whether labels with dots are a host, and not a number or two sentences.
+fn is_host(run: &str, evidence: Evidence) -> bool {
+    let Some((labels, domain)) = run.rsplit_once('.') else { return false };
+    let named = domain.len() >= 2 && domain.bytes().all(|octet| octet.is_ascii_alphabetic());
+    if !run.is_ascii() {
+        return evidence.any() && !domain.bytes().all(|octet| octet.is_ascii_digit())
+            || IDEOGRAPHIC_DOMAINS.contains(&domain)
+            || named && is_one_of(&CERTAIN_DOMAINS, domain);
+    }
+    let www = labels.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("www"));
+    let punycode = domain.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"));
+    let numeric = run.split('.').count() == 4 && run.split('.').all(|part| part.parse::<u8>().is_ok());
+    punycode || named && (www || evidence.any() || is_one_of(&COMMON_DOMAINS, domain)) || numeric && evidence.any()
+}
+
+fn is_one_of(domains: &[&str], domain: &str) -> bool {
+    domains.iter().any(|known| known.eq_ignore_ascii_case(domain))
+}
+
+fn is_between_words(text: &str, start: usize, end: usize) -> bool {
+    let octets = text.as_bytes();
+    let of_word = |octet: &u8| octet.is_ascii_alphanumeric() || !octet.is_ascii();
+    let before = start.checked_sub(1).and_then(|at| octets.get(at)).is_some_and(of_word);
+    before && octets.get(end).is_some_and(of_word)
+}
+
+/// Whether a link starts here: a scheme, and perhaps a user, stand before.
+fn scheme(before: &str) -> bool {
+    let before = match before.strip_suffix('@') {
+        Some(user) => user.trim_end_matches(|c| is_of_secret(c) || matches!(c, ':' | '.' | '-')),
+        None => before,
+    };
+    before.strip_suffix("://").is_some_and(|before| before.ends_with(|c: char| c.is_ascii_alphanumeric()))
+}
+
+/// The port with its colon; nothing where there is none.
+fn port(behind: &str) -> &str {
+    let digits = behind.strip_prefix(':').map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count());
+    let ends = !behind.as_bytes().get(digits + 1).is_some_and(u8::is_ascii_alphabetic);
+    if (1..=5).contains(&digits) && ends { &behind[..=digits] } else { "" }
+}
+
+/// Path, query and fragment.
+fn path(behind: &str) -> &str {
+    if !behind.starts_with(['/', '?', '#']) {
+        return "";
+    }
+    let end = behind.find(|c: char| !c.is_ascii_graphic() || "\"<>\\^`{|}[]".contains(c)).unwrap_or(behind.len());
+    &behind[..end]
+}
+
+const fn is_ascii_of_host(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-'
+}
+
+const fn is_of_secret(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '~' | '!' | '$' | '&' | '*' | '+' | '=' | '%')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<String> {
+        urls(text, true).map(Cow::into_owned).collect()
+    }
+
+    #[test]
+    fn links_are_found_in_every_shape() {
+        for (text, url) in [
+            ("限时抢购，点 t.example/ab 领取", "t.example/ab"),
+            ("点https://a.b.cn/x?y=1领取", "a.b.cn/x?y=1"),
+            ("详见www.qinghe.example。", "www.qinghe.example"),
+            ("Visit qinghe.com. Reply TD", "qinghe.com"),
+            ("http://192.0.2.1/a", "192.0.2.1/a"),
+            ("连接192.0.2.1:8080领取", "192.0.2.1:8080"),
+            ("http://3232235777/x", "3232235777/x"),
+            ("http://qinghe.example@evil.top/x", "evil.top/x"),
+            ("http://qinghe.example:80@evil.top/x", "evil.top/x"),
+            ("URL:t.cn/x", "t.cn/x"),
+            ("gift=evil.top/x", "evil.top/x"),
+            ("8折,evil.top/x", "evil.top/x"),
+            ("hxxp://evil.abc", "evil.abc"),
+            ("登录xn--fiqs8s.xn--fiqs8s领取", "xn--fiqs8s.xn--fiqs8s"),
+            ("青禾.com领取", "青禾.com"),
+            ("点击 青禾.中国 领取", "青禾.中国"),
+            ("https://例え.テスト/あ", "例え.テスト/"),
+            ("t。cn/abc领取", "t.cn/abc"),
+            ("www。qinghe。com", "qinghe.com"),
+            ("t点cn/abc", "t.cn/abc"),
+            ("打开qinghe点com领取", "qinghe.com"),
+            ("qinghe[.]com", "qinghe.com"),
+            ("visit qinghe dot com now", "qinghe.com"),
+            ("qinghe.com.", "qinghe.com"),
+            ("(t.cn/x)", "t.cn/x"),
+            ("T.CN/X", "T.CN/X"),
+        ] {
+            assert_eq!(found(text), [url], "{text}");
+        }
+    }
+
+    #[test]
+    fn other_dots_are_none() {
+        for text in [
+            "本月水费86.40元",
+            "版本v2.0已发布",
+            "Call 400.000.0000. Thank you",
+            "今日10.30至11.20",
+            "See you today.Call us",
+            "mail a@b.example",
+            "mail first.last@qq.com",
+            "欢迎光临.VIP会员专享",
+            "早上9点VIP专场，晚8点cc见",
+            "每月20。Net weight 5kg",
+            "拒收回T。Call us",
+            "IP 192.0.2.1 已登录",
+            "Ver.2.1.0.3",
+            "您好.请查收.谢谢",
+            "2026.11.23",
+            "e.g. this",
+            "点点滴滴点com",
+        ] {
+            assert!(found(text).is_empty(), "{text}: {:?}", found(text));
+        }
+    }
+
+    #[test]
+    fn several_are_all_found() {
+        assert_eq!(found("qinghe.example,evil.top/x和t。cn"), ["qinghe.example", "evil.top/x", "t.cn"]);
+    }
+}
