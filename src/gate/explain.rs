@@ -194,7 +194,8 @@ pub fn explain_message(case: Case<'_>) -> ExplainedMessage {
 /// The facts with what is known today of the recipient's word at a moment.
 fn as_known<'r>(case: &Case<'_>, facts: &Facts<'r>, at: Timestamp) -> Facts<'r> {
     let known = facts::of_events(facts.identity, case.events, at);
-    Facts { consent: known.consent, basis: known.basis, refusal: known.refusal, ..facts.clone() }
+    let Facts { consent, basis, frequency, refusal, .. } = known;
+    Facts { consent, basis, frequency, refusal, unasked: false, ..facts.clone() }
 }
 
 /// The verdict if the same message came at this moment, for delivery at once.

@@ -178,3 +178,74 @@ impl<'a> Grounds<'a> {
         Ok((record, grounds.map(Self)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::record::{Origin, Session};
+    use crate::register::Register;
+    use crate::rules::{Identity, Ownership};
+
+    const REGISTER: &str = "[[provider]]\nsystem_id = \"p\"\nports = [\"1069\"]\n";
+
+    fn facts(register: &Register) -> Facts<'_> {
+        let provider = &register.providers()[0];
+        Facts::new(Identity { provider, port: None, sender: None, msisdn: None, ownership: Ownership::Unregistered })
+    }
+
+    fn record() -> Record<'static> {
+        let origin = Origin { provider: "p".into(), session: 1, peer: "x".into() };
+        Record::Session(Session { at_ms: 7, origin, event: "bound".into() })
+    }
+
+    #[test]
+    fn what_was_known_comes_back_from_behind_the_record() {
+        let register = Register::parse(std::path::Path::new("r.toml"), REGISTER).unwrap();
+        let moment = |ms| Timestamp::from_millisecond(ms).ok();
+        let known = Facts {
+            consent: Consent::Expired,
+            basis: Some(Basis { at_ms: -5, category: "offers".into() }),
+            refusal: Some(Refusal::Sender { at: moment(1_795_000_000_123) }),
+            asked_before: true,
+            vouched: true,
+            unasked: true,
+            reply_route_lost: moment(1_794_000_000_000),
+            ..facts(&register)
+        };
+        let handling = Handling {
+            deliver_at: moment(1_796_000_000_000),
+            valid_until: moment(1_797_000_000_000),
+            sm_default_msg_id: 3,
+            presentation: Presentation::Silent,
+            class_tlv: Some(&[1, 2]),
+        };
+        let grounds = Grounds::of(handling, &known, *b"settings");
+        let payload = grounds.encode(record().encode(Vec::new()));
+        let (read, behind) = Grounds::decode(&payload).unwrap();
+        assert_eq!(read, record());
+        assert_eq!(Record::decode(&payload).unwrap(), record(), "who does not know of them reads the record");
+        let behind = behind.unwrap();
+        assert_eq!((behind.handling(), behind.profile()), (handling, Some(*b"settings")));
+        let mut told = facts(&register);
+        behind.tell(&mut told);
+        assert_eq!(format!("{told:?}"), format!("{known:?}"));
+    }
+
+    #[test]
+    fn a_record_without_them_or_with_later_ones_is_read_all_the_same() {
+        let older = record().encode(Vec::new());
+        assert_eq!(Grounds::decode(&older).unwrap(), (record(), None));
+        for later in [&[KIND + 1, 0][..], &[KIND, 1, 200, 1], &[KIND]] {
+            assert_eq!(Grounds::decode(&[&older, later].concat()).unwrap(), (record(), None));
+        }
+    }
+
+    #[test]
+    fn the_usual_ones_take_little_room() {
+        let register = Register::parse(std::path::Path::new("r.toml"), REGISTER).unwrap();
+        let basis = Some(Basis { at_ms: 1_795_000_000_123, category: "promotion".into() });
+        let known = Facts { consent: Consent::Active, basis, ..facts(&register) };
+        let octets = Grounds::of(Handling::default(), &known, [0; 8]).encode(Vec::new()).len();
+        assert!(octets <= 32, "{octets} octets");
+    }
+}
