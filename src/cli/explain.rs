@@ -17,6 +17,7 @@ use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;
 use crate::clock;
 use crate::config::Config;
+use crate::gate::DoNotDisturb;
 use crate::gate::again::Bench;
 use crate::gate::evidence::{self, Found, FoundDelivery, FoundMessage, FoundSession, Query};
 use crate::gate::explain::{Case, ExplainedMessage, ExplainedReply, explain_message, explain_reply};
@@ -63,7 +64,8 @@ enum Account {
 pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let config = load(&args.config)?;
     let register = Register::load(&config.register).map_err(Failure::Config)?;
-    let mut desk = Desk { access: Access::open(&config)?, config: &config, register: &register };
+    let lists = DoNotDisturb::load(&config.do_not_disturb).map_err(Failure::Config)?;
+    let mut desk = Desk { access: Access::open(&config)?, config: &config, register: &register, lists: &lists };
     let names = match (&args.record, &args.message_id) {
         (Some(name), _) => vec![name.clone()],
         (None, Some(id)) => desk.named(id)?,
@@ -86,6 +88,7 @@ struct Desk<'d> {
     access: Access,
     config: &'d Config,
     register: &'d Register,
+    lists: &'d DoNotDisturb,
 }
 
 impl Desk<'_> {
@@ -165,6 +168,7 @@ impl Desk<'_> {
             record: sent,
             grounds,
             events: &events,
+            lists: self.lists,
             bench: self.bench(),
             now: clock::wall(),
         };

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::again::{Bench, Sent, Unjudged};
 use super::evidence::{FoundDelivery, FoundMessage};
 use super::record::{self, Content, Ground, Grounds};
-use super::{facts, replay};
+use super::{DoNotDisturb, facts, replay};
 use crate::rules::{Examination, Facts, Outcome, Rule, Submission};
 use crate::store::consents::Held;
 
@@ -138,6 +138,8 @@ pub struct Case<'c> {
     pub others: Vec<FoundMessage>,
     /// What is known of the recipient's word today.
     pub events: &'c [Held],
+    /// The do-not-disturb lists of now.
+    pub lists: &'c DoNotDisturb,
     /// Register and profile of now.
     pub bench: Bench<'c>,
     /// The moment.
@@ -193,7 +195,7 @@ pub fn explain_message(case: Case<'_>) -> ExplainedMessage {
 
 /// The facts with what is known today of the recipient's word at a moment.
 fn as_known<'r>(case: &Case<'_>, facts: &Facts<'r>, at: Timestamp) -> Facts<'r> {
-    let known = facts::of_events(facts.identity, case.events, at);
+    let known = facts::of_events(facts.identity, case.events, case.lists, at);
     let Facts { consent, basis, frequency, refusal, .. } = known;
     Facts { consent, basis, frequency, refusal, unasked: false, ..facts.clone() }
 }

@@ -7,14 +7,20 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::gate::DoNotDisturb;
 use crate::register::Sender;
 use crate::rules::{Basis, Consent, Facts, Frequency, Identity, Refusal};
 use crate::store::consents::{Category, Held, Status, Towards};
 use crate::store::{Consents, Standing, StoreError};
 
 /// Looks up where the recipient stands with the sender, as of `now`.
-pub fn look_up<'r>(consents: &Consents, identity: Identity<'r>, now: Timestamp) -> Result<Facts<'r>, StoreError> {
-    let mut facts = Facts::new(identity);
+pub fn look_up<'r>(
+    consents: &Consents,
+    lists: &DoNotDisturb,
+    identity: Identity<'r>,
+    now: Timestamp,
+) -> Result<Facts<'r>, StoreError> {
+    let mut facts = undisturbed(identity, lists);
     let (Some(sender), Some(msisdn)) = (identity.sender, identity.msisdn) else {
         return Ok(facts);
     };
@@ -24,8 +30,8 @@ pub fn look_up<'r>(consents: &Consents, identity: Identity<'r>, now: Timestamp) 
 }
 
 /// The same from events that were shown: the recipient's whole history, whatever the sender.
-pub fn of_events<'r>(identity: Identity<'r>, events: &[Held], now: Timestamp) -> Facts<'r> {
-    let mut facts = Facts::new(identity);
+pub fn of_events<'r>(identity: Identity<'r>, events: &[Held], lists: &DoNotDisturb, now: Timestamp) -> Facts<'r> {
+    let mut facts = undisturbed(identity, lists);
     if let Some(sender) = identity.sender {
         let towards = towards(sender, Some(&identity.provider.system_id));
         tell(&mut facts, &Standing::of_events(events, towards, now.as_millisecond()), now);
@@ -33,11 +39,18 @@ pub fn of_events<'r>(identity: Identity<'r>, events: &[Held], now: Timestamp) ->
     facts
 }
 
-/// The same from what had been recorded by that moment; of events from before arrivals were kept, from all.
+/// The same from what had been recorded by that moment; of events from before arrivals were kept, from all. Lists
+/// have no past: they say nothing here.
 pub fn of_events_known<'r>(identity: Identity<'r>, events: &[Held], now: Timestamp) -> Facts<'r> {
     let is_known = |event: &&Held| event.recorded_at_ms.is_none_or(|recorded| recorded <= now.as_millisecond());
     let known: Vec<Held> = events.iter().filter(is_known).cloned().collect();
-    of_events(identity, &known, now)
+    of_events(identity, &known, &DoNotDisturb::default(), now)
+}
+
+/// What holds whatever was said to the sender: whether the recipient is on a do-not-disturb list.
+fn undisturbed<'r>(identity: Identity<'r>, lists: &DoNotDisturb) -> Facts<'r> {
+    let refusal = identity.msisdn.filter(|msisdn| lists.has(msisdn.0)).map(|_| Refusal::DoNotDisturb);
+    Facts { refusal, ..Facts::new(identity) }
 }
 
 /// A sender as the consents know it: under the ids it had before as well, and among those of its provider.
@@ -50,7 +63,8 @@ fn tell(facts: &mut Facts<'_>, standing: &Standing, now: Timestamp) {
     let (consent, frequency, basis) = consent(standing, category, now);
     (facts.consent, facts.frequency) = (consent, frequency);
     facts.basis = basis.map(|held| Basis { at_ms: held.at_ms, category: Arc::clone(&held.name) });
-    facts.refusal = standing.refused_at_ms.map(|at| Refusal::Sender { at: Timestamp::from_millisecond(at).ok() });
+    let refused = standing.refused_at_ms.map(|at| Refusal::Sender { at: Timestamp::from_millisecond(at).ok() });
+    facts.refusal = refused.or(facts.refusal);
 }
 
 /// The best standing among the categories that count, how often it allows messages, and which has it: a port without

@@ -67,6 +67,8 @@ pub struct Facts<'r> {
     pub vouched: bool,
     /// The hardest measure in force that speaks of this message (R25).
     pub measure: Option<Measure>,
+    /// Whether its text is to be compared with others, to find bursts (R25).
+    pub sampled: bool,
     /// Since when no bind of the provider can receive replies, where there is none and that matters (R07).
     pub reply_route_lost: Option<Timestamp>,
 }
@@ -84,6 +86,7 @@ impl<'r> Facts<'r> {
             asked_before: false,
             vouched: false,
             measure: None,
+            sampled: false,
             reply_route_lost: None,
         }
     }

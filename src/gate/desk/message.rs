@@ -138,18 +138,21 @@ impl Desk {
         let watched = self.gate.profile.mode(Rule::R25, port_class, provider) != Mode::Off;
         let trail = watched.then(|| self.trails.of(&self.gate.measures, &identity));
         let measure = trail.as_ref().and_then(|t| t.in_force(&self.gate.measures, port_class, self.heard));
+        let sampled = trail.as_ref().is_some_and(|trail| trail.samples(&self.gate.measures));
         let reply_route_lost = self.gate.lost_route(&provider.system_id, now);
-        let (facts, outage) = match facts::look_up(&self.gate.consents, identity, deliver_at.unwrap_or(now)) {
+        let (consents, lists) = (&self.gate.consents, &self.gate.do_not_disturb);
+        let (facts, outage) = match facts::look_up(consents, lists, identity, deliver_at.unwrap_or(now)) {
             Ok(facts) => {
                 let outage = self.is_down().then(|| "the journal cannot write".to_owned());
-                (Facts { vouched, measure, reply_route_lost, ..facts }, outage)
+                (facts, outage)
             }
             Err(error) => {
                 tracing::error!(%error, "the consents cannot be asked");
-                let facts = Facts { vouched, measure, reply_route_lost, unasked: true, ..Facts::new(identity) };
+                let facts = Facts { unasked: true, ..Facts::new(identity) };
                 (facts, Some(format!("the consents cannot be asked: {error}")))
             }
         };
+        let facts = Facts { vouched, measure, sampled, reply_route_lost, ..facts };
         let verdict = rules::judge(&submission, &facts, &self.gate.profile, now);
         Judgement { to, facts, verdict, outage, trail }
     }

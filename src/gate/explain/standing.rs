@@ -34,7 +34,7 @@ pub struct ExplainedStanding {
 pub(super) fn explain(case: &Case<'_>, then: &Facts<'_>, at: Timestamp) -> Option<ExplainedStanding> {
     let identity = then.identity;
     let (sender, msisdn) = (identity.sender?, identity.msisdn?);
-    let today = facts::of_events(identity, case.events, at);
+    let today = facts::of_events(identity, case.events, case.lists, at);
     let towards = facts::towards(sender, Some(&identity.provider.system_id));
     let category = identity.port.and_then(|port| port.category.as_deref());
     let stood = standing_as_of(case.events, towards, category, at.as_millisecond());
