@@ -62,7 +62,9 @@ impl Sample {
             "refuse" => vec![("qinghe", Status::Refusal)],
             "grant, both texts kept" => vec![("qinghe", Status::Consent)],
             "refuse for every sender of that provider" => {
-                ["binjiang", "kuaiyi", "linhu", "qinghe", "yunfan"].map(|sender| (sender, Status::Refusal)).to_vec()
+                // And of those it gets later.
+                let all = ["binjiang", "kuaiyi", "linhu", "provider:agg1", "qinghe", "yunfan"];
+                all.map(|sender| (sender, Status::Refusal)).to_vec()
             }
             "record only: service messages go on" | "forward only" | "never a refusal" => Vec::new(),
             other => panic!("{}: what is {other:?}?", self.id),
@@ -146,6 +148,7 @@ async fn a_granted_consent_opens_the_port_for_its_term_and_a_repeated_yes_change
     assert_eq!(first.len(), 1);
     let replies = scene.replies();
     assert!(first[0].evidence.starts_with(&format!("reply {}: Ｙ。\nto request ", replies[0].id)), "{:?}", first[0]);
+    assert_eq!((first[0].wording.as_str(), first[0].frequency.as_str()), (ASK, "4/month"), "as the request says");
     let term = first[0].expires_at_ms.expect("a term") - first[0].at_ms;
     let day = 24 * 60 * 60 * 1000;
     assert!((365 * day..=366 * day).contains(&term), "{term}");
