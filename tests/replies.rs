@@ -116,7 +116,7 @@ async fn a_refusal_applies_from_its_answer_on_and_its_evidence_is_in_the_journal
     assert_eq!(scene.submit(COMMERCIAL, SUBSCRIBER, OFFERS_R).await, REFUSED);
     let answer = Frame::new(CommandId::DELIVER_SM_RESP, OK, forwarded.sequence_number(), &[0]);
     scene.write(&answer).await;
-    let replies = scene.replies();
+    let replies = scene.replies_once_taken().await;
     let taken = replies[0].taken.as_ref().expect("a meaning");
     assert_eq!((taken.rule.as_str(), taken.effect.as_str()), ("R23", "refused"));
     assert_eq!(taken.senders, ["qinghe"]);
@@ -286,7 +286,7 @@ async fn an_observed_providers_subscribers_still_refuse_but_an_observed_rule_cha
     scene.consent_from_web();
     scene.restart_with("[profile]\nR23 = \"observe\"").await;
     scene.reply(&Reply::of("退订")).await;
-    let taken = scene.replies()[0].taken.clone().expect("a meaning");
+    let taken = scene.replies_once_taken().await.remove(0).taken.expect("a meaning");
     assert_eq!((taken.rule.as_str(), taken.effect.as_str()), ("R23", "observed"));
     assert_eq!(scene.submit(COMMERCIAL, SUBSCRIBER, OFFERS_R).await, OK);
 }

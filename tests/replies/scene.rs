@@ -274,6 +274,19 @@ impl Scene {
         deliveries.collect()
     }
 
+    /// The same, when what the first was taken for is in the journal: nothing waits for that.
+    pub(crate) async fn replies_once_taken(&self) -> Vec<FoundDelivery> {
+        let end = clock::monotonic() + PATIENCE;
+        loop {
+            let replies = self.replies();
+            if replies.first().is_some_and(|reply| reply.taken.is_some()) {
+                return replies;
+            }
+            assert!(clock::monotonic() < end, "taken for nothing: {replies:?}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
     /// Takes the consents' database away from under the running gate.
     pub(crate) fn break_consents(&self) {
         std::fs::rename(self.consents("db"), self.consents("aside")).expect("a folder to move");
