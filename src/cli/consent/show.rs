@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::rows::{Sink, json_of, moment, spelled, word};
+use super::rows::reading::moment;
+use super::rows::{Sink, json_of, spelled, word};
 use super::{events, load, number};
 use crate::admin::api::Request;
 use crate::admin::client::Access;
