@@ -76,6 +76,9 @@ async fn a_suspension_by_hand_outlives_the_process_and_stops_marketing_only() {
     let found = stage.folder.sent_to(WILLING).pop().expect("a record");
     assert_eq!((found.verdict.as_str(), found.findings[0].rule.as_str()), ("reject", "R25"));
     assert!(found.findings[0].why.contains("sender bakery is suspended: ticket 119"), "{}", found.findings[0].why);
+    let message = ["judge", "--source", COMMERCIAL_PORT, "--destination", WILLING, "--text", OFFER];
+    let judged = stage.folder.run(&message).ok();
+    assert!(judged.contains("ticket 119") && judged.contains("0x0000048e"), "a dry run knows: {judged}");
     let shown = stage.folder.run(&["status"]).ok();
     assert!(shown.contains("sender bakery: suspend by operator") && shown.contains("ticket 119"), "{shown}");
     let taken: Vec<_> = steps(&stage.folder).into_iter().map(|(_, step, by)| (step, by)).collect();

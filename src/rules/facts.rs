@@ -59,10 +59,16 @@ pub struct Facts<'r> {
     pub refusal: Option<Refusal>,
     /// Whether this sender has asked the recipient for consent before (R12).
     pub asked_before: bool,
+    /// When this sender's messages to the recipient were delivered that count (R19), as far back as matters.
+    pub sent: Vec<Timestamp>,
+    /// It replaces a message that nobody here knows (R22).
+    pub replaces_unknown: bool,
     /// Only the carrier knows the recipients (a distribution list, a broadcast area), and the provider may address them.
     pub vouched: bool,
     /// The hardest measure in force that speaks of this message (R25).
     pub measure: Option<Measure>,
+    /// Whether its text is to be compared with others, to find bursts (R25).
+    pub sampled: bool,
     /// Since when no bind of the provider can receive replies, where there is none and that matters (R07).
     pub reply_route_lost: Option<Timestamp>,
 }
@@ -77,8 +83,11 @@ impl<'r> Facts<'r> {
             frequency: None,
             refusal: None,
             asked_before: false,
+            sent: Vec::new(),
+            replaces_unknown: false,
             vouched: false,
             measure: None,
+            sampled: false,
             reply_route_lost: None,
         }
     }

@@ -117,7 +117,8 @@ impl Subject {
             state.counted.complaints.add(now_ms, [1, 0]);
         }
         if let Some(fingerprint) = noted.fingerprint {
-            state.counted.texts.note(fingerprint, settings.bursts.window, now_ms);
+            let each = settings.bursts.sampling().unwrap_or(1);
+            state.counted.texts.note(fingerprint, each, settings.bursts.window, now_ms);
         }
     }
 
