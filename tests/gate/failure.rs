@@ -90,6 +90,7 @@ async fn marketing_goes_on_with_nobody_knowing_who_agreed_only_in_so_many_words(
     // A write shows that they are gone.
     stage.folder.run(&["consent", "refuse", "--msisdn", OTHER, "--sender", "bakery"]);
     stage.gate.await_log("the consents failed");
+    assert!(stage.folder.status().consents.starts_with("down: "), "status says so");
     assert_eq!(sent(&mut provider, offer(SILENT)).await.0, OK);
     assert_eq!(last(&stage, SILENT), told("forward", "alert"));
     let nameless = submit(COMMERCIAL_PORT, SILENT, "All bread half price. Call 400-000-0077. Reply TD to unsubscribe");

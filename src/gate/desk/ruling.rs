@@ -48,6 +48,11 @@ pub(super) enum Ruling {
 }
 
 impl Ruling {
+    /// Whether the provider is to try again: what it was told to be accepted then waits with the rest.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self, Self::Refuse { status: TRY_AGAIN | CommandStatus::ESME_RTHROTTLED, .. })
+    }
+
     pub(super) fn of(judgements: &[Judgement<'_, '_>], failure: &Failure) -> Self {
         let first = |decision| judgements.iter().find(|judgement| judgement.verdict.decision == decision);
         // Before any rejection: consent unknown is not consent missing.
