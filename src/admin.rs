@@ -7,6 +7,7 @@
 pub mod api;
 pub mod client;
 pub mod handover;
+mod staging;
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -27,6 +28,7 @@ use crate::gate::{Gate, Moment, Totals};
 use crate::proxy::Handover;
 use crate::store::Health;
 use api::{Books, Line, Request, Status};
+use staging::Staging;
 
 /// The longest request line: a batch of consents is far below it.
 const LONGEST_LINE: u64 = 32 * 1024 * 1024;
@@ -140,6 +142,7 @@ fn told(health: Health) -> String {
 async fn converse(stream: UnixStream, shared: Arc<Shared>) {
     let (reading, mut writing) = stream.into_split();
     let mut reading = BufReader::new(reading);
+    let staging = Arc::new(Staging::default());
     loop {
         let mut line = String::new();
         match (&mut reading).take(LONGEST_LINE).read_line(&mut line).await {
@@ -149,7 +152,7 @@ async fn converse(stream: UnixStream, shared: Arc<Shared>) {
         if let (true, Some(handover)) = (is_take_over(&line), &shared.handover) {
             return hand_over(reading.into_inner(), writing, handover).await;
         }
-        let mut answers = answers(line, Arc::clone(&shared));
+        let mut answers = answers(line, Arc::clone(&shared), Arc::clone(&staging));
         while let Some(answer) = answers.recv().await {
             let mut text = serde_json::to_string(&answer).unwrap_or_default();
             text.push('\n');
@@ -173,7 +176,7 @@ async fn hand_over(reading: OwnedReadHalf, writing: OwnedWriteHalf, handover: &H
 }
 
 /// The store is asked on a thread of its own: a search reads the disk.
-fn answers(line: String, shared: Arc<Shared>) -> mpsc::Receiver<Line> {
+fn answers(line: String, shared: Arc<Shared>, staging: Arc<Staging>) -> mpsc::Receiver<Line> {
     let (give, answers) = mpsc::channel(LINES_AHEAD);
     tokio::task::spawn_blocking(move || {
         let mut emit = |line| give.blocking_send(line).is_ok();
@@ -186,6 +189,13 @@ fn answers(line: String, shared: Arc<Shared>) -> mpsc::Receiver<Line> {
                     emit(Line::End);
                 }
             }
+            Ok(Request::Stage(rows)) => {
+                emit(staging.stage(&rows, &shared.gate.consents).map_or_else(Line::Error, |()| Line::End));
+            }
+            Ok(Request::Commit) => match staging.commit() {
+                Ok(line) => _ = emit(line) && emit(Line::End),
+                Err(error) => _ = emit(Line::Error(error)),
+            },
             Ok(Request::Probe { port, keyword }) => {
                 let now = Moment { wall: clock::wall(), monotonic: clock::monotonic() };
                 let probe = Handle::current().block_on(shared.gate.probe(&port, &keyword, now));

@@ -36,6 +36,8 @@ pub struct Config {
     pub journal: JournalConfig,
     /// How messages in several parts are treated.
     pub long_messages: LongMessages,
+    /// Numbers that nobody sends anything commercial.
+    pub do_not_disturb: Vec<ListFile>,
     /// Which rules hold.
     pub profile: Profile,
     /// The limits of one session.
@@ -59,6 +61,15 @@ pub struct Listen {
     pub tls: Option<ListenTls>,
     /// The networks of balancers that speak the PROXY protocol there; none where it is not spoken.
     pub trusted: Vec<IpNet>,
+}
+
+/// A file of subscribers' numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListFile {
+    /// How logs and records name it.
+    pub name: String,
+    /// Where it is.
+    pub file: PathBuf,
 }
 
 /// The SMSC side.

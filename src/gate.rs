@@ -8,6 +8,7 @@ mod accounts;
 pub mod complaint;
 pub mod counters;
 mod desk;
+pub mod do_not_disturb;
 pub mod evidence;
 pub mod facts;
 mod ids;
@@ -34,6 +35,7 @@ use jiff::Timestamp;
 
 pub use counters::{Counters, Totals};
 pub use desk::{Desk, Judged, Late, Looked, Recorded, Settling};
+pub use do_not_disturb::DoNotDisturb;
 pub use limits::LONGEST_DELAY;
 pub use mailbox::Mail;
 pub use owed::{Owed, OwedPart, Report};
@@ -62,6 +64,8 @@ pub struct Gate {
     pub profile: Profile,
     /// Consents and refusals.
     pub consents: Arc<Consents>,
+    /// Numbers that nobody sends anything commercial.
+    pub do_not_disturb: DoNotDisturb,
     /// The send records.
     pub journal: Journal,
     /// Who is watched, slowed down or suspended.
@@ -100,7 +104,8 @@ struct CarrierAccount {
 }
 
 impl Gate {
-    /// Opens the store under the configured data directory, and takes up what is owed from before.
+    /// Opens the store under the configured data directory, and takes up what is owed from before. The
+    /// do-not-disturb lists are the caller's to load.
     pub fn open(config: &Config, register: impl Into<Arc<Register>>, now: Moment) -> Result<Self, StoreError> {
         let gate = Self::with_store(config, register.into(), now)?;
         restore::restore(&gate, now)?;
@@ -115,6 +120,7 @@ impl Gate {
             register: ArcSwap::new(register),
             profile: config.profile.clone(),
             consents: Arc::new(open_consents(&config.data)?),
+            do_not_disturb: DoNotDisturb::default(),
             journal,
             counters: Counters::default(),
             sessions: Sessions::new(SessionLimits {

@@ -47,6 +47,10 @@ pub enum Request {
         /// What it says.
         keyword: String,
     },
+    /// Events of an import, to be kept with the next commit of the same conversation.
+    Stage(Vec<Held>),
+    /// The end of what was staged: durable when it is answered.
+    Commit,
 }
 
 /// One line from the gate; `End` or `Error` is the last of an answer.
@@ -133,7 +137,9 @@ impl Books<'_> {
     pub fn answer(&self, request: &Request, emit: &mut dyn FnMut(Line) -> bool) {
         let now_ms = self.now.as_millisecond();
         let outcome = match request {
-            Request::Status | Request::TakeOver | Request::Probe { .. } => Err("no gate is running".to_owned()),
+            Request::Status | Request::TakeOver | Request::Probe { .. } | Request::Stage(_) | Request::Commit => {
+                Err("no gate is running".to_owned())
+            }
             Request::Apply(rows) => self.apply(rows).map(|applied| vec![applied]),
             Request::Show(msisdn) => {
                 self.consents.show(*msisdn).map(|held| held.into_iter().map(Line::Held).collect()).map_err(said)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::tz::{Offset, TimeZone};
 
 use super::links::{carrier, listen};
-use super::{Config, Durability, JournalConfig, LongMessages, SessionConfig};
+use super::{Config, Durability, JournalConfig, ListFile, LongMessages, SessionConfig};
 use crate::document::{self, Complaints, Fault, Section, unknown_word};
 use crate::register::{LongMode, WindowOverflow};
 use crate::rules::{Class, Mode, Profile, Rule, profile};
@@ -29,6 +29,7 @@ pub(super) fn config(path: &Path, text: &str) -> (Config, Vec<Fault>) {
         journal: journal(&top),
         session: session(&top),
         long_messages: long_messages(&top),
+        do_not_disturb: do_not_disturb(&top, folder),
         drain_timeout: seconds(&top, "drain_timeout", 10),
         profile,
         time_zone,
@@ -143,6 +144,24 @@ fn long_messages(top: &Section<'_, '_>) -> LongMessages {
     }
     section.finish();
     long_messages
+}
+
+/// The lists of `[[do_not_disturb]]`; what they hold is read by the gate.
+fn do_not_disturb(top: &Section<'_, '_>, folder: &Path) -> Vec<ListFile> {
+    let mut lists: Vec<ListFile> = Vec::new();
+    for section in top.sections("do_not_disturb") {
+        let file = folder.join(section.required("file"));
+        let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = section.string("name").map_or(stem, str::to_owned);
+        if lists.iter().any(|list| list.file == file) {
+            section.fault("file", "is a list already");
+        } else if lists.iter().any(|list| list.name == name) {
+            section.fault("name", format!("{name:?} is the name of another list"));
+        }
+        section.finish();
+        lists.push(ListFile { name, file });
+    }
+    lists
 }
 
 fn session(top: &Section<'_, '_>) -> SessionConfig {

@@ -16,9 +16,11 @@ use crate::store::{EntryId, Index, Journal, Query as Entries, StoreError};
 
 mod found;
 mod joining;
+mod list;
 
 pub use found::{Found, FoundDelivery, FoundMessage, FoundOutcome, FoundPart, FoundReceipt, FoundSession, FoundTaken};
 use joining::Joining;
+pub use list::FoundList;
 
 /// What to look for; every condition given must hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +37,7 @@ pub struct Query {
     pub since_ms: Option<i64>,
     /// Before this moment, UTC milliseconds.
     pub until_ms: Option<i64>,
-    /// Session events too.
+    /// Session events and refreshed lists too.
     pub sessions: bool,
     /// At most this many, oldest first.
     pub limit: usize,
@@ -189,6 +191,10 @@ fn matching(query: &Query, id: EntryId, record: &Record<'_>) -> Option<Found> {
         }
         Record::Long(record) => matches(query, &record.submission.origin.provider, &record.submission.source)
             .then(|| Found::Message(Box::new(FoundMessage::of_parts(id, record)))),
+        Record::List(record) => {
+            let of_gate = query.sessions && query.provider.is_none() && query.from.is_none();
+            of_gate.then(|| Found::List(FoundList::new(id, record)))
+        }
         _ => None,
     }
 }

@@ -5,14 +5,20 @@
 
 use jiff::Timestamp;
 
+use crate::gate::DoNotDisturb;
 use crate::register::Sender;
 use crate::rules::{Consent, Facts, Frequency, Identity, Refusal};
 use crate::store::consents::{Category, Held, Status, Towards};
 use crate::store::{Consents, Standing, StoreError};
 
 /// Looks up where the recipient stands with the sender, as of `now`.
-pub fn look_up<'r>(consents: &Consents, identity: Identity<'r>, now: Timestamp) -> Result<Facts<'r>, StoreError> {
-    let mut facts = Facts::new(identity);
+pub fn look_up<'r>(
+    consents: &Consents,
+    lists: &DoNotDisturb,
+    identity: Identity<'r>,
+    now: Timestamp,
+) -> Result<Facts<'r>, StoreError> {
+    let mut facts = undisturbed(identity, lists);
     let (Some(sender), Some(msisdn)) = (identity.sender, identity.msisdn) else {
         return Ok(facts);
     };
@@ -22,13 +28,19 @@ pub fn look_up<'r>(consents: &Consents, identity: Identity<'r>, now: Timestamp) 
 }
 
 /// The same from events that were shown: the recipient's whole history, whatever the sender.
-pub fn of_events<'r>(identity: Identity<'r>, events: &[Held], now: Timestamp) -> Facts<'r> {
-    let mut facts = Facts::new(identity);
+pub fn of_events<'r>(identity: Identity<'r>, events: &[Held], lists: &DoNotDisturb, now: Timestamp) -> Facts<'r> {
+    let mut facts = undisturbed(identity, lists);
     if let Some(sender) = identity.sender {
         let towards = towards(sender, Some(&identity.provider.system_id));
         tell(&mut facts, &Standing::of_events(events, towards, now.as_millisecond()), now);
     }
     facts
+}
+
+/// What holds whatever was said to the sender: whether the recipient is on a do-not-disturb list.
+fn undisturbed<'r>(identity: Identity<'r>, lists: &DoNotDisturb) -> Facts<'r> {
+    let refusal = identity.msisdn.filter(|msisdn| lists.has(msisdn.0)).map(|_| Refusal::DoNotDisturb);
+    Facts { refusal, ..Facts::new(identity) }
 }
 
 /// A sender as the consents know it: under the ids it had before as well, and among those of its provider.
@@ -39,7 +51,8 @@ pub fn towards<'r>(sender: &'r Sender, provider: Option<&'r str>) -> Towards<'r>
 fn tell(facts: &mut Facts<'_>, standing: &Standing, now: Timestamp) {
     let category = facts.identity.port.and_then(|port| port.category.as_deref());
     (facts.consent, facts.frequency) = consent(standing, category, now);
-    facts.refusal = standing.refused_at_ms.map(|at| Refusal::Sender { at: Timestamp::from_millisecond(at).ok() });
+    let refused = standing.refused_at_ms.map(|at| Refusal::Sender { at: Timestamp::from_millisecond(at).ok() });
+    facts.refusal = refused.or(facts.refusal);
 }
 
 /// The best standing among the categories that count, and how often it allows messages: a port without a category

@@ -48,6 +48,8 @@ pub enum Record<'a> {
     Measure(Measure<'a>),
     /// Somebody complained of a message.
     Complaint(Complaint<'a>),
+    /// A do-not-disturb list was read anew.
+    List(List<'a>),
 }
 
 /// A send record as later ones name it: year, month and day of its entry's name, and its number.
@@ -294,6 +296,26 @@ pub struct Taken<'a> {
     pub senders: Vec<Cow<'a, str>>,
 }
 
+/// A new state of a do-not-disturb list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct List<'a> {
+    /// UTC milliseconds.
+    pub at_ms: i64,
+    /// Its name.
+    #[serde(borrow)]
+    pub name: Cow<'a, str>,
+    /// Its file.
+    pub file: Cow<'a, str>,
+    /// Whole numbers on it.
+    pub numbers: u64,
+    /// Prefixes on it.
+    pub prefixes: u64,
+    /// Entries that are new.
+    pub added: u64,
+    /// Entries that are there no longer.
+    pub removed: u64,
+}
+
 /// A bind began, was refused or ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session<'a> {
@@ -351,6 +373,7 @@ impl<'a> Record<'a> {
             Self::Taken(record) => record.at_ms,
             Self::Measure(record) => record.at_ms,
             Self::Complaint(record) => record.at_ms,
+            Self::List(record) => record.at_ms,
         }
     }
 }

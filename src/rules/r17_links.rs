@@ -52,6 +52,11 @@ impl Settings {
     }
 }
 
+/// Every link in a folded text, without its scheme.
+pub(super) fn links(text: &str) -> impl Iterator<Item = &str> {
+    urls(text)
+}
+
 /// The first contact in the text that its sender has not registered.
 pub(super) fn stray(case: &Case<'_>) -> Option<String> {
     let settings = case.profile.links;

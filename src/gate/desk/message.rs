@@ -140,7 +140,8 @@ impl Desk {
         let measure = trail.as_ref().and_then(|t| t.in_force(&self.gate.measures, port_class, self.heard));
         let sampled = trail.as_ref().is_some_and(|trail| trail.samples(&self.gate.measures));
         let reply_route_lost = self.gate.lost_route(&provider.system_id, now);
-        let (facts, outage) = match facts::look_up(&self.gate.consents, identity, deliver_at.unwrap_or(now)) {
+        let (consents, lists) = (&self.gate.consents, &self.gate.do_not_disturb);
+        let (facts, outage) = match facts::look_up(consents, lists, identity, deliver_at.unwrap_or(now)) {
             Ok(facts) => {
                 let outage = self.is_down().then(|| "the journal cannot write".to_owned());
                 (facts, outage)

@@ -9,7 +9,7 @@ use jiff::civil::DateTime;
 use portcullis_protocol::CommandStatus;
 use serde::{Deserialize, Serialize};
 
-use super::{text, time};
+use super::{FoundList, text, time};
 use crate::gate::message_id::loose;
 use crate::gate::receipt::{self, Ending};
 use crate::gate::record;
@@ -25,6 +25,8 @@ pub enum Found {
     Delivery(FoundDelivery),
     /// A bind began, was refused or ended.
     Session(FoundSession),
+    /// A do-not-disturb list was read anew.
+    List(FoundList),
 }
 
 /// A message.
@@ -208,7 +210,7 @@ impl Found {
         match self {
             Self::Message(message) => Some(&message.id),
             Self::Delivery(delivery) => Some(&delivery.id),
-            Self::Session(_) => None,
+            Self::Session(_) | Self::List(_) => None,
         }
     }
 }

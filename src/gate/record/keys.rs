@@ -48,6 +48,8 @@ enum Head<'a> {
     #[expect(dead_code, reason = "the time is stepped over on the way to the keys")]
     Measure(i64),
     Complaint(ReportHead<'a>),
+    #[expect(dead_code, reason = "the time is stepped over on the way to the keys")]
+    List(i64),
 }
 
 #[derive(Deserialize)]
@@ -160,7 +162,7 @@ impl Schema for RecordSchema {
             Some(Head::Session(session)) if session.event.starts_with("reply route ") => {
                 emit(Index::Source, REPLY_ROUTE);
             }
-            Some(Head::Session(_) | Head::Measure(_)) | None => {}
+            Some(Head::Session(_) | Head::Measure(_) | Head::List(_)) | None => {}
         }
     }
 }

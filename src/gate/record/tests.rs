@@ -108,7 +108,7 @@ fn complaint() -> Record<'static> {
     })
 }
 
-fn all() -> [Record<'static>; 11] {
+fn all() -> [Record<'static>; 12] {
     [
         submission(),
         outcome(),
@@ -121,6 +121,7 @@ fn all() -> [Record<'static>; 11] {
         taken(),
         measure(),
         complaint(),
+        list(),
     ]
 }
 
@@ -151,6 +152,18 @@ fn taken() -> Record<'static> {
         rule: "R24".into(),
         effect: "consented".into(),
         senders: vec!["shop".into()],
+    })
+}
+
+fn list() -> Record<'static> {
+    Record::List(List {
+        at_ms: 43,
+        name: "national".into(),
+        file: "dnd.txt".into(),
+        numbers: 5_000_000,
+        prefixes: 3,
+        added: 12,
+        removed: 1,
     })
 }
 
