@@ -150,13 +150,14 @@ async fn rejects_warn_then_slow_down_then_suspend() {
     assert_eq!(status(&mut provider, offer(SILENT)).await, NO_CONSENT);
     await_step(&stage, Kind::Port, Step::Slow);
     await_step(&stage, Kind::Provider, Step::Slow);
-    let mut slowed = false;
-    for _ in 0..20 {
-        slowed |= status(&mut provider, offer(WILLING)).await == TOO_FAST;
-        assert_eq!(status(&mut provider, notice(WILLING)).await, OK, "R13");
+    let mut tries = 0;
+    while status(&mut provider, offer(WILLING)).await != TOO_FAST {
+        tries += 1;
+        assert!(tries < 10_000, "never too fast");
     }
-    assert!(slowed, "twenty at once are more than one a second");
-    for _ in 0..40 {
+    assert_eq!(status(&mut provider, notice(WILLING)).await, OK, "R13");
+    // Whatever passed meanwhile: more than 60% are rejects now.
+    for _ in 0..2 * (tries + 20) {
         let answer = status(&mut provider, offer(SILENT)).await;
         assert!([NO_CONSENT, SUSPENDED].contains(&answer), "{answer:?}");
     }
@@ -223,7 +224,7 @@ async fn who_is_slowed_down_loses_no_acknowledged_part() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn time_ends_a_slow_down_and_that_is_recorded() {
     let rejects =
-        REJECTS.replace("calm_after = \"1h\"", "calm_after = \"1s\"").replace("window = \"1h\"", "window = \"3s\"");
+        REJECTS.replace("calm_after = \"1h\"", "calm_after = \"1s\"").replace("window = \"1h\"", "window = \"8s\"");
     let (stage, mut provider) = begun(&rejects.replace("60%", "off")).await;
     for to in [WILLING, WILLING, SILENT, SILENT] {
         status(&mut provider, offer(to)).await;
