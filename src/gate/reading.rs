@@ -10,7 +10,7 @@ use portcullis_protocol::address::Address;
 use portcullis_protocol::field::{COctetString, DataCoding, EsmClass, RegisteredDelivery};
 use portcullis_protocol::pdu::{BroadcastSm, DataSm, DeliverSm, Destinations, ReplaceSm, SubmitMulti, SubmitSm};
 use portcullis_protocol::text::{self, Concatenation, Piece, Text, TextSettings};
-use portcullis_protocol::time::SmppTime;
+use portcullis_protocol::time::{Absolute, SmppTime};
 use portcullis_protocol::tlv::{Subunit, TlvTag, Tlvs};
 use portcullis_protocol::{BodyFault, CommandStatus, Frame, Pdu};
 
@@ -38,6 +38,8 @@ pub(super) struct Reading<'a> {
     /// Until when the carrier is to try.
     validity: Option<SmppTime>,
     replaces: bool,
+    /// It replaces a message that nobody here knows.
+    pub(super) replaces_unknown: bool,
 }
 
 /// Whom a message is for.
@@ -278,6 +280,7 @@ impl<'a> Reading<'a> {
             schedules: Vec::new(),
             validity: None,
             replaces: false,
+            replaces_unknown: false,
         };
         (reading, fault)
     }
@@ -293,9 +296,16 @@ impl<'a> Reading<'a> {
         Ok(Self { presentation, replaces, schedules: schedule.into_iter().collect(), validity, ..self })
     }
 
-    /// When it is to be delivered, where that is later than `now`: with its last part.
-    pub(super) fn deliver_at(&self, now: Timestamp) -> Option<Timestamp> {
-        self.schedules.iter().filter_map(|time| moment(*time, now)).max().filter(|at| *at > now)
+    /// A replacement that names no time of its own keeps the original's.
+    pub(super) fn keep_schedule(&mut self, at: Timestamp) {
+        if self.schedules.is_empty() {
+            self.schedules.push(SmppTime::Absolute(Absolute::from_unix_ms(at.as_millisecond())));
+        }
+    }
+
+    /// When it is to be delivered, as it says itself: with its last part.
+    pub(super) fn scheduled(&self, now: Timestamp) -> Option<Timestamp> {
+        self.schedules.iter().filter_map(|time| moment(*time, now)).max()
     }
 
     /// Until when the carrier is to try.
@@ -304,7 +314,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn moment(time: SmppTime, now: Timestamp) -> Option<Timestamp> {
+pub(super) fn moment(time: SmppTime, now: Timestamp) -> Option<Timestamp> {
     match time {
         SmppTime::Absolute(time) => Timestamp::from_millisecond(time.unix_ms()).ok(),
         SmppTime::Relative(span) => {

@@ -52,9 +52,9 @@ impl Settings {
     }
 }
 
-/// Every link in a folded text, without its scheme.
-pub(super) fn links(text: &str) -> impl Iterator<Item = &str> {
-    urls(text)
+/// Every link in a folded text, without its scheme, also one with a word for its dot.
+pub(super) fn links(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    urls(text, true)
 }
 
 /// The first contact in the text that its sender has not registered.

@@ -4,6 +4,8 @@
 //! code to a site, and not the one for who did not ask for it. Driven by R10 where the profile
 //! says that they are commercial.
 
+use std::borrow::Cow;
+
 use crate::rules::latin::is_word;
 use crate::rules::r17_links::links;
 
@@ -53,7 +55,7 @@ const FOR_OTHERS: [&str; 12] = [
 const LENGTH: std::ops::RangeInclusive<usize> = 4..=8;
 
 /// The first link of a one-time password that drives traffic; the text is folded.
-pub(super) fn driving_link(text: &str) -> Option<&str> {
+pub(super) fn driving_link(text: &str) -> Option<Cow<'_, str>> {
     let link = links(text).find(|link| drives(text, link))?;
     is_otp(text).then_some(link)
 }
@@ -67,8 +69,8 @@ fn is_otp(text: &str) -> bool {
 }
 
 fn drives(text: &str, link: &str) -> bool {
-    // It is a piece of the text.
-    let at = link.as_ptr() as usize - text.as_ptr() as usize;
+    // One with a word for its dot stands nowhere in the text, and has nothing honest about it.
+    let Some(at) = text.find(link) else { return true };
     let (before, after) = (&text[..at], &text[at + link.len()..]);
     // An origin-bound code: a last line of `@host #code`.
     if before.ends_with('@') && after.trim_start().starts_with('#') {
