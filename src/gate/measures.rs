@@ -149,6 +149,7 @@ impl Measures {
             && let Err(error) = self.take(journal, changes, now_ms)
         {
             tracing::error!(%error, "a measure that is due is not taken: it is tried again");
+            subjects.iter().for_each(|subject| subject.touch());
         }
         if self.reviews.fetch_add(1, Ordering::Relaxed) % KEEP_EVERY == KEEP_EVERY - 1 {
             self.keep_counts(now_ms);
