@@ -38,6 +38,7 @@ fn measure(bencher: Bencher<'_, '_>, source: &str, text: &str) {
         source: Address::new(Ton::UNKNOWN, Npi::ISDN, source.as_bytes()),
         destination: Address::new(Ton::INTERNATIONAL, Npi::ISDN, b"8613800138001"),
         service_type: b"",
+        class_tlv: None,
         sm_default_msg_id: 0,
         content: Text::Readable(text.into()),
         presentation: Presentation::Kept,

@@ -15,7 +15,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use portcullis::store::consents::{ConsentsOptions, Status};
+use portcullis::store::consents::{ConsentsOptions, Status, Towards};
 use portcullis::store::{Consents, Event};
 
 /// Updates a second that the size on disk is measured after.
@@ -77,6 +77,7 @@ fn event(n: u64, later_ms: i64) -> Event<'static> {
         method: "web",
         evidence: PAPERS[(random >> 48) as usize % 4],
         expires_at_ms: None,
+        ..Event::default()
     }
 }
 
@@ -95,7 +96,9 @@ fn look_up(store: &Consents, consents: u64, what: &str) {
     for n in 0..100_000_u64 {
         let event = event(mixed(n ^ 0x55) % (consents * 11 / 10), 0);
         let start = Instant::now();
-        let standing = store.standing(event.sender, event.msisdn).unwrap();
+        let standing = store
+            .standing(Towards { sender: event.sender, former: &[], provider: Some("agg1") }, event.msisdn, i64::MAX)
+            .unwrap();
         times.push(start.elapsed());
         std::hint::black_box(standing);
     }

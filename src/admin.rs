@@ -2,7 +2,7 @@
 //!
 //! Owns the unix socket in the data directory, readable by its user alone, and the requests
 //! it answers: JSON lines, one request a line, any number of answer lines each. Refuses
-//! anything that would change a verdict but consents. Driven by `portcullis run`.
+//! anything that would change a verdict but consents and measures. Driven by `portcullis run`.
 
 pub mod api;
 pub mod client;
@@ -126,6 +126,8 @@ impl Shared {
             },
             parts: self.gate.held_parts(),
             durable: progress.durable,
+            measures: self.gate.measures.list(clock::wall().as_millisecond()),
+            steps: self.gate.measures.totals(),
         }
     }
 }
@@ -187,7 +189,8 @@ fn answers(line: String, shared: Arc<Shared>) -> mpsc::Receiver<Line> {
                 }
             }
             Ok(request) => {
-                Books { consents: &shared.gate.consents, journal: &shared.gate.journal }.answer(&request, &mut emit)
+                let Gate { consents, journal, measures, .. } = &*shared.gate;
+                Books { consents, journal, measures, now: clock::wall() }.answer(&request, &mut emit)
             }
         }
     });

@@ -4,10 +4,13 @@
 //! Driven by `main`.
 
 pub mod check;
+mod classify;
+mod complaint;
 mod consent;
 mod demo;
 mod journal;
 pub mod judge;
+mod measures;
 mod probe;
 mod run;
 pub mod simulate;
@@ -39,10 +42,16 @@ enum Command {
     Check(check::CheckArgs),
     /// What would become of a message: nothing is sent and nothing recorded
     Judge(judge::JudgeArgs),
+    /// How much a text promotes, and how well that tells commercial messages from others
+    Classify(classify::ClassifyArgs),
     /// What subscribers agreed to and refused
     Consent(consent::ConsentArgs),
     /// The send records
     Journal(journal::JournalArgs),
+    /// Who is warned of, slowed down or suspended, and lifting that
+    Measures(measures::MeasuresArgs),
+    /// Complaints of subscribers
+    Complaint(complaint::ComplaintArgs),
     /// A simulated carrier to try the gate against
     Simulate(simulate::SimulateArgs),
     /// Whether a refusal sent to a port would be honoured: a synthetic reply through the running gate
@@ -67,8 +76,11 @@ impl Cli {
             Command::Run(args) => told(run::run(args)),
             Command::Check(args) => check::run(args),
             Command::Judge(args) => judge::run(args, &consent::lookup),
+            Command::Classify(args) => told(classify::run(args)),
             Command::Consent(args) => consent::run(args),
             Command::Journal(args) => told(journal::run(args)),
+            Command::Measures(args) => told(measures::run(args)),
+            Command::Complaint(args) => told(complaint::run(args)),
             Command::Simulate(args) => told(simulate::run(args.clone())),
             Command::Probe(args) => told(probe::run(args)),
             Command::Status(args) => told(status::run(args)),

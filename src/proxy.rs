@@ -47,6 +47,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How often parts that wait for others are looked at.
 const SWEEP: Duration = Duration::from_millis(100);
 
+/// How often it is looked whether a measure is due.
+const REVIEW: Duration = Duration::from_secs(1);
+
 /// Between two looks at whether the predecessor has let go of the store.
 const STORE_PAUSE: Duration = Duration::from_millis(20);
 
@@ -103,8 +106,9 @@ impl Proxy {
     /// Sockets that listen already are used where the configuration has their address.
     pub async fn start(config: &Config, mut inherited: Inherited) -> Result<Self, StartError> {
         // Before it is read: a change from then on is one.
-        let watched = Watched::new(vec![config.register.clone()]);
+        let mut watched = Watched::new(vec![config.register.clone()]);
         let register = Register::load(&config.register).map_err(StartError::Register)?;
+        watched.follow(register.files());
         for warning in register.warnings() {
             tracing::warn!("{warning}");
         }
@@ -140,6 +144,7 @@ impl Proxy {
             tasks.spawn(accept(listener, Arc::new(door), Arc::clone(&shared)));
         }
         tasks.spawn(sweep(Arc::clone(&gate), draining.clone()));
+        tasks.spawn(review(Arc::clone(&gate), draining.clone()));
         tasks.spawn(reload::watch(Arc::clone(&gate), config.register.clone(), watched, draining));
         let handover = Arc::new(Handover::new(copies));
         Ok(Self { gate, addresses, handover, drain, tasks, drain_timeout: config.drain_timeout })
@@ -236,6 +241,20 @@ async fn sweep(gate: Arc<Gate>, mut drain: watch::Receiver<bool>) {
         tokio::select! {
             () = sleep(SWEEP) => gate.sweep(moment()),
             _ = drain.wait_for(|draining| *draining) => return,
+        }
+    }
+}
+
+/// Takes and ends measures, until the gate drains.
+async fn review(gate: Arc<Gate>, mut drain: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = sleep(REVIEW) => {}
+            _ = drain.wait_for(|draining| *draining) => return,
+        }
+        let gate = Arc::clone(&gate);
+        if tokio::task::spawn_blocking(move || gate.review_measures(moment())).await.is_err() {
+            tracing::error!("the review of measures ended early");
         }
     }
 }

@@ -6,17 +6,21 @@
 
 mod load;
 mod secret;
+mod templates;
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hasher;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::civil::Date;
 use portcullis_protocol::text::{Text, TextSettings};
+use portcullis_protocol::tlv::TlvTag;
 
 use crate::document::Fault;
 use crate::rules::signature::signatures;
+use crate::rules::template::Templates;
 use crate::rules::{Class, Codes, Identity, Mode, Modes, Msisdn, Ownership, Submission};
 use crate::tls::CertificateName;
 
@@ -40,6 +44,7 @@ pub struct Register {
     lengths: u32,
     version: String,
     warnings: Vec<Fault>,
+    files: Vec<PathBuf>,
 }
 
 /// A peer that binds to the gate.
@@ -69,6 +74,8 @@ pub struct Provider {
     pub rules: Modes,
     /// Which codes it is answered with.
     pub codes: Codes,
+    /// Whether a refusal is explained in words, where it speaks SMPP 5.0.
+    pub explain: bool,
     /// How it means what `data_coding` leaves open.
     pub text: TextSettings,
     /// What is done with the parts of its long messages, where that differs from the configuration's.
@@ -79,12 +86,31 @@ pub struct Provider {
     pub broadcasts: bool,
     /// The class it declares by a `service_type`.
     pub service_types: HashMap<String, Class>,
+    /// The class it declares by a parameter of its own.
+    pub class_tlv: Option<ClassTlv>,
     /// The account the carrier sees in place of its own.
     pub carrier_system_id: Option<String>,
     /// The password that goes with it.
     pub carrier_password: Option<Secret>,
     /// Where its binds go in place of the configured addresses, host and port; tried in order.
     pub carrier_addresses: Vec<String>,
+}
+
+/// A parameter by which a provider declares the class of its messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassTlv {
+    /// Its tag.
+    pub tag: TlvTag,
+    /// Its values, without a NUL at the end, each with its class.
+    pub values: Vec<(Vec<u8>, Class)>,
+}
+
+impl ClassTlv {
+    /// The class that a value declares; none where it is not known.
+    pub fn class(&self, value: &[u8]) -> Option<Class> {
+        let value = value.strip_suffix(b"\0").unwrap_or(value);
+        self.values.iter().find(|(known, _)| known == value).map(|&(_, class)| class)
+    }
 }
 
 /// What becomes of a provider's request beyond its window.
@@ -130,6 +156,8 @@ impl LongMode {
 pub struct Sender {
     /// How consents, ports and records name it.
     pub id: String,
+    /// Ids it had before: what subscribers said to those they said to it.
+    pub former_ids: Vec<String>,
     /// Its registered name.
     pub name: String,
     /// Its unified social credit code.
@@ -148,6 +176,8 @@ pub struct Sender {
     pub filed_until: Option<Date>,
     /// The providers that may send for it; none named for any.
     pub providers: Vec<String>,
+    /// The templates it has filed, to which its messages keep; none for any text.
+    pub templates: Option<Arc<Templates>>,
 }
 
 /// A sending number and all numbers that extend it.
@@ -196,7 +226,7 @@ impl Register {
         &self.providers
     }
 
-    /// The sender with this id.
+    /// The sender with this id, or one that had it before.
     pub fn sender(&self, id: &str) -> Option<&Sender> {
         self.by_sender_id.get(id).map(|&index| &self.senders[index])
     }
@@ -263,6 +293,11 @@ impl Register {
         &self.version
     }
 
+    /// The files it was read from: its own, then those it names.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
     /// What works but is probably not meant.
     pub fn warnings(&self) -> &[Fault] {
         &self.warnings
@@ -283,10 +318,10 @@ impl Provider {
     }
 }
 
-/// A short name for a text.
-fn version_of(text: &str) -> String {
+/// A short name for texts.
+fn version_of<'t>(texts: impl IntoIterator<Item = &'t str>) -> String {
     let mut hasher = siphasher::sip::SipHasher13::new();
-    hasher.write(text.as_bytes());
+    texts.into_iter().for_each(|text| hasher.write(text.as_bytes()));
     format!("{:016x}", hasher.finish())
 }
 

@@ -9,6 +9,7 @@ pub mod class;
 pub mod codes;
 pub mod facts;
 mod fold;
+pub mod frequency;
 mod hints;
 mod latin;
 pub mod msisdn;
@@ -32,13 +33,16 @@ mod r15_obfuscation;
 mod r16_opaque;
 pub mod r17_links;
 pub mod r18_quiet_hours;
+mod r20_template;
 mod r23_mo_refusal;
 mod r24_mo_consent;
+pub mod r25_measures;
 pub mod reply;
 pub mod rule;
 mod scorer;
 pub mod signature;
 pub mod submission;
+pub mod template;
 pub mod verdict;
 
 use jiff::Timestamp;
@@ -46,6 +50,7 @@ use jiff::Timestamp;
 pub use class::Class;
 pub use codes::{Code, Codes};
 pub use facts::{Consent, Facts, Identity, Ownership, Refusal};
+pub use frequency::{Frequency, Period};
 pub use msisdn::Msisdn;
 pub use profile::Profile;
 pub use rule::{Mode, Modes, Rule};
@@ -63,7 +68,7 @@ type Check = fn(&Case<'_>) -> Option<Flaw>;
 /// R10, R13 and R14 are not among them: R10 says what a message is, and the other two hold in
 /// [`Case::apply`] and [`Case::is_marketing`], where no setting reaches. R23 and R24 judge what
 /// comes back: see [`reply`]. The others speak of more than one message, or of none.
-const CHECKS: [(Rule, Check); 15] = [
+const CHECKS: [(Rule, Check); 17] = [
     (Rule::R01, r01_source_present::check),
     (Rule::R02, r02_source_owned::check),
     (Rule::R03, r03_port_purpose::check),
@@ -79,6 +84,8 @@ const CHECKS: [(Rule, Check); 15] = [
     (Rule::R16, r16_opaque::check),
     (Rule::R17, r17_links::check),
     (Rule::R18, r18_quiet_hours::check),
+    (Rule::R20, r20_template::check),
+    (Rule::R25, r25_measures::check),
 ];
 
 /// Judges one submission. Total: every input has a verdict, and the verdict names every rule that failed.

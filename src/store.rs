@@ -8,10 +8,12 @@
 pub mod consents;
 pub mod engine;
 mod error;
+pub mod evidence_files;
 pub mod journal;
 mod lock;
 mod varint;
 
 pub use consents::{Applied, Consents, Event, Standing};
 pub use error::StoreError;
+pub use evidence_files::{EvidenceFiles, Sha256};
 pub use journal::{Entries, EntryId, Health, Index, Journal, JournalOptions, Progress, Query, Schema, Ticket};

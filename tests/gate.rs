@@ -15,6 +15,8 @@ mod deliveries;
 mod drain;
 #[path = "gate/durability.rs"]
 mod durability;
+#[path = "gate/explain.rs"]
+mod explain;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/gate.rs"]
 mod gate;

@@ -96,6 +96,7 @@ fn consent(folder: &Folder, round: u64) {
         method: "web".to_owned(),
         evidence: "form 12".to_owned(),
         expires_at_ms: None,
+        ..Held::default()
     };
     folder.ask(&Request::Apply(rows.iter().map(held).collect()));
 }

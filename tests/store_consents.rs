@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use portcullis::store::consents::{ConsentsOptions, Status};
+use portcullis::store::consents::{ConsentsOptions, Standing, Status, Towards};
 use portcullis::store::{Consents, Event};
 
 const YES: Event<'static> = Event {
@@ -14,6 +14,11 @@ const YES: Event<'static> = Event {
     method: "web",
     evidence: "form 17",
     expires_at_ms: Some(9_000),
+    frequency: "",
+    wording: "",
+    sha256: None,
+    recorded_by: "",
+    recorded_at_ms: None,
 };
 const NO: Event<'static> = Event { status: Status::Refusal, at_ms: 2_000, method: "MO", evidence: "R", ..YES };
 
@@ -21,8 +26,13 @@ fn open(dir: &std::path::Path) -> Consents {
     Consents::open(dir, &ConsentsOptions { cache_bytes: 8 << 20, ..ConsentsOptions::default() }).unwrap()
 }
 
+/// Where the subscriber stands with a sender when all of these events have come.
+fn standing(consents: &Consents, sender: &str, msisdn: u64) -> Standing {
+    consents.standing(Towards { sender, former: &[], provider: None }, msisdn, 8_000).unwrap()
+}
+
 fn refused(consents: &Consents) -> Option<i64> {
-    consents.standing("qinghe", YES.msisdn).unwrap().refused_at_ms
+    standing(consents, "qinghe", YES.msisdn).refused_at_ms
 }
 
 #[test]
@@ -34,7 +44,7 @@ fn the_last_event_wins_in_any_order() {
         for event in order {
             consents.apply(&[event]).unwrap();
         }
-        let standing = consents.standing("qinghe", YES.msisdn).unwrap();
+        let standing = standing(&consents, "qinghe", YES.msisdn);
         assert_eq!(standing.refused_at_ms, None, "{order:?}");
         assert_eq!(standing.categories[0].status, Status::Consent);
         assert_eq!(standing.categories[0].at_ms, 3_000);
@@ -50,10 +60,10 @@ fn a_tie_is_a_refusal_of_every_category() {
         let consents = open(dir.path());
         consents.apply(&order).unwrap();
         assert_eq!(refused(&consents), Some(1_000));
-        let standing = consents.standing("qinghe", YES.msisdn).unwrap();
-        assert!(standing.categories.iter().all(|category| category.status == Status::Refusal));
-        assert_eq!(consents.standing("another", YES.msisdn).unwrap(), Default::default());
-        assert_eq!(consents.standing("qinghe", YES.msisdn + 1).unwrap(), Default::default());
+        let held = standing(&consents, "qinghe", YES.msisdn);
+        assert!(held.categories.iter().all(|category| category.status == Status::Refusal));
+        assert_eq!(standing(&consents, "another", YES.msisdn), Default::default());
+        assert_eq!(standing(&consents, "qinghe", YES.msisdn + 1), Default::default());
     }
 }
 
@@ -81,7 +91,7 @@ fn what_is_held_is_shown_and_exported_after_reopening() {
     drop(consents);
     let consents = open(dir.path());
     assert_eq!(consents.show(YES.msisdn).unwrap(), shown);
-    let mut exported: Vec<_> = consents.export().map(Result::unwrap).collect();
+    let mut exported: Vec<_> = consents.export(false).map(Result::unwrap).collect();
     exported.sort();
     assert_eq!(exported.len(), 2);
     assert_eq!((exported[0].status, exported[0].expires_at_ms), (Status::Consent, Some(9_000)));

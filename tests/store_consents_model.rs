@@ -3,11 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use portcullis::store::consents::{ConsentsOptions, Held, Status};
+use portcullis::store::consents::{ConsentsOptions, Held, Standing, Status, Towards};
 use portcullis::store::{Consents, Event};
 use proptest::prelude::*;
 
@@ -17,6 +17,12 @@ const PAPERS: [&str; 3] = ["batch 7", "", "form 12 sha256:00"];
 
 fn open(dir: &Path) -> Consents {
     Consents::open(dir, &ConsentsOptions { cache_bytes: 8 << 20, ..ConsentsOptions::default() }).unwrap()
+}
+
+/// Where a subscriber stands with a sender when all that is said here has been said.
+fn standing(consents: &Consents, sender: &str, msisdn: u64) -> Standing {
+    let towards = Towards { sender, former: &[], provider: None };
+    consents.standing(towards, msisdn, 1_700_000_100_000).unwrap()
 }
 
 prop_compose! {
@@ -34,6 +40,7 @@ prop_compose! {
             method: "web",
             evidence: PAPERS[paper],
             expires_at_ms: term.map(|term| at_ms + term),
+            ..Event::default()
         }
     }
 }
@@ -85,19 +92,19 @@ fn check(consents: &Consents, events: &[Event<'static>]) {
     let standings = read_whole(events);
     let mut items = 0;
     for ((msisdn, sender), (refused, agreed)) in &standings {
-        let standing = consents.standing(sender, *msisdn).unwrap();
+        let stands = standing(consents, sender, *msisdn);
         let active = agreed.values().any(|(at_ms, _)| refused.is_none_or(|refused| *at_ms > refused));
-        assert_eq!(standing.refused_at_ms, refused.filter(|_| !active));
+        assert_eq!(stands.refused_at_ms, refused.filter(|_| !active));
         let categories: BTreeMap<&str, _> =
-            standing.categories.iter().map(|c| (&*c.name, (c.at_ms, c.expires_at_ms))).collect();
+            stands.categories.iter().map(|c| (&*c.name, (c.at_ms, c.expires_at_ms))).collect();
         assert_eq!(&categories, agreed);
-        for category in &standing.categories {
+        for category in &stands.categories {
             let refused = refused.is_some_and(|refused| refused >= category.at_ms);
             assert_eq!(category.status == Status::Refusal, refused);
         }
         items += agreed.len() + usize::from(refused.is_some());
     }
-    let mut exported: Vec<Held> = consents.export().map(Result::unwrap).collect();
+    let mut exported: Vec<Held> = consents.export(false).map(Result::unwrap).collect();
     assert_eq!(exported.len(), items);
     exported.sort();
     let given = |held: &Held| {
@@ -108,10 +115,37 @@ fn check(consents: &Consents, events: &[Event<'static>]) {
         })
     };
     assert!(exported.iter().all(given), "what is exported was given, evidence and all");
+    check_history(consents, events, &exported);
     if let Some(held) = exported.first() {
         let mut shown = consents.show(held.msisdn).unwrap();
         shown.sort();
         assert!(exported.starts_with(&shown));
+    }
+}
+
+/// Every event is kept once, whichever of them stands.
+fn check_history(consents: &Consents, events: &[Event<'static>], standing: &[Held]) {
+    let name = |sender: &str, status, category: &str| {
+        let category = if status == Status::Refusal { "" } else { category };
+        (sender.to_owned(), status, category.to_owned())
+    };
+    let end = |status, end: Option<i64>| end.filter(|_| status == Status::Consent);
+    let given: BTreeSet<_> = events
+        .iter()
+        .map(|e| (e.msisdn, name(e.sender, e.status, e.category), e.at_ms, end(e.status, e.expires_at_ms)))
+        .collect();
+    let all: Vec<Held> = consents.export(true).map(Result::unwrap).collect();
+    let kept: Vec<_> = all
+        .iter()
+        .map(|held| (held.msisdn, name(&held.sender, held.status, &held.category), held.at_ms, held.expires_at_ms))
+        .collect();
+    assert_eq!(kept.len(), given.len(), "each is kept once");
+    assert_eq!(kept.into_iter().collect::<BTreeSet<_>>(), given);
+    assert!(standing.iter().all(|held| all.contains(held)));
+    if let Some(held) = all.first() {
+        let history = consents.history(held.msisdn).unwrap();
+        assert!(history.is_sorted_by_key(|held| held.at_ms));
+        assert_eq!(history.len(), all.iter().filter(|other| other.msisdn == held.msisdn).count());
     }
 }
 
@@ -154,6 +188,7 @@ fn refusal(msisdn: u64) -> Event<'static> {
         method: "MO",
         evidence: "R",
         expires_at_ms: None,
+        ..Event::default()
     }
 }
 
@@ -170,7 +205,7 @@ fn a_refusal_is_seen_while_buckets_split() {
             let mut looked = 0;
             while !done.load(Ordering::SeqCst) || looked < 10_000 {
                 let event = &refusals[looked % refusals.len()];
-                assert_eq!(consents.standing(event.sender, event.msisdn).unwrap().refused_at_ms, Some(5_000));
+                assert_eq!(standing(&consents, event.sender, event.msisdn).refused_at_ms, Some(5_000));
                 looked += 1;
             }
         });
@@ -180,7 +215,7 @@ fn a_refusal_is_seen_while_buckets_split() {
         }
         done.store(true, Ordering::SeqCst);
     });
-    assert_eq!(consents.export().count(), 400 + 42_000);
+    assert_eq!(consents.export(false).count(), 400 + 42_000);
 }
 
 /// One number with far more consents than a row holds, and beside it others of its bucket.
@@ -200,7 +235,7 @@ fn a_subscriber_of_very_many_senders_is_held_whole() {
     assert_eq!(shown.len(), 3_000);
     assert!(shown.iter().all(|held| held.at_ms == 2_500));
     for name in names.iter().step_by(97) {
-        assert_eq!(consents.standing(name, 77).unwrap().categories.len(), 1);
+        assert_eq!(standing(&consents, name, 77).categories.len(), 1);
     }
 }
 
@@ -215,7 +250,7 @@ fn an_event_that_is_too_long_is_refused_alone() {
     assert!(import.push(&Event { sender: &long, ..refusal(3) }).is_err());
     import.push(&refusal(4)).unwrap();
     assert_eq!(import.finish().unwrap().changed, 2);
-    assert_eq!(consents.export().count(), 2);
+    assert_eq!(consents.export(false).count(), 2);
 }
 
 #[test]
@@ -236,4 +271,30 @@ fn evidence_of_every_kind_reads_back() {
     }
     let blobs = dir.path().join("db/blobs");
     assert_eq!(std::fs::read_dir(blobs).unwrap().count(), 0, "values outside the log are not synced");
+}
+
+/// Somebody who says very much keeps no one else waiting, and no word of it is lost.
+#[test]
+fn a_subscriber_who_says_very_much_is_kept_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let consents = open(dir.path());
+    let said = |n: i64| Event {
+        at_ms: 1_000 + n,
+        status: if n % 3 == 0 { Status::Consent } else { Status::Refusal },
+        ..refusal(77)
+    };
+    let neighbours: Vec<_> = (0..500).map(|n| refusal(n + 1_000)).collect();
+    consents.apply(&neighbours).unwrap();
+    for round in 0..2 {
+        for first in (0..6_000).step_by(100) {
+            consents.apply(&(first..first + 100).map(said).collect::<Vec<_>>()).unwrap();
+        }
+        let history = consents.history(77).unwrap();
+        assert_eq!(history.len(), 6_000, "round {round}");
+        assert!(history.iter().map(|held| held.at_ms).eq(1_000..7_000));
+    }
+    assert_eq!(consents.show(77).unwrap().len(), 2);
+    assert_eq!(standing(&consents, SENDERS[0], 77).refused_at_ms, Some(1_000 + 5_999));
+    assert_eq!(consents.export(true).count(), 6_500);
+    assert!(consents.held().unwrap() < 1_600, "most of it lies beside the buckets");
 }

@@ -15,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis::store::consents::{ConsentsOptions, Status};
+use portcullis::store::consents::{ConsentsOptions, Status, Towards};
 use portcullis::store::{Consents, Event, Index, Journal, JournalOptions, Query, Schema};
 
 /// Set in the child: where it writes.
@@ -89,6 +89,7 @@ fn event(number: u64) -> Event<'static> {
         method: "web",
         evidence: "form",
         expires_at_ms: None,
+        ..Event::default()
     }
 }
 
@@ -193,7 +194,9 @@ fn check_journal(live: &Path, first: u64, upto: u64) {
 fn check_consents(live: &Path, first: u64, upto: u64) {
     let consents = open_consents(live);
     for number in first..upto {
-        let standing = consents.standing("shop", 8_613_900_000_000 + number).unwrap();
+        let standing = consents
+            .standing(Towards { sender: "shop", former: &[], provider: None }, 8_613_900_000_000 + number, NOON)
+            .unwrap();
         let refused = standing.refused_at_ms.is_some();
         assert_eq!(refused, number.is_multiple_of(5), "{number} of {first}..{upto}: {standing:?}");
         assert!(refused || standing.categories.iter().any(|category| category.status == Status::Consent), "{number}");

@@ -3,9 +3,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::gate::complaint::{self, FoundComplaint, Plea};
 use crate::gate::evidence::{self, Found};
+use crate::gate::measures::{self, FoundStep, MeasureStatus, Measures, Order, StepTotals};
 use crate::gate::{Probe, SessionStatus, Totals};
-use crate::store::consents::{Event, Held};
+use crate::store::consents::Held;
 use crate::store::{Applied, Consents, Journal};
 
 /// One line to the gate.
@@ -18,12 +20,26 @@ pub enum Request {
     Apply(Vec<Held>),
     /// Where a subscriber stands with every sender.
     Show(u64),
-    /// Every consent and refusal.
+    /// Every consent and refusal that stands.
     Export,
     /// The listening sockets, for a successor; the gate drains then. Answered with descriptors.
     TakeOver,
     /// A search of the journal.
     Find(evidence::Query),
+    /// Every event of a subscriber, in the order in which they happened.
+    History(u64),
+    /// Every event of every subscriber.
+    ExportHistory,
+    /// The measures in force.
+    Measures,
+    /// The steps taken since this moment, UTC milliseconds.
+    MeasureHistory(Option<i64>),
+    /// Suspends or resumes somebody.
+    Measure(Order),
+    /// A complaint.
+    Complain(Plea),
+    /// The complaints since this moment, UTC milliseconds.
+    Complaints(Option<i64>),
     /// A reply that nobody sent, to see whether it would be honoured.
     Probe {
         /// The number it is sent to.
@@ -52,6 +68,12 @@ pub enum Line {
     Held(Held),
     /// One thing found in the journal.
     Found(Found),
+    /// One measure in force.
+    Measure(MeasureStatus),
+    /// One step of a measure, in the past.
+    Step(FoundStep),
+    /// One complaint.
+    Complaint(FoundComplaint),
     /// What became of a synthetic reply.
     Probe(Box<Probe>),
     /// Nothing more.
@@ -83,6 +105,10 @@ pub struct Status {
     pub parts: (usize, usize),
     /// Journal entries made durable since the start.
     pub durable: u64,
+    /// The measures in force.
+    pub measures: Vec<MeasureStatus>,
+    /// The steps of measures since the start.
+    pub steps: StepTotals,
 }
 
 /// The store, for answering.
@@ -91,21 +117,47 @@ pub struct Books<'s> {
     pub consents: &'s Consents,
     /// The send records.
     pub journal: &'s Journal,
+    /// The measures in force.
+    pub measures: &'s Measures,
+    /// The time of the asking.
+    pub now: Timestamp,
 }
 
 impl Books<'_> {
     /// Answers line by line until the asker takes no more.
     pub fn answer(&self, request: &Request, emit: &mut dyn FnMut(Line) -> bool) {
+        let now_ms = self.now.as_millisecond();
         let outcome = match request {
             Request::Status | Request::TakeOver | Request::Probe { .. } => Err("no gate is running".to_owned()),
             Request::Apply(rows) => self.apply(rows).map(|applied| vec![applied]),
             Request::Show(msisdn) => {
                 self.consents.show(*msisdn).map(|held| held.into_iter().map(Line::Held).collect()).map_err(said)
             }
+            Request::History(msisdn) => {
+                self.consents.history(*msisdn).map(|held| held.into_iter().map(Line::Held).collect()).map_err(said)
+            }
             Request::Find(query) => evidence::find(self.journal, query, &mut |found| emit(Line::Found(found)))
                 .map(|()| Vec::new())
                 .map_err(said),
-            Request::Export => return self.export(emit),
+            Request::Export => return self.export(false, emit),
+            Request::ExportHistory => return self.export(true, emit),
+            Request::Measures => Ok(self.measures.list(now_ms).into_iter().map(Line::Measure).collect()),
+            Request::MeasureHistory(since) => {
+                measures::history(self.journal, *since, &mut |step| emit(Line::Step(step)))
+                    .map(|()| Vec::new())
+                    .map_err(said)
+            }
+            Request::Measure(order) => {
+                self.measures.obey(self.journal, order, now_ms).map(|()| Vec::new()).map_err(said)
+            }
+            Request::Complain(plea) => complaint::open(self.journal, self.measures, plea, self.now)
+                .map(|complaint| vec![Line::Complaint(complaint)])
+                .map_err(said),
+            Request::Complaints(since) => {
+                complaint::list(self.journal, *since, &mut |complaint| emit(Line::Complaint(complaint)))
+                    .map(|()| Vec::new())
+                    .map_err(said)
+            }
         };
         match outcome {
             Err(error) => {
@@ -118,13 +170,13 @@ impl Books<'_> {
     }
 
     fn apply(&self, rows: &[Held]) -> Result<Line, String> {
-        let events: Vec<_> = rows.iter().map(event).collect();
+        let events: Vec<_> = rows.iter().map(Held::as_event).collect();
         let Applied { changed, unchanged, stale } = self.consents.apply(&events).map_err(said)?;
         Ok(Line::Applied { changed, unchanged, stale })
     }
 
-    fn export(&self, emit: &mut dyn FnMut(Line) -> bool) {
-        for held in self.consents.export() {
+    fn export(&self, history: bool, emit: &mut dyn FnMut(Line) -> bool) {
+        for held in self.consents.export(history) {
             match held {
                 Ok(held) => {
                     if !emit(Line::Held(held)) {
@@ -138,20 +190,6 @@ impl Books<'_> {
             }
         }
         emit(Line::End);
-    }
-}
-
-/// A row as the store takes it.
-pub fn event(row: &Held) -> Event<'_> {
-    Event {
-        msisdn: row.msisdn,
-        sender: &row.sender,
-        category: &row.category,
-        status: row.status,
-        at_ms: row.at_ms,
-        method: &row.method,
-        evidence: &row.evidence,
-        expires_at_ms: row.expires_at_ms,
     }
 }
 

@@ -5,8 +5,10 @@ use std::os::unix::net::UnixStream;
 
 use super::api::{Books, Line, Request};
 use super::socket_path;
+use crate::clock;
 use crate::config::Config;
 use crate::gate;
+use crate::gate::measures::Measures;
 use crate::store::{Consents, Journal, StoreError};
 
 /// One process owns the store: whoever does answers.
@@ -19,6 +21,8 @@ pub enum Access {
         consents: Box<Consents>,
         /// The send records.
         journal: Journal,
+        /// The measures in force.
+        measures: Box<Measures>,
     },
 }
 
@@ -46,10 +50,12 @@ impl Access {
     /// Through the running gate, or straight to the files where none runs.
     pub fn open(config: &Config) -> Result<Self, AccessError> {
         match Self::gate(config) {
-            Err(AccessError::NotRunning(_)) => Ok(Self::Store {
-                consents: Box::new(gate::open_consents(&config.data)?),
-                journal: gate::open_journal(config)?,
-            }),
+            Err(AccessError::NotRunning(_)) => {
+                let consents = Box::new(gate::open_consents(&config.data)?);
+                let journal = gate::open_journal(config)?;
+                let measures = Box::new(gate::open_measures(config, &journal, clock::wall())?);
+                Ok(Self::Store { consents, journal, measures })
+            }
             other => other,
         }
     }
@@ -72,9 +78,9 @@ impl Access {
     pub fn ask(&mut self, request: &Request, mut take: impl FnMut(Line) -> bool) -> Result<(), AccessError> {
         match self {
             Self::Gate(stream) => ask_gate(stream, request, &mut take),
-            Self::Store { consents, journal } => {
+            Self::Store { consents, journal, measures } => {
                 let mut failed = None;
-                Books { consents, journal }.answer(request, &mut |line| match line {
+                Books { consents, journal, measures, now: clock::wall() }.answer(request, &mut |line| match line {
                     Line::Error(error) => {
                         failed = Some(error);
                         false

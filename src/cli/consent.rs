@@ -126,6 +126,7 @@ fn say(args: &SayArgs, status: Status) -> Result<(), Failure> {
         method: args.method.clone(),
         evidence: args.evidence.clone(),
         expires_at_ms: args.expires_at.map(Timestamp::as_millisecond),
+        ..Held::default()
     };
     let mut stale = false;
     Access::open(&config)?.ask(&Request::Apply(vec![row]), |line| {
@@ -189,8 +190,8 @@ pub(super) fn lookup(config: &Config) -> Result<Box<Lookup>, String> {
                 }
                 true
             };
-            access.borrow_mut().ask(&Request::Show(msisdn.0), &mut take).map_err(|error| error.to_string())?;
+            access.borrow_mut().ask(&Request::History(msisdn.0), &mut take).map_err(|error| error.to_string())?;
         }
-        Ok(facts::of_rows(identity, &held, now))
+        Ok(facts::of_events(identity, &held, now))
     }))
 }

@@ -116,12 +116,12 @@ fn subscribe(proxy: &Proxy) -> Result<(), Failure> {
     let said = |msisdn, status, at: Timestamp| Event {
         msisdn,
         sender: "teahouse",
-        category: "",
         status,
         at_ms: at.as_millisecond(),
         method: "web",
         evidence: "demo",
-        expires_at_ms: None,
+        recorded_by: "demo",
+        ..Event::default()
     };
     let now = clock::wall();
     let [(_, willing), _, (_, unwilling)] = SUBSCRIBERS;

@@ -103,7 +103,7 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn moment(text: Option<&str>, config: &Config) -> Result<Option<i64>, Failure> {
+pub(super) fn moment(text: Option<&str>, config: &Config) -> Result<Option<i64>, Failure> {
     let Some(text) = text else { return Ok(None) };
     let zoned = |time: civil::DateTime| time.to_zoned_datetime(config.time_zone.clone()).map(|zoned| zoned.timestamp());
     let moment =

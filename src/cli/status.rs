@@ -67,6 +67,18 @@ fn print(status: &Status) {
     for rule in &totals.rules {
         println!("  {}  {} failed, {} alerts, {} observed", rule.rule, rule.failed, rule.alerted, rule.observed);
     }
+    let steps = &status.steps;
+    println!(
+        "{} measures in force · since the start {} alerts, {} slow-downs, {} suspensions, {} ended",
+        status.measures.len(),
+        steps.alerts,
+        steps.slowed,
+        steps.suspended,
+        steps.resumed
+    );
+    for measure in &status.measures {
+        println!("  {}", super::measures::line(measure));
+    }
     println!("{} sessions", status.sessions.len());
     for session in &status.sessions {
         let provider = session.provider.as_deref().unwrap_or("(not bound)");

@@ -180,6 +180,11 @@ impl<'d, 's> Section<'d, 's> {
         self.find(key).is_some_and(|(_, value)| value.get_ref().is_table())
     }
 
+    /// Whether the key holds a string.
+    pub fn is_string(&self, key: &str) -> bool {
+        self.find(key).is_some_and(|(_, value)| value.get_ref().is_str())
+    }
+
     /// Complains about a key; where it is missing, at the table's head.
     pub fn fault(&self, key: &str, message: impl Into<String>) {
         self.complain(self.value_at(key), key, message);

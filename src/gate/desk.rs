@@ -9,11 +9,13 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use portcullis_protocol::field::InterfaceVersion;
 use portcullis_protocol::{CommandId, CommandStatus, Frame};
 use tokio::sync::{mpsc, watch};
 
 use super::limits::Allowance;
 use super::mailbox::{self, Mail, Mailbox};
+use super::measures::Trails;
 use super::owed::Owed;
 use super::{Gate, Moment, Place};
 use crate::config::Durability;
@@ -23,6 +25,7 @@ use crate::tls::Secured;
 
 mod bind;
 mod delivery;
+mod explain;
 mod long;
 mod message;
 mod multi;
@@ -48,12 +51,16 @@ pub struct Desk {
     peer_text: String,
     /// What the TLS handshake said, where there was one.
     secured: Option<Secured>,
+    /// The version of SMPP that the provider says it speaks.
+    interface_version: InterfaceVersion,
     /// The provider's `system_id`, once its bind was accepted.
     provider: Option<String>,
     /// What it may still send, shared by all of its binds.
     allowance: Option<Arc<Mutex<Allowance>>>,
     /// Where its binds go, where that is not as configured for all.
     carrier_addresses: Vec<String>,
+    /// Who is counted for what it sends.
+    trails: Trails,
     open: HashMap<Ticket, Open>,
     progress: watch::Receiver<Progress>,
     mailbox: Mailbox,
@@ -91,8 +98,8 @@ pub(super) struct Open {
 enum Kind {
     /// A record of the outcome.
     Message,
-    /// The same, and these `unsuccess_sme` entries added to the answer.
-    Split(Bytes),
+    /// The same, and these `unsuccess_sme` entries and optional parameters added to the answer.
+    Split { entries: Bytes, tlvs: Bytes },
     /// Nothing: its own record says it all.
     Recorded,
     /// What was asked about goes by this `message_id` for the provider.
@@ -197,9 +204,11 @@ impl Desk {
             session: place.session(),
             place,
             secured,
+            interface_version: InterfaceVersion::V3_4,
             provider: None,
             allowance: None,
             carrier_addresses: Vec::new(),
+            trails: Trails::default(),
             open: HashMap::new(),
             mailbox,
             held: HashMap::new(),
@@ -256,11 +265,13 @@ impl Desk {
 
     /// The last word on what waited for its record: a refusal that came meanwhile stops it.
     pub fn revise(&mut self, ticket: Ticket, decision: relay::Decision, now: Timestamp) -> relay::Decision {
-        let waits = |open: &Open| open.marketing.as_ref().is_some_and(|who| self.gate.has_refused(who));
+        let provider = self.provider.as_deref().unwrap_or_default();
+        let refused = |who: &(String, u64)| self.gate.has_refused(who, provider, now);
+        let waits = |open: &Open| open.marketing.as_ref().is_some_and(refused);
         if !matches!(decision, relay::Decision::Forward(_)) || !self.open.get(&ticket).is_some_and(waits) {
             return decision;
         }
-        let status = self.gate.refusal_status(self.provider.as_deref().unwrap_or_default());
+        let status = self.gate.refusal_status(provider);
         if let Some(mut open) = self.open.remove(&ticket) {
             open.sequence = self.pen().write_outcome(&open, Outcome::Refused(status), None, now).or(open.sequence);
             self.open.insert(ticket, open);
@@ -320,7 +331,7 @@ impl Desk {
 impl Open {
     fn answer_instead(&self, answer: Option<&Frame>) -> Option<Frame> {
         match &self.kind {
-            Kind::Split(refused) => multi::with_refused(answer?, refused),
+            Kind::Split { entries, tlvs } => multi::with_refused(answer?, entries, tlvs),
             Kind::Named(message_id) => naming::under(answer?, message_id),
             Kind::Message | Kind::Recorded | Kind::Owed(_) => None,
         }

@@ -125,7 +125,7 @@ fn named(
                 let submission = &long.submission;
                 subscribers.insert(subscriber_key(submission.msisdn, &submission.destination.addr).into_owned());
             }
-            Record::Submission(_) | Record::Session(_) | Record::Part(_) | Record::Report(_) | Record::Taken(_) => {}
+            _ => {}
         }
     }
     Ok(())
@@ -189,7 +189,7 @@ fn matching(query: &Query, id: EntryId, record: &Record<'_>) -> Option<Found> {
         }
         Record::Long(record) => matches(query, &record.submission.origin.provider, &record.submission.source)
             .then(|| Found::Message(Box::new(FoundMessage::of_parts(id, record)))),
-        Record::Outcome(_) | Record::Part(_) | Record::PartOutcome(_) | Record::Report(_) | Record::Taken(_) => None,
+        _ => None,
     }
 }
 

@@ -5,8 +5,9 @@
 
 use jiff::Timestamp;
 
-use crate::rules::{Consent, Facts, Identity, Refusal};
-use crate::store::consents::{Category, Held, Status};
+use crate::register::Sender;
+use crate::rules::{Consent, Facts, Frequency, Identity, Refusal};
+use crate::store::consents::{Category, Held, Status, Towards};
 use crate::store::{Consents, Standing, StoreError};
 
 /// Looks up where the recipient stands with the sender, as of `now`.
@@ -15,56 +16,56 @@ pub fn look_up<'r>(consents: &Consents, identity: Identity<'r>, now: Timestamp) 
     let (Some(sender), Some(msisdn)) = (identity.sender, identity.msisdn) else {
         return Ok(facts);
     };
-    tell(&mut facts, &consents.standing(&sender.id, msisdn.0)?, now);
+    let towards = towards(sender, Some(&identity.provider.system_id));
+    tell(&mut facts, &consents.standing(towards, msisdn.0, now.as_millisecond())?, now);
     Ok(facts)
 }
 
-/// The same from rows that were shown: what is held of the recipient, whatever the sender.
-pub fn of_rows<'r>(identity: Identity<'r>, rows: &[Held], now: Timestamp) -> Facts<'r> {
+/// The same from events that were shown: the recipient's whole history, whatever the sender.
+pub fn of_events<'r>(identity: Identity<'r>, events: &[Held], now: Timestamp) -> Facts<'r> {
     let mut facts = Facts::new(identity);
     if let Some(sender) = identity.sender {
-        tell(&mut facts, &standing_of(rows.iter().filter(|row| row.sender == sender.id)), now);
+        let towards = towards(sender, Some(&identity.provider.system_id));
+        tell(&mut facts, &Standing::of_events(events, towards, now.as_millisecond()), now);
     }
     facts
 }
 
+/// A sender as the consents know it: under the ids it had before as well, and among those of its provider.
+pub fn towards<'r>(sender: &'r Sender, provider: Option<&'r str>) -> Towards<'r> {
+    Towards { sender: &sender.id, former: &sender.former_ids, provider }
+}
+
 fn tell(facts: &mut Facts<'_>, standing: &Standing, now: Timestamp) {
     let category = facts.identity.port.and_then(|port| port.category.as_deref());
-    facts.consent = consent(standing, category, now);
+    (facts.consent, facts.frequency) = consent(standing, category, now);
     facts.refusal = standing.refused_at_ms.map(|at| Refusal::Sender { at: Timestamp::from_millisecond(at).ok() });
 }
 
-/// What rows of one sender come to: a refusal ends every consent that is not later.
-fn standing_of<'h>(rows: impl Iterator<Item = &'h Held> + Clone) -> Standing {
-    let refused = rows.clone().filter(|row| row.status == Status::Refusal).map(|row| row.at_ms).max();
-    let stands = |row: &&Held| row.status == Status::Consent && refused.is_none_or(|refused| row.at_ms > refused);
-    let categories: Vec<_> = rows
-        .filter(stands)
-        .map(|row| Category {
-            name: row.category.as_str().into(),
-            status: row.status,
-            at_ms: row.at_ms,
-            expires_at_ms: row.expires_at_ms,
-        })
-        .collect();
-    // A consent after a refusal lifts it, as the store has it.
-    let refused_at_ms = if categories.is_empty() { refused } else { None };
-    Standing { refused_at_ms, categories }
-}
-
-/// The best standing among the categories that count: a port without a category takes any, and
-/// a consent without one covers every port of the sender.
-fn consent(standing: &Standing, wanted: Option<&str>, now: Timestamp) -> Consent {
+/// The best standing among the categories that count, and how often it allows messages: a port without a category
+/// takes any, and a consent without one covers every port of the sender.
+fn consent(standing: &Standing, wanted: Option<&str>, now: Timestamp) -> (Consent, Option<Frequency>) {
     let counts = |category: &&Category| {
         category.status == Status::Consent
             && (category.name.is_empty() || wanted.is_none_or(|wanted| *category.name == *wanted))
     };
-    let mut best = Consent::None;
+    let mut best = (Consent::None, None);
     for category in standing.categories.iter().filter(counts) {
-        if category.expires_at_ms.is_none_or(|end| now.as_millisecond() < end) {
-            return Consent::Active;
+        if category.expires_at_ms.is_some_and(|end| end <= now.as_millisecond()) {
+            if best.0 == Consent::None {
+                best = (Consent::Expired, None);
+            }
+            continue;
         }
-        best = Consent::Expired;
+        let frequency = category.frequency.as_deref().and_then(Frequency::parse);
+        // What was agreed to for this category itself goes before what was agreed to in general.
+        if wanted.is_some_and(|wanted| *category.name == *wanted) {
+            return (Consent::Active, frequency);
+        }
+        let rate = |frequency: Option<Frequency>| frequency.map_or(u32::MAX, Frequency::a_year);
+        if best.0 != Consent::Active || rate(frequency) > rate(best.1) {
+            best = (Consent::Active, frequency);
+        }
     }
     best
 }
@@ -76,9 +77,19 @@ mod tests {
     fn standing(categories: &[(&str, Status, Option<i64>)]) -> Standing {
         let categories = categories
             .iter()
-            .map(|&(name, status, expires_at_ms)| Category { name: name.into(), status, at_ms: 0, expires_at_ms })
+            .map(|&(name, status, expires_at_ms)| Category {
+                name: name.into(),
+                status,
+                at_ms: 0,
+                expires_at_ms,
+                frequency: None,
+            })
             .collect();
         Standing { refused_at_ms: None, categories }
+    }
+
+    fn found(standing: &Standing, wanted: Option<&str>, now: Timestamp) -> Consent {
+        consent(standing, wanted, now).0
     }
 
     fn at(ms: i64) -> Timestamp {
@@ -88,21 +99,41 @@ mod tests {
     #[test]
     fn a_consent_counts_until_its_term_ends() {
         let standing = standing(&[("promotion", Status::Consent, Some(1000))]);
-        assert_eq!(consent(&standing, None, at(999)), Consent::Active);
-        assert_eq!(consent(&standing, None, at(1000)), Consent::Expired);
+        assert_eq!(found(&standing, None, at(999)), Consent::Active);
+        assert_eq!(found(&standing, None, at(1000)), Consent::Expired);
     }
 
     #[test]
     fn a_port_with_a_category_takes_that_category_or_a_general_consent() {
         let other = standing(&[("news", Status::Consent, None)]);
-        assert_eq!(consent(&other, Some("promotion"), at(0)), Consent::None);
+        assert_eq!(found(&other, Some("promotion"), at(0)), Consent::None);
         let general = standing(&[("", Status::Consent, None)]);
-        assert_eq!(consent(&general, Some("promotion"), at(0)), Consent::Active);
+        assert_eq!(found(&general, Some("promotion"), at(0)), Consent::Active);
     }
 
     #[test]
     fn a_withdrawn_category_does_not_count() {
         let standing = standing(&[("promotion", Status::Refusal, None)]);
-        assert_eq!(consent(&standing, None, at(0)), Consent::None);
+        assert_eq!(found(&standing, None, at(0)), Consent::None);
+    }
+
+    #[test]
+    fn the_frequency_is_that_of_the_consent_that_counts() {
+        let often = |name: &str, frequency: Option<&str>| Category {
+            name: name.into(),
+            status: Status::Consent,
+            at_ms: 0,
+            expires_at_ms: None,
+            frequency: frequency.map(Into::into),
+        };
+        let of = |categories: &[Category], wanted| {
+            let standing = Standing { refused_at_ms: None, categories: categories.to_vec() };
+            consent(&standing, wanted, at(0)).1.map(|frequency| frequency.to_string())
+        };
+        let both = [often("", Some("9/month")), often("promotion", Some("1/week"))];
+        assert_eq!(of(&both, Some("promotion")).as_deref(), Some("1/week"), "the category's own");
+        assert_eq!(of(&both, Some("news")).as_deref(), Some("9/month"), "the general one");
+        assert_eq!(of(&both, None).as_deref(), Some("9/month"), "the one that allows most");
+        assert_eq!(of(&[often("news", Some("1/day")), often("offers", None)], None), None, "one has no limit");
     }
 }

@@ -21,6 +21,7 @@ use crate::rules::{Operation, Presentation};
 pub(super) struct Reading<'a> {
     pub(super) operation: Operation,
     pub(super) service_type: COctetString<'a>,
+    pub(super) tlvs: Tlvs<'a>,
     pub(super) source: Address<'a>,
     pub(super) recipients: Recipients<'a>,
     pub(super) esm_class: EsmClass,
@@ -262,6 +263,7 @@ impl<'a> Reading<'a> {
         let reading = Self {
             operation: Operation::SubmitSm,
             service_type: COctetString::default(),
+            tlvs: body.tlvs,
             source: Address::default(),
             recipients: Recipients::One(Address::default()),
             esm_class: body.esm_class,

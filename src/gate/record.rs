@@ -14,8 +14,10 @@ use crate::store::EntryId;
 use crate::store::journal::Day;
 
 mod keys;
+mod measure;
 
-pub use keys::{ACKNOWLEDGED, REPLY_ROUTE, RecordSchema, port_key, subscriber_key};
+pub use keys::{ACKNOWLEDGED, COMPLAINTS, MEASURES, REPLY_ROUTE, RecordSchema, port_key, subscriber_key};
+pub use measure::{Complaint, Measure};
 
 /// Written before every record; readers of a later schema keep reading this one.
 const VERSION: u8 = 1;
@@ -42,6 +44,10 @@ pub enum Record<'a> {
     Report(Report<'a>),
     /// What a subscriber's reply was taken for.
     Taken(Taken<'a>),
+    /// A measure was taken or ended (R25).
+    Measure(Measure<'a>),
+    /// Somebody complained of a message.
+    Complaint(Complaint<'a>),
 }
 
 /// A send record as later ones name it: year, month and day of its entry's name, and its number.
@@ -343,6 +349,8 @@ impl<'a> Record<'a> {
             Self::PartOutcome(record) => record.outcome.at_ms,
             Self::Report(record) => record.at_ms,
             Self::Taken(record) => record.at_ms,
+            Self::Measure(record) => record.at_ms,
+            Self::Complaint(record) => record.at_ms,
         }
     }
 }

@@ -270,6 +270,8 @@ impl Gate {
             method: if reply.synthetic { evidence::PROBE } else { evidence::METHOD },
             evidence: &proof,
             expires_at_ms: expires.map(Timestamp::as_millisecond),
+            recorded_by: evidence::RECORDED_BY,
+            ..Event::default()
         };
         let events: Vec<Event<'_>> = senders.iter().copied().map(event).collect();
         self.consents.apply(&events)?;

@@ -34,6 +34,15 @@ impl Watched {
         Self { files, seen }
     }
 
+    /// Watches these files from now on. New ones count as changed: they may have, since they were read.
+    pub(super) fn follow(&mut self, files: &[PathBuf]) {
+        if self.files != files {
+            let known = |file| self.files.iter().position(|known| known == file).and_then(|index| self.seen[index]);
+            self.seen = files.iter().map(known).collect();
+            self.files = files.to_vec();
+        }
+    }
+
     /// Waits until one has changed; false when the gate drains instead.
     pub(super) async fn changed(&mut self, drain: &mut watch::Receiver<bool>) -> bool {
         loop {
@@ -64,6 +73,7 @@ pub(super) async fn watch(gate: Arc<Gate>, file: PathBuf, mut watched: Watched, 
         let path = file.clone();
         if let Ok(loaded) = tokio::task::spawn_blocking(move || Register::load(&path)).await {
             swap(&gate, &file, loaded);
+            watched.follow(gate.register.load().files());
         }
     }
 }

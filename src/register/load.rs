@@ -6,13 +6,18 @@ use std::path::Path;
 
 use ipnet::IpNet;
 
-use super::{LONGEST_PORT, LongMode, Port, Provider, Rate, Register, Secret, Sender, WindowOverflow, version_of};
+use super::{ClassTlv, LONGEST_PORT, LongMode, Port, Provider, Rate, Register, Secret, Sender, WindowOverflow};
+use super::{templates, version_of};
 use portcullis_protocol::text::{Alphabet, TextSettings};
+use portcullis_protocol::tlv::TlvTag;
 
 use crate::document::{self, Complaints, Fault, Section, did_you_mean};
 use crate::rules::profile::read_modes;
 use crate::rules::{Class, Codes, Mode, Modes};
 use crate::tls::CertificateName;
+
+/// How the consents name all senders of a provider: this, then its account.
+pub(crate) const ALL_SENDERS_OF: &str = "provider:";
 
 /// How many binds a provider may have where nothing is said.
 const MAX_BINDS: usize = 10;
@@ -30,8 +35,9 @@ pub(super) fn register(path: &Path, text: &str) -> Result<Register, Vec<Fault>> 
         by_signature: HashMap::new(),
         by_number: HashMap::new(),
         lengths: 0,
-        version: version_of(text),
+        version: version_of([text]),
         warnings: Vec::new(),
+        files: vec![path.to_owned()],
     };
     for section in top.sections("provider") {
         add_provider(&mut register, &section);
@@ -45,13 +51,14 @@ pub(super) fn register(path: &Path, text: &str) -> Result<Register, Vec<Fault>> 
         add_port(&mut register, &section);
         section.finish();
     }
+    templates::read(&mut register, path, &top);
     check_references(&register, &top);
     if register.providers.is_empty() && !top.contains("provider") {
         top.fault("provider", "no [[provider]] is registered, so nobody may bind");
     }
     top.finish();
     let (faults, warnings) = complaints.into_parts();
-    register.warnings = warnings;
+    register.warnings.splice(..0, warnings);
     if faults.is_empty() { Ok(register) } else { Err(faults) }
 }
 
@@ -86,11 +93,13 @@ fn add_provider(register: &mut Register, section: &Section<'_, '_>) {
         mode,
         rules,
         codes: section.word("codes", &Codes::WORDS).unwrap_or_default(),
+        explain: section.boolean("explain").unwrap_or(false),
         text: text_settings(section),
         long_messages: section.word("long_messages", &LongMode::WORDS),
         distribution_lists: section.boolean("distribution_lists").unwrap_or(false),
         broadcasts: section.boolean("broadcasts").unwrap_or(false),
         service_types: service_types(section),
+        class_tlv: class_tlv(section),
         carrier_system_id: section.string("carrier_system_id").map(str::to_owned),
         carrier_password: section.string("carrier_password").map(|text| Secret::new(text.to_owned())),
         carrier_addresses: section.endpoints("carrier_addresses"),
@@ -161,10 +170,48 @@ fn service_types(section: &Section<'_, '_>) -> HashMap<String, Class> {
     declared
 }
 
+/// A value is text, or octets as `0x0102`.
+fn class_tlv(section: &Section<'_, '_>) -> Option<ClassTlv> {
+    let table = section.section("class_tlv")?;
+    let hex = |text: &str| text.strip_prefix("0x").and_then(|digits| u16::from_str_radix(digits, 16).ok());
+    let tag = table.parsed("tag", "the tag of a parameter, like \"0x1400\"", hex);
+    if tag.is_none() && !table.contains("tag") {
+        table.fault("tag", "is missing: the parameter's tag, like \"0x1400\"");
+    }
+    let mut values = Vec::new();
+    if let Some(words) = table.section("values") {
+        for key in words.keys() {
+            let value = match key.strip_prefix("0x") {
+                Some(digits) => octets(digits),
+                None => Some(key.as_bytes().to_vec()),
+            };
+            match (value.filter(|value| !value.is_empty()), words.word(key, &Class::WORDS)) {
+                (Some(value), Some(class)) => values.push((value, class)),
+                (None, _) => words.fault(key, "is neither a text nor octets like 0x01"),
+                (Some(_), None) => {}
+            }
+        }
+        words.finish();
+    }
+    if values.is_empty() {
+        table.fault("values", "names no value and its class, as in { promo = \"commercial\", 0x02 = \"service\" }");
+    }
+    table.finish();
+    tag.map(|tag| ClassTlv { tag: TlvTag(tag), values })
+}
+
+fn octets(digits: &str) -> Option<Vec<u8>> {
+    let pairs = digits.as_bytes().chunks(2);
+    pairs
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?, 16).ok())
+        .collect()
+}
+
 fn add_sender(register: &mut Register, section: &Section<'_, '_>) {
     let texts = |key| section.strings(key).unwrap_or_default().into_iter().map(str::to_owned).collect::<Vec<_>>();
     let sender = Sender {
         id: section.required("id").to_owned(),
+        former_ids: texts("former_ids"),
         name: section.required("name").to_owned(),
         credential: section.required("credential").to_owned(),
         government: section.boolean("government").unwrap_or(false),
@@ -174,15 +221,20 @@ fn add_sender(register: &mut Register, section: &Section<'_, '_>) {
         active: section.boolean("active").unwrap_or(true),
         filed_until: section.parsed("filed_until", "a date like \"2027-06-30\"", |text| text.parse().ok()),
         providers: texts("providers"),
+        templates: None,
     };
     let index = register.senders.len();
-    if register.by_sender_id.insert(sender.id.clone(), index).is_some() && !sender.id.is_empty() {
-        section.fault("id", format!("sender {:?} is registered twice", sender.id));
-    }
-    let twin = register.senders.iter().find(|other| other.credential == sender.credential);
+    name_sender(register, section, &sender, index);
+    let twin = register.senders.iter().find(|other| entity(other) == entity(&sender));
     if let Some(twin) = twin.filter(|_| !sender.credential.is_empty()) {
-        let message = "is that of sender {:?} too; a legal entity is one sender, with all its signatures";
-        section.fault("credential", message.replace("{:?}", &format!("{:?}", twin.id)));
+        section.fault(
+            "credential",
+            format!(
+                "is that of sender {:?} too; a legal entity is one sender, with all its signatures, and a second id \
+                 goes into its former_ids, so that what was said to that one still holds",
+                twin.id
+            ),
+        );
     }
     if sender.signatures.is_empty() {
         section.warn("signatures", "none: no message of this sender can carry its name (R05)");
@@ -191,6 +243,28 @@ fn add_sender(register: &mut Register, section: &Section<'_, '_>) {
         add_signature(register, section, signature, index);
     }
     register.senders.push(sender);
+}
+
+/// A legal entity by its credential, however that is spelled.
+fn entity(sender: &Sender) -> String {
+    let spoken = sender.credential.chars().filter(|c| !c.is_whitespace() && *c != '-');
+    spoken.flat_map(char::to_uppercase).collect()
+}
+
+/// Every id names one sender, those it had before as well as its own.
+fn name_sender(register: &mut Register, section: &Section<'_, '_>, sender: &Sender, index: usize) {
+    let own = std::iter::once(("id", &sender.id));
+    for (key, id) in own.chain(sender.former_ids.iter().map(|id| ("former_ids", id))) {
+        if id.starts_with(ALL_SENDERS_OF) {
+            section.fault(key, format!("{id:?}: {ALL_SENDERS_OF}… names all senders of a provider"));
+        }
+        if key == "former_ids" && id.is_empty() {
+            section.fault(key, "an id must not be empty");
+        }
+        if register.by_sender_id.insert(id.clone(), index).is_some() && !id.is_empty() {
+            section.fault(key, format!("sender {id:?} is registered twice"));
+        }
+    }
 }
 
 fn add_signature(register: &mut Register, section: &Section<'_, '_>, signature: &str, index: usize) {

@@ -9,7 +9,10 @@ use super::hints::Hints;
 use super::r07_opt_out::{Told, told};
 use super::signature::{Signatures, signatures};
 use super::submission::Submission;
-use super::{Class, Facts, Mode, Profile, Rule, Verdict, fold, r10_class, r16_opaque, r17_links};
+use super::template::Outcome;
+use super::{
+    Class, Facts, Mode, Profile, Rule, Verdict, fold, r10_class, r16_opaque, r17_links, r20_template, r25_measures,
+};
 use crate::rules::verdict::{Effect, Finding, Flaw, Severity};
 
 /// Everything a rule looks at.
@@ -27,6 +30,8 @@ pub(super) struct Case<'a> {
     pub(super) unreadable: Option<r16_opaque::Reason>,
     /// The first link or contact id that the sender has not registered, where R17 is on.
     pub(super) stray_link: Option<String>,
+    /// How it stands to its sender's templates, where R20 is on and there are any.
+    pub(super) template: Option<Outcome<'a, 'a>>,
     text: &'a str,
     folded: Cow<'a, str>,
     signatures: Signatures<'a>,
@@ -55,6 +60,7 @@ impl<'a> Case<'a> {
             promotion: None,
             unreadable: r16_opaque::unreadable(submission),
             stray_link: None,
+            template: None,
             text,
             hints: Hints::default(),
             folded: fold::fold(text),
@@ -66,6 +72,9 @@ impl<'a> Case<'a> {
         case.hints = Hints::of(&case.folded);
         if case.mode(Rule::R17) != Mode::Off {
             case.stray_link = r17_links::stray(&case);
+        }
+        if case.mode(Rule::R20) != Mode::Off {
+            case.template = r20_template::outcome(&case);
         }
         if case.mode(Rule::R10) != Mode::Off {
             case.promotion = r10_class::promotion(&case);
@@ -162,7 +171,11 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn close(self) -> Verdict {
-        Verdict::new(self.class, self.findings)
+        let stopped = self.findings.iter().any(|found| matches!(found.effect, Effect::Failed | Effect::Held));
+        let fingerprint = if stopped { None } else { r25_measures::fingerprint(&self) };
+        let mut verdict = Verdict::new(self.class, self.findings);
+        verdict.fingerprint = fingerprint;
+        verdict
     }
 }
 

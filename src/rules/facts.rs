@@ -5,7 +5,8 @@
 
 use jiff::Timestamp;
 
-use super::Msisdn;
+use super::r25_measures::Measure;
+use super::{Class, Frequency, Msisdn};
 use crate::register::{Port, Provider, Sender};
 
 /// Who sends, from which port, for whom, to whom.
@@ -21,6 +22,13 @@ pub struct Identity<'r> {
     pub msisdn: Option<Msisdn>,
     /// Whether the provider may send from this source.
     pub ownership: Ownership,
+}
+
+impl Identity<'_> {
+    /// The class of the port; an unknown one is treated as commercial.
+    pub fn port_class(&self) -> Class {
+        self.port.map_or(Class::Commercial, |port| port.class)
+    }
 }
 
 /// The standing of a source address in the register.
@@ -43,12 +51,16 @@ pub struct Facts<'r> {
     pub identity: Identity<'r>,
     /// Whether the recipient agreed to this sender's messages.
     pub consent: Consent,
+    /// How often that consent allows messages, where it says so.
+    pub frequency: Option<Frequency>,
     /// Whether the recipient refused them.
     pub refusal: Option<Refusal>,
     /// Whether this sender has asked the recipient for consent before (R12).
     pub asked_before: bool,
     /// Only the carrier knows the recipients (a distribution list, a broadcast area), and the provider may address them.
     pub vouched: bool,
+    /// The hardest measure in force that speaks of this message (R25).
+    pub measure: Option<Measure>,
     /// Since when no bind of the provider can receive replies, where there is none and that matters (R07).
     pub reply_route_lost: Option<Timestamp>,
 }
@@ -59,9 +71,11 @@ impl<'r> Facts<'r> {
         Self {
             identity,
             consent: Consent::None,
+            frequency: None,
             refusal: None,
             asked_before: false,
             vouched: false,
+            measure: None,
             reply_route_lost: None,
         }
     }

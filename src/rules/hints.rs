@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::{r08_obstacle, r12_consent_request, r17_links};
 
@@ -27,7 +27,11 @@ static WORDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
     let words = r08_obstacle::TOPICS.iter().chain(&r12_consent_request::HINTS).chain(contacts);
     let mut builder = AhoCorasick::builder();
     // Ideographs share their first octets, so that skipping to one of those costs more than it saves.
-    builder.match_kind(MatchKind::LeftmostLongest).ascii_case_insensitive(true).prefilter(false);
+    builder
+        .match_kind(MatchKind::LeftmostLongest)
+        .ascii_case_insensitive(true)
+        .prefilter(false)
+        .kind(Some(AhoCorasickKind::DFA));
     builder.build(words).ok()
 });
 

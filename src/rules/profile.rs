@@ -7,7 +7,10 @@ use std::sync::OnceLock;
 
 use jiff::tz::{Offset, TimeZone};
 
-use super::{Class, Mode, Modes, Rule, r05_name, r06_phone, r07_opt_out, r10_class, r17_links, r18_quiet_hours, reply};
+use super::{
+    Class, Mode, Modes, Rule, r05_name, r06_phone, r07_opt_out, r10_class, r17_links, r18_quiet_hours, r25_measures,
+    reply,
+};
 use crate::document::{self, Complaints, Fault, Section};
 use crate::register::Provider;
 
@@ -56,6 +59,8 @@ pub struct Profile {
     pub links: r17_links::Settings,
     /// The hours in which commercial messages are delivered (R18); none for all.
     pub quiet_hours: Option<r18_quiet_hours::Window>,
+    /// From when on measures are taken (R25).
+    pub measures: r25_measures::Settings,
     /// What replies mean (R23, R24).
     pub replies: reply::Settings,
     /// The zone of days and hours.
@@ -141,6 +146,7 @@ impl Profile {
         self.thresholds.read(section);
         self.links.read(section);
         r18_quiet_hours::read(&mut self.quiet_hours, section);
+        self.measures.read(section);
         self.replies.read(section);
         read_modes(section, &mut self.rules, None);
         for (word, class) in Class::WORDS {
@@ -172,6 +178,7 @@ impl Profile {
             thresholds: r10_class::Thresholds::default(),
             links: r17_links::Settings::default(),
             quiet_hours: None,
+            measures: r25_measures::Settings::default(),
             replies: reply::Settings::default(),
             time_zone: TimeZone::fixed(Offset::constant(8)),
             rules: Modes::default(),

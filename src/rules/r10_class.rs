@@ -6,8 +6,9 @@
 use std::borrow::Cow;
 
 use super::case::Case;
+use super::fold::fold;
 use super::rule::About;
-use super::{Class, r14_public_interest, scorer};
+use super::{Class, r14_public_interest, r20_template, scorer};
 use crate::document::Section;
 
 pub(super) const ABOUT: About = About {
@@ -39,17 +40,38 @@ impl Thresholds {
     }
 }
 
+/// What a text by itself comes to, whoever sends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Weight {
+    /// How much it promotes.
+    pub points: u32,
+    /// The weightiest terms that made the points.
+    pub terms: String,
+}
+
+/// Weighs a whole text, its signature included, as one on a service port is weighed.
+pub fn weigh(text: &str) -> Weight {
+    let folded = fold(text);
+    let score = scorer::score(body(&folded));
+    Weight { points: score.points, terms: scorer::explain(&score) }
+}
+
 /// Why the message is commercial, where it is so beyond its port's class.
 pub(super) fn promotion(case: &Case<'_>) -> Option<Cow<'static, str>> {
     if case.port_class == Class::Commercial {
         return None;
     }
-    let declared = std::str::from_utf8(case.submission.service_type).ok();
-    let declared = declared.and_then(|word| case.facts.identity.provider.service_types.get(word));
-    if declared == Some(&Class::Commercial) {
-        return Some("the provider declares it so by its service_type".into());
+    if let Some(parameter) = declared(case) {
+        return Some(format!("the provider declares it so by its {parameter}").into());
     }
-    let score = scorer::score(body(case.folded()));
+    let kept = r20_template::kept(case);
+    if let Some(kept) = kept.filter(|kept| kept.class == Some(Class::Commercial)) {
+        return Some(format!("it keeps to template {}, which is filed as commercial", kept.id).into());
+    }
+    let score = match kept.filter(|kept| kept.class.is_some()) {
+        Some(kept) => scorer::score_within(kept.body, &kept.wordy),
+        None => scorer::score(body(case.folded())),
+    };
     let thresholds = &case.profile.thresholds;
     let (points, threshold) = match r14_public_interest::speaks_for(case) {
         true => (score.points_if_trusted, thresholds.public),
@@ -60,6 +82,19 @@ pub(super) fn promotion(case: &Case<'_>) -> Option<Cow<'static, str>> {
     }
     let link = case.stray_link.as_ref().filter(|_| case.port_class == Class::Service)?;
     Some(format!("its text leads to {link}, which the sender has not registered").into())
+}
+
+/// The parameter by which the provider declares the message commercial. A declaration to the contrary
+/// counts for nothing: it would open every port to whoever makes it.
+fn declared(case: &Case<'_>) -> Option<&'static str> {
+    let provider = case.facts.identity.provider;
+    let word = std::str::from_utf8(case.submission.service_type).ok();
+    if word.and_then(|word| provider.service_types.get(word)) == Some(&Class::Commercial) {
+        return Some("service_type");
+    }
+    let declared = case.submission.class_tlv.zip(provider.class_tlv.as_ref());
+    let class = declared.and_then(|(value, known)| known.class(value));
+    (class == Some(Class::Commercial)).then_some("class_tlv")
 }
 
 /// The text without the signature, whose name may sound like anything.

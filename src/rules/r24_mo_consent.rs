@@ -87,7 +87,7 @@ fn span(number: &str, unit: &str) -> Option<Span> {
 }
 
 /// A number in digits, in Chinese up to ninety-nine, or in English up to twelve.
-fn count(text: &str) -> Option<i64> {
+pub(super) fn count(text: &str) -> Option<i64> {
     const ENGLISH: [&str; 12] =
         ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
     let text = text.to_lowercase();

@@ -76,20 +76,12 @@ const ROWS: [(Rule, &str, About); 26] = [
         "R19",
         about("frequency", "profile", "No more messages to a number than the profile and the consent allow."),
     ),
-    (
-        Rule::R20,
-        "R20",
-        about("template", "carriers' terms", "Where a sender has filed templates, its messages keep to them."),
-    ),
+    (Rule::R20, "R20", super::r20_template::ABOUT),
     (Rule::R21, "R21", about("schedule", "the gate's own", "Scheduled delivery and validity stay within bounds.")),
     (Rule::R22, "R22", about("replace", "the gate's own", "A replaced message is judged again, as the original was.")),
     (Rule::R23, "R23", super::r23_mo_refusal::ABOUT),
     (Rule::R24, "R24", super::r24_mo_consent::ABOUT),
-    (
-        Rule::R25,
-        "R25",
-        about("measures", "Art 23, 40", "Complaints, rejects and bursts slow down and suspend who causes them."),
-    ),
+    (Rule::R25, "R25", super::r25_measures::ABOUT),
     (
         Rule::R26,
         "R26",

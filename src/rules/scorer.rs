@@ -6,10 +6,12 @@
 
 mod normal;
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
+use super::fold::fold;
 use super::latin::is_word;
 use crate::document::{self, Complaints, Fault, Section};
 
@@ -28,6 +30,22 @@ static SCORER: LazyLock<Option<Scorer>> = LazyLock::new(|| Scorer::parse(LEXICON
 /// Weighs a text, which must be folded and without its signature.
 pub(super) fn score(text: &str) -> Score {
     SCORER.as_ref().map(|scorer| scorer.score(text)).unwrap_or_default()
+}
+
+/// Weighs a text of which only some spans are held against it: what else stands there was filed and looked at.
+pub(super) fn score_within(text: &str, spans: &[Range<usize>]) -> Score {
+    let mut form = String::with_capacity(text.len());
+    let mut free = Vec::with_capacity(spans.len());
+    let mut last = 0;
+    for span in spans {
+        form.push_str(&normal::form(&fold(&text[last..span.start])));
+        let start = form.len();
+        form.push_str(&normal::form(&fold(&text[span.clone()])));
+        free.push(start..form.len());
+        last = span.end;
+    }
+    form.push_str(&normal::form(&fold(&text[last..])));
+    SCORER.as_ref().map(|scorer| scorer.weigh(&form, Some(&free))).unwrap_or_default()
 }
 
 /// The weightiest terms that made a score, as they stand in the lexicon.
@@ -55,6 +73,10 @@ impl Kind {
         ("context", Self::Context),
         ("warning", Self::Warning),
     ];
+
+    const fn promotes(self) -> bool {
+        matches!(self, Self::Promotion | Self::Lure)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -112,12 +134,16 @@ impl Scorer {
     }
 
     fn score(&self, text: &str) -> Score {
-        let text = normal::form(text);
+        self.weigh(&normal::form(text), None)
+    }
+
+    /// Weighs a text in the form of terms; terms that promote count where they reach into a free span.
+    fn weigh(&self, text: &str, free: Option<&[Range<usize>]>) -> Score {
         let mut seen = [0_u64; MOST_TERMS / 64];
         let mut tally = Tally::default();
         let mut last = 0;
-        for found in self.automaton.find_iter(&text) {
-            if !is_word(&text, found.start(), found.end()) {
+        for found in self.automaton.find_iter(text) {
+            if !is_word(text, found.start(), found.end()) {
                 continue;
             }
             let between = &text[last..found.start()];
@@ -127,6 +153,10 @@ impl Scorer {
             tally.referred &= !between.contains(normal::is_clause_end);
             last = found.end();
             let index = found.pattern().as_usize();
+            let reaches = |span: &Range<usize>| found.start() < span.end && span.start < found.end();
+            if self.terms[index].kind.promotes() && free.is_some_and(|free| !free.iter().any(reaches)) {
+                continue;
+            }
             let known = seen[index / 64] & (1 << (index % 64)) != 0;
             tally.count(index, &self.terms[index], known);
             // What did not count for the clause it stands in may count in another.
@@ -247,6 +277,20 @@ mod tests {
     fn what_was_bought_is_no_promotion_but_the_next_clause_may_be() {
         assert_eq!(score("您购买的秒杀商品已发货").points, 0);
         assert!(score("您购买的秒杀商品已发货，今日秒杀再降").points >= 4);
+    }
+
+    #[test]
+    fn what_was_filed_is_not_held_against_a_text() {
+        let text = "您的优惠券已到账，全场五折券，请使用";
+        let at = text.find("全场").unwrap();
+        assert_eq!(score_within(text, &[]).points, 0);
+        let free = at..at + "全场五折券".len();
+        assert!(score_within(text, std::slice::from_ref(&free)).points >= 4);
+        let within = "限时".len().."限时抢".len();
+        assert!(
+            score_within("限时抢购", std::slice::from_ref(&within)).points >= 4,
+            "a term may reach out of the span"
+        );
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub struct Submission<'a> {
     pub destination: Address<'a>,
     /// `service_type`, without its NUL.
     pub service_type: &'a [u8],
+    /// The value of the parameter by which the provider declares a class, where it has one.
+    pub class_tlv: Option<&'a [u8]>,
     /// The canned message the SMSC would send in place of the text; 0 for none.
     pub sm_default_msg_id: u8,
     /// The text, or why it cannot be read.

@@ -8,6 +8,7 @@ use std::fmt;
 
 use portcullis_protocol::CommandStatus;
 
+use super::r25_measures::Fingerprint;
 use super::{Class, Code, Rule};
 
 /// What becomes of the message.
@@ -68,6 +69,8 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
     /// The answer: that of the first rule that decided; `ESME_ROK` for a forward.
     pub status: CommandStatus,
+    /// Tells near-duplicates of a marketing text that passes, where bursts are counted (R25).
+    pub fingerprint: Option<Fingerprint>,
     permit: Option<Permit>,
 }
 
@@ -90,7 +93,7 @@ impl Verdict {
             (None, None) => (Decision::Forward, CommandStatus::ESME_ROK),
         };
         let permit = (decision == Decision::Forward).then_some(Permit(Ground::Judged));
-        Self { decision, class, findings, status, permit }
+        Self { decision, class, findings, status, fingerprint: None, permit }
     }
 }
 

@@ -1,14 +1,13 @@
 //! Who agreed to what, and who refused.
 //!
-//! Owns the standing of every subscriber towards every sender: the last event in event time wins,
-//! a tie is a refusal, a refusal covers all of a sender's categories. Refuses to let any order of
-//! arrival, crash or collision turn a no into a yes. Driven by the gate and by imports.
+//! Owns every event of every subscriber, and the standing they come to: the last in event time wins,
+//! a tie is a refusal, a refusal covers all of a sender's categories. Refuses to forget an event and
+//! to let any order of arrival, crash or collision turn a no into a yes. Driven by the gate and by imports.
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
-
-use serde::{Deserialize, Serialize};
 
 use super::engine::{Engines, Sled};
 use super::lock::Lock;
@@ -16,16 +15,21 @@ use super::{Health, StoreError};
 use crate::clock;
 
 mod address;
+mod archive;
 mod bucket;
 mod commit;
+mod event;
 mod evidence;
 mod intake;
 mod item;
 mod ledger;
 mod names;
+mod standing;
 
-pub use evidence::EVIDENCE_OCTETS;
+pub use event::{ALL_SENDERS_OF, Event, Held, Status, Towards, all_senders_of};
+pub use evidence::{EVIDENCE_OCTETS, WORDING_OCTETS};
 pub use names::NAME_OCTETS;
+pub use standing::{AsOf, Category, Standing, Stood, standing_as_of};
 
 use intake::Chunk;
 use ledger::Ledger;
@@ -44,81 +48,8 @@ pub struct ConsentsOptions {
 
 impl Default for ConsentsOptions {
     fn default() -> Self {
-        Self { cache_bytes: 192 << 20, engines: Arc::new(Sled) }
+        Self { cache_bytes: 256 << 20, engines: Arc::new(Sled) }
     }
-}
-
-/// What a subscriber said.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-pub enum Status {
-    /// Yes, to one category of one sender.
-    Consent,
-    /// No, to all of a sender.
-    Refusal,
-}
-
-/// A subscriber said yes or no to a sender.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Event<'a> {
-    /// The subscriber's number, canonical.
-    pub msisdn: u64,
-    /// The sender's id in the register.
-    pub sender: &'a str,
-    /// What kind of messages; a refusal covers every kind, whatever stands here.
-    pub category: &'a str,
-    /// Yes or no.
-    pub status: Status,
-    /// When it was said, in milliseconds since 1970 UTC.
-    pub at_ms: i64,
-    /// How: web, paper, MO, counter, api.
-    pub method: &'a str,
-    /// Where the proof is.
-    pub evidence: &'a str,
-    /// Until when a consent holds.
-    pub expires_at_ms: Option<i64>,
-}
-
-/// An event as it is held, for showing and exporting.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-pub struct Held {
-    /// The subscriber's number.
-    pub msisdn: u64,
-    /// The sender's id in the register.
-    pub sender: String,
-    /// The category of a consent; of a refusal, the one it was said under.
-    pub category: String,
-    /// Yes or no.
-    pub status: Status,
-    /// When it was said.
-    pub at_ms: i64,
-    /// How.
-    pub method: String,
-    /// Where the proof is.
-    pub evidence: String,
-    /// Until when a consent holds.
-    pub expires_at_ms: Option<i64>,
-}
-
-/// Where a subscriber stands with a sender.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Standing {
-    /// The refusal that nothing later has lifted, and when it was said.
-    pub refused_at_ms: Option<i64>,
-    /// Each category the subscriber ever agreed to.
-    pub categories: Vec<Category>,
-}
-
-/// Where a subscriber stands with one category of a sender.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Category {
-    /// Its name.
-    pub name: Arc<str>,
-    /// [`Status::Consent`] if nothing refused at or after it; whether it has expired is the reader's to judge.
-    pub status: Status,
-    /// When it was agreed to.
-    pub at_ms: i64,
-    /// Until when it holds.
-    pub expires_at_ms: Option<i64>,
 }
 
 /// What became of the events of one call.
@@ -128,7 +59,7 @@ pub struct Applied {
     pub changed: u64,
     /// Held already.
     pub unchanged: u64,
-    /// Older than what is held.
+    /// Now held as history: something later stands.
     pub stale: u64,
 }
 
@@ -162,9 +93,9 @@ impl Consents {
         Ok(Self { path, cache: options.cache_bytes, engines, ledger, _lock: lock })
     }
 
-    /// Where a subscriber stands with a sender.
-    pub fn standing(&self, sender: &str, msisdn: u64) -> Result<Standing, StoreError> {
-        self.with(|ledger| ledger.standing(sender, msisdn))
+    /// Where a subscriber stands with a sender at a moment, by all that is known.
+    pub fn standing(&self, towards: Towards<'_>, msisdn: u64, at_ms: i64) -> Result<Standing, StoreError> {
+        self.with(|ledger| ledger.standing(towards, msisdn, at_ms))
     }
 
     /// Takes in events; all of them are durable when this returns.
@@ -179,27 +110,35 @@ impl Consents {
     }
 
     /// Starts an import: events in any number, durable when it is finished.
-    pub fn import(&self) -> Import<'_> {
-        Import { consents: self, chunk: Chunk::default(), applied: Applied::default() }
+    pub fn import(&self) -> Import<&Self> {
+        Import::into(self)
     }
 
-    /// All that is held of a subscriber.
+    /// What stands of a subscriber: the last consent to each category, the last refusal of each sender.
     pub fn show(&self, msisdn: u64) -> Result<Vec<Held>, StoreError> {
         self.with(|ledger| ledger.show(msisdn))
     }
 
-    /// All that is held, in no order; what changes meanwhile is shown before or after the change.
-    pub fn export(&self) -> impl Iterator<Item = Result<Held, StoreError>> {
+    /// Every event of a subscriber, in the order in which they happened.
+    pub fn history(&self, msisdn: u64) -> Result<Vec<Held>, StoreError> {
+        self.with(|ledger| ledger.history(msisdn))
+    }
+
+    /// What stands of all subscribers, or every event with its `history`, in no order; what changes meanwhile is
+    /// shown before or after the change.
+    pub fn export(&self, history: bool) -> impl Iterator<Item = Result<Held, StoreError>> {
         let before = self.with(|ledger| Ok(ledger.count()));
         let (count, failed) = before.map_or_else(|e| (0, Some(Err(e))), |count| (count, None));
-        let held = (0..count).flat_map(move |bucket| match self.with(|ledger| ledger.export(bucket, count)) {
+        let mut reader = evidence::Reader::default();
+        let mut export = move |bucket| self.with(|ledger| ledger.export(bucket, count, history, &mut reader));
+        let held = (0..count).flat_map(move |bucket| match export(bucket) {
             Ok(held) => held.into_iter().map(Ok).collect(),
             Err(e) => vec![Err(e)],
         });
         failed.into_iter().chain(held)
     }
 
-    /// About how many consents and refusals are held.
+    /// About how many events are held.
     pub fn held(&self) -> Result<u64, StoreError> {
         self.with(|ledger| Ok(ledger.held_count()))
     }
@@ -265,30 +204,42 @@ fn open_ledger(engines: &dyn Engines, path: &Path, cache: u64, create: bool) -> 
 
 /// An import under way. Dropped unfinished, what it took in so far stays or goes; running it again is harmless.
 #[derive(Debug)]
-pub struct Import<'c> {
-    consents: &'c Consents,
+pub struct Import<C> {
+    consents: C,
     chunk: Chunk,
     applied: Applied,
 }
 
-impl Import<'_> {
+impl<C: Deref<Target = Consents>> Import<C> {
+    /// Starts an import into these consents.
+    pub fn into(consents: C) -> Self {
+        Self { consents, chunk: Chunk::default(), applied: Applied::default() }
+    }
+
     /// Takes in one event. One that is refused for itself ([`StoreError::Limit`]) leaves the rest as it was.
     pub fn push(&mut self, event: &Event<'_>) -> Result<(), StoreError> {
-        self.consents.with(|ledger| {
-            ledger.gather(event, &mut self.chunk)?;
-            if self.chunk.is_full() {
-                ledger.take_in(&mut self.chunk, &mut self.applied)?;
+        let Self { consents, chunk, applied } = self;
+        consents.with(|ledger| {
+            ledger.gather(event, chunk)?;
+            if chunk.is_full() {
+                ledger.take_in(chunk, applied)?;
             }
             Ok(())
         })
     }
 
+    /// Makes all of it durable, and tells what became of the events since the last time.
+    pub fn commit(&mut self) -> Result<Applied, StoreError> {
+        let Self { consents, chunk, applied } = self;
+        consents.with(|ledger| {
+            ledger.take_in(chunk, applied)?;
+            ledger.sync()?;
+            Ok(std::mem::take(applied))
+        })
+    }
+
     /// Makes all of it durable.
     pub fn finish(mut self) -> Result<Applied, StoreError> {
-        self.consents.with(|ledger| {
-            ledger.take_in(&mut self.chunk, &mut self.applied)?;
-            ledger.sync()?;
-            Ok(self.applied)
-        })
+        self.commit()
     }
 }

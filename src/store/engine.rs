@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 mod sled;
+mod wal;
 
 pub use self::sled::Sled;
 

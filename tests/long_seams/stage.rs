@@ -59,6 +59,7 @@ impl Stage {
             method: "web",
             evidence: "form 12",
             expires_at_ms: None,
+            ..Said::default()
         };
         Self::open(register, system_id, binds, "", &[said], clock::wall())
     }

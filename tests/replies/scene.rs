@@ -251,6 +251,7 @@ impl Scene {
             method: "web".into(),
             evidence: "form 12".into(),
             expires_at_ms: None,
+            ..Held::default()
         };
         self.folder.ask(&Request::Apply(vec![row]));
         self.held(SUBSCRIBER)

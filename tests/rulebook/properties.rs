@@ -185,6 +185,7 @@ impl World {
             source: Address::new(Ton(self.ton), Npi::ISDN, self.source.as_bytes()),
             destination: Address::new(Ton::UNKNOWN, Npi::ISDN, self.destination.as_bytes()),
             service_type: b"",
+            class_tlv: None,
             sm_default_msg_id: self.canned,
             content,
             presentation: Presentation::Kept,

@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::tz::TimeZone;
 
 use super::rows::Columns;
-use crate::admin::api::{Line, Request, event};
+use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;
 use crate::cli::{Failure, load};
 use crate::register::Register;
@@ -106,7 +106,7 @@ fn take_in<R: Read>(mut rows: Rows<'_, R>, access: &mut Access) -> Result<(Appli
         Access::Store { consents, .. } => {
             let mut import = consents.import();
             while let Some(row) = rows.next_good()? {
-                import.push(&event(&row))?;
+                import.push(&row.as_event())?;
             }
             import.finish()?
         }

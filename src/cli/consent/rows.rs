@@ -96,6 +96,7 @@ impl Columns {
             method: short(5, NAME_OCTETS)?,
             evidence: short(6, EVIDENCE_OCTETS)?,
             expires_at_ms,
+            ..Held::default()
         })
     }
 }
@@ -118,6 +119,7 @@ fn word(status: Status) -> &'static str {
     match status {
         Status::Consent => "consent",
         Status::Refusal => "refusal",
+        Status::HolderChange => "holder-change",
     }
 }
 

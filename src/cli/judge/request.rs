@@ -80,6 +80,7 @@ impl Request {
             source: address(&self.source),
             destination: address(&self.destination),
             service_type: b"",
+            class_tlv: None,
             sm_default_msg_id: 0,
             content: Text::Readable(self.text.as_str().into()),
             presentation: Presentation::Kept,

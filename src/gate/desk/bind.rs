@@ -66,6 +66,7 @@ impl Desk {
         let system_id = bind.system_id.to_string();
         let granted = self.grant(&bind, &system_id);
         self.provider = Some(system_id.clone());
+        self.interface_version = bind.interface_version;
         match granted {
             Ok(grant) => {
                 let over = self.secured.as_ref().map(|secured| format!(", {secured}")).unwrap_or_default();

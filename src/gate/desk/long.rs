@@ -124,7 +124,7 @@ impl Desk {
             Err(fault) => return self.turn_away_parts(&fault, parts, now.wall),
         };
         let Some(first) = frames.first() else { return };
-        let ruling = self.rule(&judgements);
+        let ruling = self.rule(&judgements, now.wall);
         let written = self.pen().write_submissions(
             register,
             &Message { frame: first, reading: &reading, parts: &parts },
@@ -153,7 +153,9 @@ impl Desk {
             Ok(records) => Ok(records.clone()),
             Err(error) => Err(*error),
         };
-        let (judged, open) = self.decide(whole.ruling, &part.frame, whole.judgements, written, whole.now);
+        // Another bind may speak another version.
+        let explain = part.session == self.session && self.explains();
+        let (judged, open) = self.decide(whole.ruling, &part.frame, whole.judgements, written, (explain, whole.now));
         (judged, Open { part: Some(part.number), ..open })
     }
 

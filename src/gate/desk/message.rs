@@ -8,13 +8,13 @@ use portcullis_protocol::{BodyFault, CommandStatus, Frame};
 
 use super::ruling::{Judgement, Ruling};
 use super::write::{Message, Written};
-use super::{Desk, Judged, Kind, Open, Settling, TRY_AGAIN, multi};
+use super::{Desk, Judged, Kind, Open, Settling, TRY_AGAIN, explain, multi};
 use crate::config::Durability;
 use crate::gate::reading::{DISTRIBUTION_LIST, Reading, Recipients, STRUCK_OFF};
 use crate::gate::{Moment, facts};
 use crate::register::{Provider, Register};
 use crate::relay::{self, Ticket};
-use crate::rules::{self, Facts, Operation, Submission};
+use crate::rules::{self, Decision, Facts, Mode, Operation, Rule, Submission};
 use crate::store::journal::AppendError;
 
 impl Desk {
@@ -57,17 +57,18 @@ impl Desk {
             Ok(judgements) => judgements,
             Err(fault) => return self.turn_away(ticket, frame, &fault, now),
         };
-        let ruling = self.rule(&judgements);
+        let ruling = self.rule(&judgements, now);
         let written =
             self.pen().write_submissions(register, &Message { frame, reading, parts: &[] }, &judgements, &ruling, now);
-        let (judged, open) = self.decide(ruling, frame, &judgements, written, now);
+        let explain = self.explains_to(provider);
+        let (judged, open) = self.decide(ruling, frame, &judgements, written, (explain, now));
         self.open.insert(ticket, open);
         judged
     }
 
     /// The verdict for each recipient.
     pub(super) fn judgements<'r, 'm>(
-        &self,
+        &mut self,
         register: &'r Register,
         provider: &'r Provider,
         reading: &Reading<'m>,
@@ -96,16 +97,20 @@ impl Desk {
     }
 
     /// What the verdicts come to, counted.
-    pub(super) fn rule(&self, judgements: &[Judgement<'_, '_>]) -> Ruling {
+    pub(super) fn rule(&self, judgements: &[Judgement<'_, '_>], now: Timestamp) -> Ruling {
         for judgement in judgements {
             self.gate.counters.judged(&judgement.verdict);
+            if let Some(trail) = &judgement.trail {
+                let port_class = judgement.facts.identity.port_class();
+                trail.note(&self.gate.measures, port_class, &judgement.verdict, now.as_millisecond());
+            }
         }
         Ruling::of(judgements, self.is_down())
     }
 
     /// One recipient's verdict. A store that cannot be asked is a fact of its own (R26).
     fn weigh<'r, 'm>(
-        &self,
+        &mut self,
         register: &'r Register,
         provider: &'r Provider,
         reading: &Reading<'m>,
@@ -119,6 +124,7 @@ impl Desk {
             source: reading.source,
             destination: to,
             service_type: reading.service_type.0,
+            class_tlv: provider.class_tlv.as_ref().and_then(|declared| reading.tlvs.get(declared.tag)),
             sm_default_msg_id: reading.sm_default_msg_id,
             content: reading.text.clone(),
             presentation: reading.presentation,
@@ -128,15 +134,19 @@ impl Desk {
         };
         let identity = register.identify(provider, &submission);
         let reply_route_lost = self.gate.lost_route(&provider.system_id, now);
+        let port_class = identity.port_class();
+        let watched = self.gate.profile.mode(Rule::R25, port_class, provider) != Mode::Off;
+        let trail = watched.then(|| self.trails.of(&self.gate.measures, &identity));
+        let measure = trail.as_ref().and_then(|t| t.in_force(&self.gate.measures, port_class, self.heard));
         let (facts, unanswered) = match facts::look_up(&self.gate.consents, identity, deliver_at.unwrap_or(now)) {
-            Ok(facts) => (Facts { vouched, reply_route_lost, ..facts }, None),
+            Ok(facts) => (Facts { vouched, reply_route_lost, measure, ..facts }, None),
             Err(error) => {
                 tracing::error!(%error, "the consents cannot be asked");
-                (Facts { vouched, reply_route_lost, ..Facts::new(identity) }, Some(error.to_string()))
+                (Facts { vouched, reply_route_lost, measure, ..Facts::new(identity) }, Some(error.to_string()))
             }
         };
         let verdict = rules::judge(&submission, &facts, &self.gate.profile, now);
-        Judgement { to, facts, verdict, unanswered }
+        Judgement { to, facts, verdict, unanswered, trail }
     }
 
     /// What becomes of one PDU under a ruling, and what is to be remembered of it.
@@ -146,7 +156,7 @@ impl Desk {
         frame: &Frame,
         judgements: &[Judgement<'_, '_>],
         written: Written,
-        now: Timestamp,
+        (explain, now): (bool, Timestamp),
     ) -> (Judged, Open) {
         let records = match written {
             Ok(records) => records,
@@ -160,15 +170,19 @@ impl Desk {
             Ruling::Forward(permit) => self.forward(permit, None, self.revisable(open, judgements)),
             Ruling::Split(permit) => match multi::without_refused(frame, judgements) {
                 Some(rest) => {
-                    let kind = Kind::Split(multi::refused(frame, judgements));
+                    let refused = |judgement: &&Judgement<'_, '_>| !judgement.is_forwarded();
+                    let decision = judgements.iter().find(refused).map(|judgement| judgement.verdict.decision);
+                    let said = decision.filter(|_| explain).map(|decision| explain::refusal(judgements, decision));
+                    let tlvs = said.map(|said| explain::text(&said)).unwrap_or_default();
+                    let kind = Kind::Split { entries: multi::refused(frame, judgements), tlvs };
                     self.forward(permit, Some(rest), Open { kind, ..open })
                 }
                 None => refuse(TRY_AGAIN, Bytes::new(), open),
             },
             Ruling::Refuse { status, down } => {
                 let entries = if down { Bytes::new() } else { multi::refused(frame, judgements) };
-                let body = if entries.is_empty() { Bytes::new() } else { multi::all_refused(&entries) };
-                refuse(status, body, open)
+                let said = explain.then(|| why_refused(judgements, down));
+                refuse(status, explain::body(frame.command_id(), &entries, said.as_deref()), open)
             }
         }
     }
@@ -200,7 +214,11 @@ impl Desk {
         self.gate.counters.malformed();
         tracing::info!(command = ?frame.command_id(), %fault, "request turned away");
         match self.pen().write_turned_away(frame, fault, now) {
-            Ok(records) => refuse(fault.status, Bytes::new(), Open::of(records, now)),
+            Ok(records) => {
+                let said = self.explains().then(|| fault.to_string());
+                let body = explain::body(frame.command_id(), &[], said.as_deref());
+                refuse(fault.status, body, Open::of(records, now))
+            }
             Err(error) => {
                 self.gate.counters.unrecorded();
                 refuse(unrecordable(error), Bytes::new(), Open::unrecorded(now))
@@ -218,6 +236,15 @@ impl Desk {
 fn refuse(status: CommandStatus, body: Bytes, open: Open) -> (Judged, Open) {
     let decision = relay::Decision::Refuse { status, body };
     (Judged { decision, settling: Settling::Now, frame: None }, open)
+}
+
+fn why_refused(judgements: &[Judgement<'_, '_>], down: bool) -> String {
+    if down {
+        let unanswered = judgements.iter().find_map(|judgement| judgement.unanswered.as_deref());
+        return explain::outage(unanswered.map_or("the journal cannot write", |_| "the consents cannot be asked"));
+    }
+    let rejected = judgements.iter().any(|judgement| judgement.verdict.decision == Decision::Reject);
+    explain::refusal(judgements, if rejected { Decision::Reject } else { Decision::Hold })
 }
 
 /// What is too long for the journal stays so; what finds no room now may find it later.

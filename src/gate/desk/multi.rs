@@ -6,10 +6,10 @@ use std::collections::HashMap;
 
 use bytes::{Bytes, BytesMut};
 use portcullis_protocol::address::Address;
-use portcullis_protocol::field::COctetString;
 use portcullis_protocol::pdu::{
     Destination, Destinations, MultiResult, SubmitMultiResp, Unsuccessful, UnsuccessfulSmes,
 };
+use portcullis_protocol::tlv::Tlvs;
 use portcullis_protocol::{CommandStatus, Frame, Pdu};
 
 use super::ruling::Judgement;
@@ -47,15 +47,9 @@ pub(super) fn refused(frame: &Frame, judgements: &[Judgement<'_, '_>]) -> Bytes 
     entries.freeze()
 }
 
-/// The body of an answer that nobody's message was taken, told for each recipient.
-pub(super) fn all_refused(entries: &[u8]) -> Bytes {
-    let unsuccessful = UnsuccessfulSmes::from_bytes(entries).ok();
-    body(MultiResult { message_id: COctetString::default(), unsuccessful })
-}
-
-/// The carrier's answer, the refused added to those it could not serve itself. `None` leaves it: an
+/// The carrier's answer, the refused added to those it could not serve itself, and `tlvs`. `None` leaves it: an
 /// error counts for every recipient already.
-pub(super) fn with_refused(answer: &Frame, entries: &[u8]) -> Option<Frame> {
+pub(super) fn with_refused(answer: &Frame, entries: &[u8], tlvs: &[u8]) -> Option<Frame> {
     let Ok(Pdu::SubmitMultiResp(pdu)) = Pdu::decode(answer) else { return None };
     if answer.command_status() != CommandStatus::ESME_ROK {
         return None;
@@ -68,7 +62,8 @@ pub(super) fn with_refused(answer: &Frame, entries: &[u8]) -> Option<Frame> {
     list.extend_from_slice(entries);
     let unsuccessful = Some(UnsuccessfulSmes::from_bytes(&list).ok()?);
     let accepted = Some(MultiResult { message_id: accepted.message_id, unsuccessful });
-    let pdu = SubmitMultiResp { accepted, ..pdu };
+    let tlvs = [pdu.tlvs.as_bytes(), tlvs].concat();
+    let pdu = SubmitMultiResp { accepted, tlvs: Tlvs::from_bytes(&tlvs) };
     Some(Pdu::SubmitMultiResp(pdu).to_frame(answer.command_status(), answer.sequence_number()))
 }
 
@@ -83,10 +78,4 @@ pub(super) fn unserved(answer: &Frame) -> HashMap<String, CommandStatus> {
 fn subscriber(destination: &Address<'_>) -> String {
     let msisdn = Msisdn::from_address(destination).map(|msisdn| msisdn.0);
     subscriber_key(msisdn, &destination.addr.to_string()).into_owned()
-}
-
-fn body(accepted: MultiResult<'_>) -> Bytes {
-    let mut body = BytesMut::new();
-    SubmitMultiResp { accepted: Some(accepted), ..SubmitMultiResp::default() }.encode(&mut body);
-    body.freeze()
 }

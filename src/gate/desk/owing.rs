@@ -9,9 +9,10 @@ use super::write::{Pen, message_id};
 use super::{Desk, Kind, Open, Sent, Settling};
 use crate::gate::owed::{Owed, OwedPart, Report, State, receipt};
 use crate::gate::parts::{Holder, Part};
-use crate::gate::{Gate, Moment};
+use crate::gate::{Gate, Moment, facts};
 use crate::relay::{BindKind, Leg, Outcome, Ticket};
 use crate::rules::Permit;
+use crate::store::consents::Towards;
 use crate::store::{EntryId, Progress};
 
 /// How often something owed is tried again that the peer refused for now.
@@ -60,7 +61,7 @@ impl Desk {
                     return Some((report.frame.clone(), Permit::unjudged("a receipt of the gate's own")));
                 }
                 Owed::Part(part) if !is_recorded(part, progress) => return None,
-                Owed::Part(part) if !self.gate.is_refused_since(part) => {
+                Owed::Part(part) if !self.gate.is_refused_since(part, now.wall) => {
                     return Some((part.frame.clone(), part.permit));
                 }
                 Owed::Part(_) => {
@@ -212,14 +213,18 @@ impl Gate {
     }
 
     /// Whether the subscriber has refused the sender since the verdict.
-    fn is_refused_since(&self, part: &OwedPart) -> bool {
-        part.marketing.as_ref().is_some_and(|who| self.has_refused(who))
+    fn is_refused_since(&self, part: &OwedPart, now: Timestamp) -> bool {
+        part.marketing.as_ref().is_some_and(|who| self.has_refused(who, &part.provider, now))
     }
 
-    /// Whether a subscriber has refused a sender.
-    pub(super) fn has_refused(&self, (sender, msisdn): &(String, u64)) -> bool {
+    /// Whether a subscriber has refused a sender, or all of the provider's.
+    pub(super) fn has_refused(&self, (sender, msisdn): &(String, u64), provider: &str, now: Timestamp) -> bool {
+        let register = self.register.load();
+        let unknown = Towards { sender, former: &[], provider: Some(provider) };
+        let towards = register.sender(sender).map_or(unknown, |sender| facts::towards(sender, Some(provider)));
+        let standing = self.consents.standing(towards, *msisdn, now.as_millisecond());
         // A store that cannot answer does not change a verdict that stands.
-        self.consents.standing(sender, *msisdn).is_ok_and(|standing| standing.refused_at_ms.is_some())
+        standing.is_ok_and(|standing| standing.refused_at_ms.is_some())
     }
 
     pub(super) fn refusal_status(&self, provider: &str) -> CommandStatus {

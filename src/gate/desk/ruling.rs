@@ -1,9 +1,12 @@
 //! What the verdicts on all recipients of one PDU come to.
 
+use std::sync::Arc;
+
 use portcullis_protocol::CommandStatus;
 use portcullis_protocol::address::Address;
 
 use super::TRY_AGAIN;
+use crate::gate::measures::Trail;
 use crate::rules::{Class, Decision, Facts, Permit, Verdict};
 
 /// One recipient's verdict and what it rests on.
@@ -13,6 +16,8 @@ pub(super) struct Judgement<'r, 'm> {
     pub(super) verdict: Verdict,
     /// Why the store could not be asked, where it could not.
     pub(super) unanswered: Option<String>,
+    /// Who is counted for it, where R25 is on.
+    pub(super) trail: Option<Arc<Trail>>,
 }
 
 impl Judgement<'_, '_> {

@@ -128,7 +128,7 @@ impl Joining {
                 }
                 true
             }
-            Record::Submission(_) | Record::Long(_) | Record::Session(_) => false,
+            _ => false,
         }
     }
 

@@ -81,8 +81,47 @@ fn answered() -> Outcome<'static> {
     }
 }
 
-fn all() -> [Record<'static>; 9] {
-    [submission(), outcome(), delivery(), session(), long(), part(), part_outcome(), report(), taken()]
+fn measure() -> Record<'static> {
+    Record::Measure(Measure {
+        at_ms: 78,
+        kind: "port".into(),
+        name: "10690001230801".into(),
+        step: "suspend".into(),
+        everything: false,
+        reason: "complaints".into(),
+        by: "operator".into(),
+        until_ms: None,
+    })
+}
+
+fn complaint() -> Record<'static> {
+    Record::Complaint(Complaint {
+        at_ms: 79,
+        subscriber: "8613900001111".into(),
+        port: "10690001230801".into(),
+        about_ms: 70,
+        text: "".into(),
+        reference: "12321-7".into(),
+        messages: vec![(2026, 11, 24, 5)],
+        against: vec![("sender".into(), "shop".into())],
+        repeats: None,
+    })
+}
+
+fn all() -> [Record<'static>; 11] {
+    [
+        submission(),
+        outcome(),
+        delivery(),
+        session(),
+        long(),
+        part(),
+        part_outcome(),
+        report(),
+        taken(),
+        measure(),
+        complaint(),
+    ]
 }
 
 fn delivery() -> Record<'static> {
@@ -171,6 +210,13 @@ fn a_message_id_is_found_whatever_its_case_and_leading_zeros() {
     let record = Record::Outcome(Outcome { message_id: Some("0004F2A".into()), ..outcome });
     let ids: Vec<_> = keys(&record).into_iter().filter(|(index, _)| *index == Index::MessageId).collect();
     assert_eq!(ids, ["0004F2A", "4f2a"].map(|id| (Index::MessageId, id.to_owned())));
+}
+
+#[test]
+fn measures_and_complaints_are_found_together() {
+    let of = |key: &[u8]| (Index::Source, String::from_utf8(key.to_vec()).unwrap());
+    assert_eq!(keys(&measure()), [of(MEASURES)]);
+    assert_eq!(keys(&complaint()), [vec![of(COMPLAINTS)], keys(&taken())].concat());
 }
 
 #[test]

@@ -9,6 +9,9 @@ pub(super) const METHOD: &str = "mo";
 /// The same where nobody sent the reply.
 pub(super) const PROBE: &str = "probe";
 
+/// Who recorded it.
+pub(super) const RECORDED_BY: &str = "gate";
+
 /// Octets of a reply that are kept with its event; the journal has all of it.
 const REPLY: usize = 1024;
 

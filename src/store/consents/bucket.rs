@@ -1,10 +1,10 @@
-//! A bucket: everything held of some eighty subscribers, read and written as one.
+//! A bucket: some sixty events, all that is held of their subscribers, read and written as one.
 //!
 //! Owns its rows, `C` bucket(4) part(1). Nearly every bucket has one part. A long one has more, each
 //! whole in itself, and nothing moves between them but by being in both for a moment: so a crash
 //! between two rows loses nothing. Driven by the ledger.
 
-use super::item::{self, Item, Outcome};
+use super::item::{self, Item, Name, Outcome};
 use crate::store::engine::{Engine, EngineError, Fault, VALUE_BYTES};
 
 const BUCKET: u8 = b'C';
@@ -13,7 +13,10 @@ const BUCKET: u8 = b'C';
 const PARTS: usize = 200;
 
 /// More than any item takes.
-const ITEM_OCTETS: usize = 64;
+const ITEM_OCTETS: usize = 80;
+
+/// Events of one name that a bucket keeps at a time; older ones go to the archive.
+pub(super) const KEPT: usize = 256;
 
 /// A row to be put.
 pub(super) type NewRow = (Vec<u8>, Vec<u8>);
@@ -25,7 +28,7 @@ fn key(bucket: u32, part: u8) -> [u8; 6] {
 
 #[derive(Debug, Default)]
 struct Part {
-    /// In order of their names.
+    /// In their order.
     items: Vec<Item>,
     /// At least the octets of its row.
     octets: usize,
@@ -38,6 +41,8 @@ pub(super) struct Bucket {
     parts: Vec<Part>,
     /// Its parts on disk.
     on_disk: usize,
+    /// Names with more events than it should keep.
+    overfull: Vec<Name>,
 }
 
 /// Shows the items of each part of a bucket as they lie on disk; `see` answers `None` where one is not whole.
@@ -86,7 +91,7 @@ impl Bucket {
             parts.push(Part { items: all, octets, changed: false });
             Some(())
         })?;
-        Ok(Self { parts, on_disk })
+        Ok(Self { parts, on_disk, overfull: Vec::new() })
     }
 
     /// Everything in it.
@@ -94,17 +99,25 @@ impl Bucket {
         self.parts.into_iter().flat_map(|part| part.items)
     }
 
-    /// A new bucket of these items, in order of their names.
+    /// A new bucket of these items, in their order.
     pub(super) fn of(items: Vec<Item>) -> Self {
         let octets = encode(&items).len();
-        Self { parts: vec![Part { items, octets, changed: true }], on_disk: 0 }
+        let parts = vec![Part { items, octets, changed: true }];
+        Self { parts, on_disk: 0, overfull: Vec::new() }
     }
 
-    /// Takes in an event; `evidence` is asked for only if it is held. `None` where the bucket is full.
-    pub(super) fn merge(&mut self, new: Item, mut evidence: impl FnMut() -> u64) -> Option<Outcome> {
-        let place = self.parts.iter().position(|part| item::has(&part.items, &new));
-        let roomy = || self.parts.iter().position(|part| part.octets + ITEM_OCTETS < VALUE_BYTES);
-        let at = match place.or_else(roomy) {
+    /// Takes in an event; `evidence` is asked for only if it is new. `None` where the bucket is full.
+    pub(super) fn merge(&mut self, new: Item, evidence: impl FnOnce() -> u64) -> Option<Outcome> {
+        let (mut same, mut last) = (0, None);
+        for part in &self.parts {
+            let named = item::named(&part.items, new.name());
+            if named.binary_search_by_key(&new.key(), Item::key).is_ok() {
+                return Some(Outcome::Unchanged);
+            }
+            same += named.len();
+            last = last.max(named.last().map(Item::key));
+        }
+        let at = match self.parts.iter().position(|part| part.octets + ITEM_OCTETS < VALUE_BYTES) {
             Some(at) => at,
             None if self.parts.len() < PARTS => {
                 self.parts.push(Part::default());
@@ -113,12 +126,32 @@ impl Bucket {
             None => return None,
         };
         let part = &mut self.parts[at];
-        let outcome = item::merge(&mut part.items, new, &mut evidence);
-        if matches!(outcome, Outcome::Added | Outcome::Replaced) {
-            part.changed = true;
-            part.octets += ITEM_OCTETS;
+        let place = part.items.partition_point(|item| item.key() < new.key());
+        part.items.insert(place, Item { evidence: evidence(), ..new });
+        part.changed = true;
+        part.octets += ITEM_OCTETS;
+        if same >= KEPT && !self.overfull.contains(&new.name()) {
+            self.overfull.push(new.name());
         }
-        Some(outcome)
+        Some(match last {
+            None => Outcome::Added,
+            Some(last) if last < new.key() => Outcome::Replaced,
+            Some(_) => Outcome::Stale,
+        })
+    }
+
+    /// The older half of the events of each name that has too many, in their order; they are taken out only by
+    /// [`Bucket::take`], once they lie elsewhere.
+    pub(super) fn surplus(&mut self) -> Vec<Vec<Item>> {
+        let names = std::mem::take(&mut self.overfull);
+        let older = |name| {
+            let all = self.parts.iter().flat_map(|part| item::named(&part.items, name));
+            let mut all: Vec<Item> = all.copied().collect();
+            all.sort_by_key(Item::key);
+            all.truncate(all.len().saturating_sub(KEPT / 2));
+            all
+        };
+        names.into_iter().map(older).collect()
     }
 
     /// Takes out the items that belong elsewhere.

@@ -1,11 +1,14 @@
-//! The texts that prove consents, each kept once while it is in use again and again.
+//! What proves events, each proof kept once while it is in use again and again.
 //!
-//! Owns the packs they lie in: rows `E` first number(8), each a run of texts, compressed where that
-//! pays. A bounded memory of recent texts gives a text said again its old number. Driven by the ledger.
+//! Owns the packs they lie in: rows `E` first number(8), each a run of proofs, compressed where that
+//! pays. A bounded memory of recent proofs gives one that comes again its old number. Packs of the
+//! first layout hold evidence alone. Driven by the ledger.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use crate::store::engine::{Engine, EngineError, Fault, VALUE_BYTES};
+use crate::store::evidence_files::Sha256;
 use crate::store::varint;
 
 const PACK: u8 = b'E';
@@ -22,52 +25,95 @@ const LENGTH_OCTETS: usize = 2;
 /// Texts remembered take at most so many octets.
 const REMEMBERED_OCTETS: usize = 4 << 20;
 
-const PLAIN: u8 = 0;
-const COMPRESSED: u8 = 1;
+/// Longest wording, in octets.
+pub const WORDING_OCTETS: usize = 2 * 1024;
+
+/// Packs of evidence alone, as the first layout had them.
+const PLAIN_TEXTS: u8 = 0;
+const COMPRESSED_TEXTS: u8 = 1;
+const PLAIN: u8 = 2;
+const COMPRESSED: u8 = 3;
+
+/// Packs that a reader of very many events remembers.
+const REMEMBERED_PACKS: usize = 1024;
+
+/// What proves an event, and who vouches for it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Proof {
+    pub(super) evidence: String,
+    pub(super) wording: String,
+    pub(super) recorded_by: String,
+    pub(super) sha256: Option<Sha256>,
+}
+
+impl Proof {
+    /// The octets of a proof.
+    pub(super) fn encode(evidence: &str, wording: &str, recorded_by: &str, sha256: Option<Sha256>) -> Vec<u8> {
+        let mut octets = Vec::with_capacity(evidence.len() + wording.len() + recorded_by.len() + 40);
+        for text in [evidence, wording, recorded_by] {
+            varint::push(&mut octets, text.len() as u64);
+            octets.extend_from_slice(text.as_bytes());
+        }
+        octets.extend(sha256.iter().flat_map(|sha256| sha256.0));
+        octets
+    }
+
+    fn decode(mut octets: &[u8]) -> Option<Self> {
+        let mut text = || {
+            let length = varint::take(&mut octets).and_then(|length| usize::try_from(length).ok())?;
+            let (text, rest) = octets.split_at_checked(length)?;
+            octets = rest;
+            Some(String::from_utf8_lossy(text).into_owned())
+        };
+        let (evidence, wording, recorded_by) = (text()?, text()?, text()?);
+        let sha256 = if octets.is_empty() { None } else { Some(Sha256(octets.try_into().ok()?)) };
+        Some(Self { evidence, wording, recorded_by, sha256 })
+    }
+}
 
 fn key(number: u64) -> [u8; 9] {
     let [a, b, c, d, e, f, g, h] = number.to_be_bytes();
     [PACK, a, b, c, d, e, f, g, h]
 }
 
-/// Numbers texts.
+/// Numbers proofs.
 #[derive(Debug)]
 pub(super) struct Evidence {
     next: u64,
-    /// The texts from `first` on, not yet put.
+    /// The proofs from `first` on, not yet put.
     pack: Vec<u8>,
     first: u64,
-    recent: HashMap<Box<str>, u64>,
+    recent: HashMap<Box<[u8]>, u64>,
     recent_octets: usize,
 }
 
 impl Evidence {
     pub(super) fn load(engine: &dyn Engine) -> Result<Self, EngineError> {
         let next = match engine.last(&[PACK], &[PACK + 1])? {
-            Some((key, value)) => first_of(&key)? + texts(&value)?.len() as u64,
+            Some((key, value)) => first_of(&key)? + Pack::read(&value)?.count()?,
             None => 0,
         };
         Ok(Self { next, pack: Vec::new(), first: next, recent: HashMap::new(), recent_octets: 0 })
     }
 
-    /// The number of a text; new ones are on disk only after [`Evidence::put`].
-    pub(super) fn number(&mut self, text: &str, rows: &mut Vec<([u8; 9], Vec<u8>)>) -> u64 {
-        if let Some(number) = self.recent.get(text) {
+    /// The number of a proof; new ones are on disk only after [`Evidence::put`].
+    pub(super) fn number(&mut self, proof: &[u8], rows: &mut Vec<([u8; 9], Vec<u8>)>) -> u64 {
+        if let Some(number) = self.recent.get(proof) {
             return *number;
         }
-        if self.pack.len() + LENGTH_OCTETS + text.len() > PACK_OCTETS {
+        if self.pack.len() + LENGTH_OCTETS + proof.len() > PACK_OCTETS {
             self.put(rows);
         }
         let number = self.next;
-        varint::push(&mut self.pack, text.len() as u64);
-        self.pack.extend_from_slice(text.as_bytes());
+        varint::push(&mut self.pack, proof.len() as u64);
+        self.pack.extend_from_slice(proof);
         self.next += 1;
         if self.recent_octets > REMEMBERED_OCTETS {
             self.recent.clear();
             self.recent_octets = 0;
         }
-        self.recent_octets += text.len() + size_of::<(Box<str>, u64)>();
-        self.recent.insert(text.into(), number);
+        self.recent_octets += proof.len() + size_of::<(Box<[u8]>, u64)>();
+        self.recent.insert(proof.into(), number);
         number
     }
 
@@ -85,12 +131,37 @@ impl Evidence {
     }
 }
 
-/// The text of a number.
-pub(super) fn text(number: u64, engine: &dyn Engine) -> Result<String, EngineError> {
-    let lost = || EngineError { fault: Fault::Broken, what: format!("evidence {number} is missing") };
-    let (key, value) = engine.last(&[PACK], &key(number.saturating_add(1)))?.ok_or_else(lost)?;
-    let at = usize::try_from(number - first_of(&key)?).map_err(|_| lost())?;
-    texts(&value)?.get(at).cloned().ok_or_else(lost)
+/// Reads proofs, and remembers the packs it met: for many of them.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    packs: BTreeMap<u64, Arc<Pack>>,
+}
+
+impl Reader {
+    /// The proof of a number.
+    pub(super) fn proof(&mut self, number: u64, engine: &dyn Engine) -> Result<Proof, EngineError> {
+        if let Some((first, pack)) = self.packs.range(..=number).next_back()
+            && let Some(proof) = pack.nth(number - first)?
+        {
+            return Ok(proof);
+        }
+        let (first, pack) = pack_of(number, engine)?;
+        let proof = pack.nth(number - first)?.ok_or_else(|| lost(number));
+        if self.packs.len() >= REMEMBERED_PACKS {
+            self.packs.pop_first();
+        }
+        self.packs.insert(first, Arc::new(pack));
+        proof
+    }
+}
+
+fn lost(number: u64) -> EngineError {
+    EngineError { fault: Fault::Broken, what: format!("evidence {number} is missing") }
+}
+
+fn pack_of(number: u64, engine: &dyn Engine) -> Result<(u64, Pack), EngineError> {
+    let (key, value) = engine.last(&[PACK], &key(number.saturating_add(1)))?.ok_or_else(|| lost(number))?;
+    Ok((first_of(&key)?, Pack::read(&value)?))
 }
 
 fn first_of(key: &[u8]) -> Result<u64, EngineError> {
@@ -98,19 +169,56 @@ fn first_of(key: &[u8]) -> Result<u64, EngineError> {
     number.ok_or_else(|| EngineError { fault: Fault::Broken, what: "key of an evidence pack".to_owned() })
 }
 
-fn texts(value: &[u8]) -> Result<Vec<String>, EngineError> {
-    let damaged = || EngineError { fault: Fault::Broken, what: "evidence pack".to_owned() };
-    let (kind, octets) = value.split_first().ok_or_else(damaged)?;
-    let octets = match *kind {
-        PLAIN => octets.to_vec(),
-        _ => zstd::bulk::decompress(octets, PACK_OCTETS).map_err(|_| damaged())?,
-    };
-    let (mut left, mut texts) = (octets.as_slice(), Vec::new());
-    while !left.is_empty() {
-        let length = varint::take(&mut left).and_then(|length| usize::try_from(length).ok()).ok_or_else(damaged)?;
-        let (text, rest) = left.split_at_checked(length).ok_or_else(damaged)?;
-        texts.push(String::from_utf8_lossy(text).into_owned());
-        left = rest;
+fn damaged() -> EngineError {
+    EngineError { fault: Fault::Broken, what: "evidence pack".to_owned() }
+}
+
+/// A pack in memory, not compressed.
+#[derive(Debug)]
+struct Pack {
+    octets: Vec<u8>,
+    /// Whether it holds evidence alone.
+    texts: bool,
+}
+
+impl Pack {
+    fn read(value: &[u8]) -> Result<Self, EngineError> {
+        let (kind, octets) = value.split_first().ok_or_else(damaged)?;
+        let octets = match *kind {
+            PLAIN | PLAIN_TEXTS => octets.to_vec(),
+            COMPRESSED | COMPRESSED_TEXTS => zstd::bulk::decompress(octets, PACK_OCTETS).map_err(|_| damaged())?,
+            _ => return Err(damaged()),
+        };
+        Ok(Self { octets, texts: matches!(*kind, PLAIN_TEXTS | COMPRESSED_TEXTS) })
     }
-    Ok(texts)
+
+    fn entries(&self) -> impl Iterator<Item = Result<&[u8], EngineError>> {
+        let mut left = self.octets.as_slice();
+        std::iter::from_fn(move || {
+            if left.is_empty() {
+                return None;
+            }
+            let length = varint::take(&mut left).and_then(|length| usize::try_from(length).ok());
+            let Some((entry, rest)) = length.and_then(|length| left.split_at_checked(length)) else {
+                left = &[];
+                return Some(Err(damaged()));
+            };
+            left = rest;
+            Some(Ok(entry))
+        })
+    }
+
+    fn count(&self) -> Result<u64, EngineError> {
+        self.entries().try_fold(0, |count, entry| entry.map(|_| count + 1))
+    }
+
+    fn nth(&self, place: u64) -> Result<Option<Proof>, EngineError> {
+        let Ok(place) = usize::try_from(place) else { return Ok(None) };
+        let Some(entry) = self.entries().nth(place).transpose()? else { return Ok(None) };
+        if self.texts {
+            let evidence = String::from_utf8_lossy(entry).into_owned();
+            return Ok(Some(Proof { evidence, ..Proof::default() }));
+        }
+        Proof::decode(entry).ok_or_else(damaged).map(Some)
+    }
 }

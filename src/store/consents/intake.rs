@@ -1,7 +1,7 @@
 //! Taking events into the ledger.
 //!
 //! Owns the order of rows that keeps every crash harmless: names and evidence before the buckets
-//! that use them, a new bucket before the count that opens it, the count before its parent shrinks.
+//! that use them, the archive before its bucket shrinks, a new bucket before the count that opens it, the count before its parent shrinks.
 //! Works a window of buckets at a time, so that a large import never keeps a refusal waiting. Driven
 //! by [`super::Consents`].
 
@@ -10,21 +10,25 @@ use std::sync::{MutexGuard, PoisonError};
 
 use super::address::{address, parent};
 use super::bucket::Bucket;
-use super::evidence::EVIDENCE_OCTETS;
+use super::evidence::{EVIDENCE_OCTETS, Proof, WORDING_OCTETS};
 use super::item::{Item, Outcome};
 use super::ledger::{Desk, Ledger};
 use super::names::{Kind, NAME_OCTETS};
-use super::{Applied, Event, Status};
+use super::{Applied, Event, Status, archive};
+use crate::clock;
 use crate::store::StoreError;
 
 /// Items of a bucket, on average, before the next one is split.
-const LOAD: u64 = 96;
+const LOAD: u64 = 56;
 
 /// Buckets changed before others get their turn.
 const WINDOW: usize = 64;
 
 /// Events looked at to tell how many of an import are new.
 const SAMPLED: usize = 256;
+
+/// Events from which on a chunk is an import, whose arrival in whole seconds takes less room.
+const MANY: usize = 1_000;
 
 /// Most octets of evidence that a chunk gathers.
 const CHUNK_EVIDENCE: usize = 16 << 20;
@@ -36,7 +40,7 @@ const CHUNK_EVENTS: usize = 1 << 20;
 #[derive(Debug)]
 struct Numbered {
     hash: u64,
-    /// Its evidence is a place in the chunk's texts.
+    /// Its evidence is a place among the chunk's proofs.
     item: Item,
 }
 
@@ -44,8 +48,8 @@ struct Numbered {
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
     events: Vec<Numbered>,
-    texts: Vec<Box<str>>,
-    places: HashMap<Box<str>, u64>,
+    proofs: Vec<Box<[u8]>>,
+    places: HashMap<Box<[u8]>, u64>,
     octets: usize,
 }
 
@@ -54,25 +58,31 @@ impl Chunk {
         self.events.len() >= CHUNK_EVENTS || self.octets >= CHUNK_EVIDENCE
     }
 
-    fn place(&mut self, text: &str) -> u64 {
-        if let Some(place) = self.places.get(text) {
+    fn place(&mut self, proof: &[u8]) -> u64 {
+        if let Some(place) = self.places.get(proof) {
             return *place;
         }
-        let place = self.texts.len() as u64;
-        self.texts.push(text.into());
-        self.places.insert(text.into(), place);
-        self.octets += 2 * (text.len() + 32);
+        let place = self.proofs.len() as u64;
+        self.proofs.push(proof.into());
+        self.places.insert(proof.into(), place);
+        self.octets += 2 * (proof.len() + 32);
         place
     }
 }
 
 impl Event<'_> {
     fn check(&self) -> Result<(), StoreError> {
-        let names = [self.sender, self.category, self.method].iter().all(|name| name.len() <= NAME_OCTETS);
-        match (names, self.evidence.len() <= EVIDENCE_OCTETS) {
-            (true, true) => Ok(()),
-            (false, _) => Err(StoreError::Limit { what: "sender, category or method too long", limit: NAME_OCTETS }),
-            (_, false) => Err(StoreError::Limit { what: "evidence too long", limit: EVIDENCE_OCTETS }),
+        let fits = |texts: &[&str], limit, what| match texts.iter().all(|text| text.len() <= limit) {
+            true => Ok(()),
+            false => Err(StoreError::Limit { what, limit }),
+        };
+        let names = [self.sender, self.category, self.method, self.frequency, self.recorded_by];
+        fits(&names, NAME_OCTETS, "sender, category, method, frequency or recorder too long")?;
+        fits(&[self.wording], WORDING_OCTETS, "wording too long")?;
+        fits(&[self.evidence], EVIDENCE_OCTETS, "evidence too long")?;
+        match self.sender.is_empty() == (self.status == Status::HolderChange) {
+            true => Ok(()),
+            false => Err(StoreError::Limit { what: "a change of holder has no sender, any other event one", limit: 1 }),
         }
     }
 }
@@ -81,19 +91,23 @@ impl Ledger {
     /// Gathers an event; one that is refused leaves the chunk as it was.
     pub(super) fn gather(&self, event: &Event<'_>, chunk: &mut Chunk) -> Result<(), StoreError> {
         event.check()?;
-        let sender = self.name(Kind::Sender, event.sender)?;
-        let category = self.name(Kind::Category, event.category)?;
-        let method = self.name(Kind::Method, event.method)?;
-        let refusal = event.status == Status::Refusal;
+        let consent = event.status == Status::Consent;
+        let frequency = match event.frequency {
+            text if consent && !text.is_empty() => self.name(Kind::Frequency, text)? + 1,
+            _ => 0,
+        };
+        let proof = Proof::encode(event.evidence, event.wording, event.recorded_by, event.sha256);
         let item = Item {
             msisdn: event.msisdn,
-            sender,
-            refusal,
-            category,
+            sender: self.name(Kind::Sender, event.sender)?,
+            refusal: !consent,
+            category: self.name(Kind::Category, event.category)?,
             at_ms: event.at_ms,
-            expires_at_ms: event.expires_at_ms.filter(|_| !refusal),
-            method,
-            evidence: chunk.place(event.evidence),
+            expires_at_ms: event.expires_at_ms.filter(|_| consent),
+            method: self.name(Kind::Method, event.method)?,
+            evidence: chunk.place(&proof),
+            frequency,
+            recorded_at_ms: event.recorded_at_ms,
         };
         chunk.events.push(Numbered { hash: self.hash.hash(event.msisdn), item });
         Ok(())
@@ -117,14 +131,16 @@ impl Ledger {
 
     /// Takes in a chunk and empties it; durable after the next [`Ledger::sync`].
     pub(super) fn take_in(&self, chunk: &mut Chunk, applied: &mut Applied) -> Result<(), StoreError> {
-        let Chunk { mut events, texts, .. } = std::mem::take(chunk);
-        let mut numbers = vec![None; texts.len()];
+        let Chunk { mut events, proofs, .. } = std::mem::take(chunk);
+        let mut numbers = vec![None; proofs.len()];
+        let now = arrival(events.len());
+        events.iter_mut().for_each(|event| event.item.recorded_at_ms = event.item.recorded_at_ms.or(Some(now)));
         self.grow_for(&events)?;
         let count = self.count();
         events.sort_by_key(|event| (address(event.hash, count), event.item.msisdn));
         let mut left = events.as_slice();
         while !left.is_empty() {
-            let mut window = Window { desk: self.desk(), texts: &texts, numbers: &mut numbers, applied };
+            let mut window = Window { desk: self.desk(), proofs: &proofs, numbers: &mut numbers, applied };
             left = self.take_window(left, &mut window)?;
             self.split_until(window.desk.items / LOAD, &mut window.desk)?;
         }
@@ -156,19 +172,32 @@ impl Ledger {
             };
             let outcome = buckets[at].1.merge(event.item, || window.evidence(event.item.evidence, &mut evidence));
             let full = StoreError::Limit { what: "too many consents of one subscriber", limit: usize::MAX };
-            items += u64::from(window.count(outcome.ok_or(full)?));
+            items += i64::from(window.count(outcome.ok_or(full)?));
             taken += 1;
         }
         window.desk.evidence.put(&mut evidence);
         evidence.iter().try_for_each(|(key, value)| self.engine.put(key, value)).map_err(|e| self.failed(&e))?;
-        for (here, bucket) in buckets {
+        for (here, mut bucket) in buckets {
+            items -= self.archive(&mut bucket)?;
             self.put_rows(bucket.rows(self.row_number(here)?))?;
         }
-        if items > 0 {
-            window.desk.items += items;
+        if items != 0 {
+            window.desk.items = window.desk.items.saturating_add_signed(items);
             self.put_count(count, window.desk.items).map_err(|e| self.failed(&e))?;
         }
         Ok(&events[taken..])
+    }
+
+    /// Moves old events of whoever says very much out of the bucket; tells how many.
+    fn archive(&self, bucket: &mut Bucket) -> Result<i64, StoreError> {
+        let mut moved = 0;
+        for older in bucket.surplus() {
+            archive::put(&older, &*self.engine).map_err(|e| self.failed(&e))?;
+            let (Some(first), Some(last)) = (older.first(), older.last()) else { continue };
+            let taken = bucket.take(|item| item.name() == first.name() && item.key() <= last.key());
+            moved += i64::try_from(taken.len()).unwrap_or(i64::MAX);
+        }
+        Ok(moved)
     }
 
     /// Reads a bucket, without what a split that was cut short left in it.
@@ -206,7 +235,7 @@ impl Ledger {
             }
             let mut moved: Vec<_> =
                 moved.into_iter().filter(|item| address(self.hash.hash(item.msisdn), count) + 1 == count).collect();
-            moved.sort_by_key(Item::name);
+            moved.sort_by_key(Item::key);
             self.put_rows(Bucket::of(moved).rows(new))?;
             self.put_count(count, desk.items).map_err(|e| self.failed(&e))?;
             self.publish_count(count);
@@ -224,11 +253,18 @@ impl Ledger {
     }
 }
 
+/// When events are recorded that are taken in now.
+fn arrival(events: usize) -> i64 {
+    let now = clock::wall().as_millisecond();
+    // Never earlier than it was.
+    if events < MANY { now } else { now - now.rem_euclid(1_000) + 1_000 }
+}
+
 /// What a window of buckets is taken in with.
 struct Window<'a> {
     desk: MutexGuard<'a, Desk>,
-    texts: &'a [Box<str>],
-    /// The numbers that the chunk's texts have got so far.
+    proofs: &'a [Box<[u8]>],
+    /// The numbers that the chunk's proofs have got so far.
     numbers: &'a mut [Option<u64>],
     applied: &'a mut Applied,
 }
@@ -236,22 +272,22 @@ struct Window<'a> {
 impl Window<'_> {
     fn evidence(&mut self, place: u64, rows: &mut Vec<([u8; 9], Vec<u8>)>) -> u64 {
         let at = usize::try_from(place).unwrap_or(usize::MAX);
-        let text = self.texts.get(at).map_or("", |text| text);
+        let proof = self.proofs.get(at).map_or(&[][..], |proof| proof);
         let known = self.numbers.get(at).copied().flatten();
-        let number = known.unwrap_or_else(|| self.desk.evidence.number(text, rows));
+        let number = known.unwrap_or_else(|| self.desk.evidence.number(proof, rows));
         if let Some(slot) = self.numbers.get_mut(at) {
             *slot = Some(number);
         }
         number
     }
 
-    /// Counts an outcome; whether there is one item more.
+    /// Counts an outcome; whether there is one event more.
     fn count(&mut self, outcome: Outcome) -> bool {
         match outcome {
             Outcome::Added | Outcome::Replaced => self.applied.changed += 1,
             Outcome::Unchanged => self.applied.unchanged += 1,
             Outcome::Stale => self.applied.stale += 1,
         }
-        outcome == Outcome::Added
+        outcome != Outcome::Unchanged
     }
 }

@@ -1,11 +1,14 @@
-//! What is held of one subscriber, sender and category, and how it lies in a bucket.
+//! One event of one subscriber, and how it lies in a bucket.
 //!
-//! Owns the rule which of two events stands, and the encoding, which keeps the whole number: no
-//! collision can show one subscriber another's consent. Driven by the ledger.
+//! Owns the order of events, in which the last of a name is the one that stands, and the encoding,
+//! which keeps the whole number: no collision can show one subscriber another's consent. Earlier
+//! events stay beside the last one, which costs nothing where there is one. Driven by the ledger.
+
+use std::cmp::Reverse;
 
 use crate::store::varint;
 
-/// The last consent to a category, or the last refusal of a sender.
+/// A consent to a category, a refusal of a sender, or a change of the number's holder.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Item {
     pub(super) msisdn: u64,
@@ -17,61 +20,53 @@ pub(super) struct Item {
     pub(super) expires_at_ms: Option<i64>,
     pub(super) method: u32,
     pub(super) evidence: u64,
+    /// The number of how often a consent allows messages, and one more; 0 where it does not say.
+    pub(super) frequency: u32,
+    /// When the store took it in; events from before that was kept have none.
+    pub(super) recorded_at_ms: Option<i64>,
 }
+
+/// Events of the same name replace each other: subscriber, sender, refusal or not, category.
+pub(super) type Name = (u64, u32, bool, u32);
+
+/// What orders the events of a bucket, and tells one from another.
+pub(super) type Key = (Name, i64, Reverse<i64>);
 
 /// What became of an event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Outcome {
-    /// Held now, and nothing of its kind was before.
+    /// Held now, and nothing of its name was before.
     Added,
-    /// Held now, in place of an earlier one.
+    /// Held now, and later than all of its name.
     Replaced,
     /// Held already.
     Unchanged,
-    /// A later one is held.
+    /// Held now among what was; a later one stands.
     Stale,
 }
 
 impl Item {
-    /// Items of the same name replace each other: all refusals of a sender, all consents to a category.
-    pub(super) fn name(&self) -> (u64, u32, bool, u32) {
+    /// All refusals of a sender have one name, and all consents to a category.
+    pub(super) fn name(&self) -> Name {
         (self.msisdn, self.sender, self.refusal, if self.refusal { 0 } else { self.category })
     }
 
-    /// Whether an event of the same name replaces this one: the later stands, and of two at the same
-    /// moment the one that ends sooner.
-    fn yields_to(&self, other: &Self) -> Outcome {
-        let ends = |item: &Self| item.expires_at_ms.unwrap_or(i64::MAX);
-        if other.at_ms > self.at_ms || (other.at_ms == self.at_ms && ends(other) < ends(self)) {
-            Outcome::Replaced
-        } else if other.at_ms == self.at_ms && ends(other) == ends(self) {
-            Outcome::Unchanged
-        } else {
-            Outcome::Stale
-        }
+    /// Of two events of one name the later stands, and of two at the same moment the one that ends sooner.
+    pub(super) fn key(&self) -> Key {
+        (self.name(), self.at_ms, Reverse(self.expires_at_ms.unwrap_or(i64::MAX)))
     }
 }
 
-/// Whether items in order of their names have one of that name.
-pub(super) fn has(items: &[Item], of: &Item) -> bool {
-    items.binary_search_by_key(&of.name(), Item::name).is_ok()
+/// The events of one name among events in their order.
+pub(super) fn named(items: &[Item], name: Name) -> &[Item] {
+    let from = items.partition_point(|item| item.name() < name);
+    let count = items[from..].partition_point(|item| item.name() == name);
+    &items[from..from + count]
 }
 
-/// Takes an event into items in order of their names; `evidence` is asked for only if it is held.
-pub(super) fn merge(items: &mut Vec<Item>, new: Item, evidence: impl FnOnce() -> u64) -> Outcome {
-    match items.binary_search_by_key(&new.name(), Item::name) {
-        Err(at) => {
-            items.insert(at, Item { evidence: evidence(), ..new });
-            Outcome::Added
-        }
-        Ok(at) => {
-            let outcome = items[at].yields_to(&new);
-            if outcome == Outcome::Replaced {
-                items[at] = Item { evidence: evidence(), ..new };
-            }
-            outcome
-        }
-    }
+/// The last of each name among events in their order: what stands.
+pub(super) fn last_of_each(items: &[Item]) -> impl Iterator<Item = &Item> {
+    items.chunk_by(|a, b| a.name() == b.name()).filter_map(<[Item]>::last)
 }
 
 const REFUSAL: u8 = 1;
@@ -82,6 +77,8 @@ const ENDS_IN_SECONDS: u8 = 2 << 3;
 const ENDS_AT: u8 = 3 << 3;
 const ENDS: u8 = 3 << 3;
 const SMALL_NAMES: u8 = 1 << 5;
+const FREQUENCY: u8 = 1 << 6;
+const RECORDED: u8 = 1 << 7;
 
 /// 2020-01-01T00:00:00Z: moments in whole seconds of the 136 years from here take four octets.
 const EPOCH_MS: i64 = 1_577_836_800_000;
@@ -127,7 +124,9 @@ pub(super) fn push(out: &mut Vec<u8>, item: &Item, before: Option<u64>) {
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
     let names = small_names(item);
     let small = flag(names.is_some(), SMALL_NAMES);
-    out.push(flag(item.refusal, REFUSAL) | flag(same, SAME_NUMBER) | flag(short.is_some(), SECONDS) | ends | small);
+    let more = flag(item.frequency > 0, FREQUENCY) | flag(item.recorded_at_ms.is_some(), RECORDED);
+    let moment = flag(short.is_some(), SECONDS) | ends;
+    out.push(flag(item.refusal, REFUSAL) | flag(same, SAME_NUMBER) | moment | small | more);
     if !same {
         varint::push(out, item.msisdn.wrapping_sub(before.unwrap_or(0)));
     }
@@ -145,6 +144,25 @@ pub(super) fn push(out: &mut Vec<u8>, item: &Item, before: Option<u64>) {
     }
     varint::push(out, item.evidence);
     end.into_iter().for_each(|end| varint::push(out, end));
+    if item.frequency > 0 {
+        varint::push(out, item.frequency.into());
+    }
+    item.recorded_at_ms.into_iter().for_each(|recorded| varint::push(out, delay(recorded, item.at_ms)));
+}
+
+/// How long after it was said an event was recorded: in seconds where it is whole ones.
+fn delay(recorded_at_ms: i64, at_ms: i64) -> u64 {
+    let delay = recorded_at_ms.wrapping_sub(at_ms);
+    match delay.rem_euclid(1_000) {
+        0 => zigzag(delay / 1_000) << 1 | 1,
+        // Two bits short: a delay of more than 70 million years is none, and reads back as another.
+        _ => zigzag(delay) << 1,
+    }
+}
+
+fn undelay(delay: u64, at_ms: i64) -> i64 {
+    let unit = if delay & 1 == 1 { 1_000 } else { 1 };
+    at_ms.wrapping_add(unzigzag(delay >> 1).wrapping_mul(unit))
 }
 
 /// Shows the items of one number among octets in order of their names; steps over those before.
@@ -191,8 +209,10 @@ fn skip_fields(flags: u8, octets: &mut &[u8]) -> Option<()> {
         _ => drop(take_octets::<4>(octets)?),
     }
     varint::skip(octets)?;
-    if flags & ENDS != 0 {
-        varint::skip(octets)?;
+    for more in [ENDS, FREQUENCY, RECORDED] {
+        if flags & more != 0 {
+            varint::skip(octets)?;
+        }
     }
     Some(())
 }
@@ -220,7 +240,16 @@ pub(super) fn take(octets: &mut &[u8], before: Option<u64>) -> Option<Item> {
         ENDS_IN_SECONDS => Some(after(1_000, varint::take(octets)?)?),
         _ => Some(varint::take(octets)?.cast_signed()),
     };
-    Some(Item { msisdn, sender, refusal: flags & REFUSAL != 0, category, at_ms, expires_at_ms, method, evidence })
+    let frequency = match flags & FREQUENCY {
+        0 => 0,
+        _ => varint::take(octets)?.try_into().ok()?,
+    };
+    let recorded_at_ms = match flags & RECORDED {
+        0 => None,
+        _ => Some(undelay(varint::take(octets)?, at_ms)),
+    };
+    let refusal = flags & REFUSAL != 0;
+    Some(Item { msisdn, sender, refusal, category, at_ms, expires_at_ms, method, evidence, frequency, recorded_at_ms })
 }
 
 fn take_octets<const N: usize>(octets: &mut &[u8]) -> Option<[u8; N]> {
@@ -248,15 +277,18 @@ mod tests {
             msisdn in prop_oneof![any::<u64>(), 8_613_000_000_000..8_613_000_000_004_u64],
             sender in any::<u32>(), refusal: bool, category in prop_oneof![any::<u32>(), 0..20_u32], at_ms in moments(),
             expires_at_ms in prop::option::of(moments()), method in prop_oneof![any::<u32>(), 0..20_u32], evidence in any::<u64>(),
+            frequency in prop_oneof![Just(0), 1..300_u32], delay in prop::option::of(-90_000_000..9_000_000_000_000_i64), whole: bool,
         ) -> Item {
-            Item { msisdn, sender, refusal, category, at_ms, expires_at_ms, method, evidence }
+            let delay = delay.map(|delay| if whole { delay / 1_000 * 1_000 } else { delay });
+            let recorded_at_ms = delay.map(|delay| at_ms.wrapping_add(delay));
+            Item { msisdn, sender, refusal, category, at_ms, expires_at_ms, method, evidence, frequency, recorded_at_ms }
         }
     }
 
     proptest! {
         #[test]
         fn items_read_back(mut items in prop::collection::vec(items(), 1..20)) {
-            items.sort_by_key(Item::name);
+            items.sort_by_key(Item::key);
             let mut octets = Vec::new();
             let mut before = None;
             for item in &items {
@@ -279,28 +311,6 @@ mod tests {
                 before = Some(item.msisdn);
             }
         }
-
-        #[test]
-        fn merging_again_changes_nothing(events in prop::collection::vec(items(), 1..12)) {
-            let few = |mut item: Item| {
-                (item.sender, item.category, item.at_ms) = (item.sender % 2, item.category % 2, item.at_ms % 3);
-                item
-            };
-            let events: Vec<_> = events.into_iter().map(few).collect();
-            let (mut forth, mut back) = (Vec::new(), Vec::new());
-            for event in &events {
-                merge(&mut forth, *event, || 0);
-            }
-            for event in events.iter().rev() {
-                merge(&mut back, *event, || 0);
-            }
-            let standing = |items: &[Item]| items.iter().map(|i| (i.name(), i.at_ms, i.expires_at_ms)).collect::<Vec<_>>();
-            prop_assert_eq!(standing(&forth), standing(&back));
-            for event in events {
-                let outcome = merge(&mut forth, event, || 0);
-                prop_assert!(matches!(outcome, Outcome::Unchanged | Outcome::Stale));
-            }
-        }
     }
 
     #[test]
@@ -314,9 +324,28 @@ mod tests {
             expires_at_ms: Some(EPOCH_MS + 200_000_000_000 + 365 * DAY_MS),
             method: 1,
             evidence: 70_000,
+            frequency: 0,
+            recorded_at_ms: None,
         };
-        let mut octets = Vec::new();
-        push(&mut octets, &item, Some(item.msisdn - 1_000_000_000));
-        assert_eq!(octets.len(), 18);
+        let length = |item: &Item| {
+            let mut octets = Vec::new();
+            push(&mut octets, item, Some(item.msisdn - 1_000_000_000));
+            octets.len()
+        };
+        assert_eq!(length(&item), 18);
+        let imported = Item { recorded_at_ms: Some(item.at_ms + 100 * DAY_MS), ..item };
+        assert_eq!(length(&imported), 22);
+        let said_now = Item { recorded_at_ms: Some(item.at_ms + 17), frequency: 1, ..item };
+        assert_eq!(length(&said_now), 20);
+    }
+
+    /// As rows of the first layout have it: no frequency, no arrival.
+    #[test]
+    fn an_item_of_the_first_layout_is_read() {
+        let octets = [0b10_0100, 0x80, 0x01, 5, 0x21, 1, 0, 0, 0, 9];
+        let item = take(&mut octets.as_slice(), None).unwrap();
+        assert_eq!((item.msisdn, item.sender, item.category, item.method), (128, 5, 2, 1));
+        assert_eq!((item.at_ms, item.evidence), (EPOCH_MS + 1_000, 9));
+        assert_eq!((item.frequency, item.recorded_at_ms), (0, None));
     }
 }

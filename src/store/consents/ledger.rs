@@ -10,16 +10,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::address::{HashKey, address, descendants};
-use super::bucket::{Bucket, read_of};
+use super::bucket::{Bucket, KEPT, read_of};
 use super::commit::Commit;
-use super::evidence::{self, Evidence};
-use super::item::Item;
+use super::evidence::{Evidence, Reader};
+use super::item::{Item, last_of_each};
 use super::names::{Kind, Names};
-use super::{Category, Held, Standing, Status};
+use super::standing::{Outlook, Said};
+use super::{Category, Held, Standing, Status, Towards, archive};
 use crate::store::StoreError;
 use crate::store::engine::{Engine, EngineError, Fault};
 
-const VERSION: u8 = 1;
+/// The layout: 2 has frequencies, arrivals, history and proofs of more than evidence, and reads 1 as it is.
+const VERSION: u8 = 2;
+const FIRST_VERSION: u8 = 1;
 
 /// `V`: version, then the key of the hash.
 const VERSION_KEY: &[u8] = b"V";
@@ -52,10 +55,15 @@ impl Ledger {
         let version = engine.get(VERSION_KEY).map_err(failed)?;
         let hash = match version.as_deref() {
             Some([VERSION, key @ ..]) => key.try_into().ok(),
+            Some([FIRST_VERSION, key @ ..]) => {
+                // A program of that layout must not read what comes from now on.
+                engine.put(VERSION_KEY, &[&[VERSION][..], key].concat()).map_err(failed)?;
+                key.try_into().ok()
+            }
             Some(_) => None,
             None => Some(begin(&*engine, &path)?),
         };
-        let hash = hash.ok_or_else(|| StoreError::damaged(&path, "layout version: this program reads 1"))?;
+        let hash = hash.ok_or_else(|| StoreError::damaged(&path, "layout version: this program reads 1 and 2"))?;
         let counts = engine.get(COUNT_KEY).map_err(failed)?.unwrap_or_default();
         let (count, items) = match counts.as_chunks::<8>() {
             ([count, items], []) => (u64::from_be_bytes(*count), u64::from_be_bytes(*items)),
@@ -90,34 +98,67 @@ impl Ledger {
         self.commit.sync(|| self.engine.sync()).map_err(|e| self.failed(&e))
     }
 
-    /// Where a subscriber stands with a sender.
-    pub(super) fn standing(&self, sender: &str, msisdn: u64) -> Result<Standing, StoreError> {
+    /// Where a subscriber stands with a sender at a moment.
+    pub(super) fn standing(&self, towards: Towards<'_>, msisdn: u64, at_ms: i64) -> Result<Standing, StoreError> {
         let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(sender) = names.number(Kind::Sender, sender) else { return Ok(Standing::default()) };
-        let mut refused: Option<i64> = None;
-        let mut standing = Standing::default();
-        for item in self.items_of(msisdn)?.into_iter().filter(|item| item.sender == sender) {
-            if item.refusal {
-                refused = refused.max(Some(item.at_ms));
-            } else {
-                let name = names.name(Kind::Category, item.category).ok_or_else(|| self.unnamed())?;
-                let (name, at_ms, expires_at_ms) = (Arc::clone(name), item.at_ms, item.expires_at_ms);
-                standing.categories.push(Category { name, status: Status::Consent, at_ms, expires_at_ms });
-            }
-        }
-        for category in &mut standing.categories {
-            if refused.is_some_and(|at| at >= category.at_ms) {
-                category.status = Status::Refusal;
-            }
-        }
-        let lifted = standing.categories.iter().any(|category| category.status == Status::Consent);
-        standing.refused_at_ms = refused.filter(|_| !lifted);
-        Ok(standing)
+        let number = |sender: &str| names.number(Kind::Sender, sender);
+        let sender = number(towards.sender);
+        let all = towards.provider.and_then(|provider| names.provider(provider));
+        let holder = number("");
+        let is_former = |sender: u32| towards.former.iter().any(|former| number(former) == Some(sender));
+        let concerns = |item: &Item| {
+            let own = Some(item.sender) == sender || (!towards.former.is_empty() && is_former(item.sender));
+            own || item.refusal && (Some(item.sender) == all || Some(item.sender) == holder)
+        };
+        let items = self.items_of(msisdn)?;
+        let said = |item: &Item| Said {
+            status: status(item, holder),
+            category: item.category,
+            at_ms: item.at_ms,
+            recorded_at_ms: item.recorded_at_ms,
+            expires_at_ms: item.expires_at_ms,
+            event: item.frequency,
+        };
+        let outlook = Outlook::of(items.iter().filter(|item| concerns(item)).map(said), at_ms);
+        let category = |said: &Said<u32, u32>| {
+            let name = |kind, number| names.name(kind, number).map(Arc::clone).ok_or_else(|| self.unnamed());
+            Ok(Category {
+                name: name(Kind::Category, said.category)?,
+                status: outlook.status(said),
+                at_ms: said.at_ms,
+                expires_at_ms: said.expires_at_ms,
+                frequency: said.event.checked_sub(1).map(|number| name(Kind::Frequency, number)).transpose()?,
+            })
+        };
+        Ok(Standing {
+            refused_at_ms: outlook.refusal().map(|(at_ms, _)| at_ms),
+            categories: outlook.consents.iter().map(category).collect::<Result<_, StoreError>>()?,
+        })
     }
 
-    /// All that is held of a subscriber.
+    /// What stands of a subscriber.
     pub(super) fn show(&self, msisdn: u64) -> Result<Vec<Held>, StoreError> {
-        self.items_of(msisdn)?.iter().map(|item| self.held(item)).collect()
+        let mut items = self.items_of(msisdn)?;
+        items.sort_by_key(Item::key);
+        let mut reader = Reader::default();
+        last_of_each(&items).map(|item| self.held(item, &mut reader)).collect()
+    }
+
+    /// Every event of a subscriber, in the order in which they happened.
+    pub(super) fn history(&self, msisdn: u64) -> Result<Vec<Held>, StoreError> {
+        // The bucket first: what moves to the archive meanwhile is seen twice rather than not at all.
+        let mut items = self.items_of(msisdn)?;
+        self.add_archived(msisdn, &mut items)?;
+        items.sort_by_key(|item| (item.at_ms, item.recorded_at_ms, item.key()));
+        let mut reader = Reader::default();
+        items.iter().map(|item| self.held(item, &mut reader)).collect()
+    }
+
+    fn add_archived(&self, msisdn: u64, items: &mut Vec<Item>) -> Result<(), StoreError> {
+        items.extend(archive::of(msisdn, &*self.engine).map_err(|e| self.failed(&e))?);
+        items.sort_by_key(Item::key);
+        items.dedup_by_key(|item| item.key());
+        Ok(())
     }
 
     pub(super) fn items_of(&self, msisdn: u64) -> Result<Vec<Item>, StoreError> {
@@ -133,9 +174,15 @@ impl Ledger {
         }
     }
 
-    /// Everything that lay in bucket `of` when there were `before`, wherever splits took it since.
-    pub(super) fn export(&self, of: u64, before: u64) -> Result<Vec<Held>, StoreError> {
-        let items = loop {
+    /// What stands, or every event, of what lay in bucket `of` when there were `before`, wherever splits took it since.
+    pub(super) fn export(
+        &self,
+        of: u64,
+        before: u64,
+        history: bool,
+        reader: &mut Reader,
+    ) -> Result<Vec<Held>, StoreError> {
+        let mut items = loop {
             let count = self.count();
             let mut items = Vec::new();
             for bucket in descendants(of, before, count) {
@@ -146,21 +193,38 @@ impl Ledger {
                 break items;
             }
         };
-        items.iter().map(|item| self.held(item)).collect()
+        items.sort_by_key(Item::key);
+        if !history {
+            return last_of_each(&items).map(|item| self.held(item, reader)).collect();
+        }
+        let many = |a: &Item, b: &Item| a.name() == b.name();
+        let is_archived = |events: &&[Item]| events.len() >= KEPT / 2;
+        let mut archived: Vec<u64> =
+            items.chunk_by(many).filter(is_archived).filter_map(|events| Some(events.first()?.msisdn)).collect();
+        archived.dedup();
+        archived.into_iter().try_for_each(|msisdn| self.add_archived(msisdn, &mut items))?;
+        items.iter().map(|item| self.held(item, reader)).collect()
     }
 
-    fn held(&self, item: &Item) -> Result<Held, StoreError> {
+    fn held(&self, item: &Item, reader: &mut Reader) -> Result<Held, StoreError> {
         let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
         let name = |kind, number| names.name(kind, number).map(ToString::to_string).ok_or_else(|| self.unnamed());
+        let proof = reader.proof(item.evidence, &*self.engine).map_err(|e| self.failed(&e))?;
+        let frequency = item.frequency.checked_sub(1).map(|number| name(Kind::Frequency, number));
         Ok(Held {
             msisdn: item.msisdn,
             sender: name(Kind::Sender, item.sender)?,
             category: name(Kind::Category, item.category)?,
-            status: if item.refusal { Status::Refusal } else { Status::Consent },
+            status: status(item, names.number(Kind::Sender, "")),
             at_ms: item.at_ms,
             method: name(Kind::Method, item.method)?,
-            evidence: evidence::text(item.evidence, &*self.engine).map_err(|e| self.failed(&e))?,
+            evidence: proof.evidence,
             expires_at_ms: item.expires_at_ms,
+            frequency: frequency.transpose()?.unwrap_or_default(),
+            wording: proof.wording,
+            sha256: proof.sha256,
+            recorded_by: proof.recorded_by,
+            recorded_at_ms: item.recorded_at_ms,
         })
     }
 
@@ -175,6 +239,15 @@ impl Ledger {
 
     pub(super) fn failed(&self, e: &EngineError) -> StoreError {
         StoreError::engine(&self.path, e)
+    }
+}
+
+/// An event without a sender is the number's change of holder.
+fn status(item: &Item, holder: Option<u32>) -> Status {
+    match item.refusal {
+        true if Some(item.sender) == holder => Status::HolderChange,
+        true => Status::Refusal,
+        false => Status::Consent,
     }
 }
 

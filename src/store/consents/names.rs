@@ -1,4 +1,4 @@
-//! Senders, categories and methods by small numbers.
+//! Senders, categories, methods and frequencies by small numbers.
 //!
 //! Owns the numbering, in memory and as rows. A number is never given twice, since its row is on
 //! disk before anything uses it. Refuses more names than a register can sensibly have. Driven by
@@ -25,16 +25,18 @@ pub(super) enum Kind {
     Sender,
     Category,
     Method,
+    Frequency,
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Sender, Self::Category, Self::Method];
+    const ALL: [Self; 4] = [Self::Sender, Self::Category, Self::Method, Self::Frequency];
 
     fn tag(self) -> u8 {
         match self {
             Self::Sender => b's',
             Self::Category => b'c',
             Self::Method => b'm',
+            Self::Frequency => b'f',
         }
     }
 }
@@ -48,17 +50,19 @@ struct Table {
 /// All names.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    tables: [Table; 3],
+    tables: [Table; 4],
+    /// The numbers of [`super::all_senders_of`], by the provider's account.
+    providers: HashMap<Arc<str>, u32>,
 }
 
 impl Names {
     pub(super) fn load(engine: &dyn Engine) -> Result<Self, EngineError> {
         let mut names = Self::default();
         for kind in Kind::ALL {
-            let (table, mut gap) = (names.table_mut(kind), false);
+            let mut gap = false;
             engine.scan(&[NAME, kind.tag()], &[NAME, kind.tag() + 1], &mut |key, name| {
-                gap |= key.get(2..) != Some(&table.next().to_be_bytes());
-                table.add(&String::from_utf8_lossy(name));
+                gap |= key.get(2..) != Some(&names.table(kind).next().to_be_bytes());
+                names.enter(kind, &String::from_utf8_lossy(name));
                 true
             })?;
             if gap {
@@ -71,6 +75,11 @@ impl Names {
 
     pub(super) fn number(&self, kind: Kind, name: &str) -> Option<u32> {
         self.table(kind).numbers.get(name).copied()
+    }
+
+    /// The number of what was said to all senders of a provider.
+    pub(super) fn provider(&self, account: &str) -> Option<u32> {
+        self.providers.get(account).copied()
     }
 
     pub(super) fn name(&self, kind: Kind, number: u32) -> Option<&Arc<str>> {
@@ -90,25 +99,35 @@ impl Names {
         let number = self.table(kind).next();
         let [a, b, c, d] = number.to_be_bytes();
         engine.put(&[NAME, kind.tag(), a, b, c, d], name.as_bytes())?;
-        self.table_mut(kind).add(name);
+        self.enter(kind, name);
         Ok(number)
     }
 
+    fn enter(&mut self, kind: Kind, name: &str) {
+        let number = self.table(kind).next();
+        if let (Kind::Sender, Some(account)) = (kind, name.strip_prefix(super::ALL_SENDERS_OF)) {
+            self.providers.insert(account.into(), number);
+        }
+        self.table_mut(kind).add(name);
+    }
+
     fn table(&self, kind: Kind) -> &Table {
-        let [senders, categories, methods] = &self.tables;
+        let [senders, categories, methods, frequencies] = &self.tables;
         match kind {
             Kind::Sender => senders,
             Kind::Category => categories,
             Kind::Method => methods,
+            Kind::Frequency => frequencies,
         }
     }
 
     fn table_mut(&mut self, kind: Kind) -> &mut Table {
-        let [senders, categories, methods] = &mut self.tables;
+        let [senders, categories, methods, frequencies] = &mut self.tables;
         match kind {
             Kind::Sender => senders,
             Kind::Category => categories,
             Kind::Method => methods,
+            Kind::Frequency => frequencies,
         }
     }
 }

@@ -2,18 +2,26 @@
 //!
 //! Owns what makes it safe: its own `fdatasync` of the database file after each flush (sled's
 //! reaches the kernel, not the disk), panics caught at every call, a look at whether the file is
-//! still the one its path names. Refuses values that would leave the log for unsynced blob files.
-//! Driven by journal and consents.
+//! still the one its path names. Between flushes a sync writes the changes to a file beside the
+//! database ([`super::wal`]), and opening makes up for what the database has not got. Refuses values
+//! that would leave the log for unsynced blob files. Driven by journal and consents.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::wal::{Read, Wal};
 use super::{Engine, EngineError, Engines, Fault, Row, VALUE_BYTES};
 use crate::store::lock::{create_private_dir, sync_dir};
+
+/// The tree that says which changes the database has: one log holds all trees, so a number in it
+/// stands for every change made before.
+const STAMPS: &[u8] = b"wal";
+
+const STAMP: &[u8] = b"#";
 
 /// Opens sled databases.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,6 +31,8 @@ pub struct Sled;
 struct Open {
     /// There until it is dropped.
     db: Option<::sled::Db>,
+    stamps: Option<::sled::Tree>,
+    wal: Mutex<Wal>,
     file: File,
     inode: (u64, u64),
     path: PathBuf,
@@ -41,9 +51,12 @@ impl Engines for Sled {
             Err(e) if e.fault == Fault::Broken && remove_unfinished_snapshots(dir) => open()?,
             other => other?,
         };
+        let stamps = contained(&path, || db.open_tree(STAMPS))?;
+        let wal = redo(dir, &path, &db, &stamps)?;
         let file = File::open(&path).map_err(|e| refused(&path, &e))?;
         let metadata = file.metadata().map_err(|e| refused(&path, &e))?;
-        let opened = Open { db: Some(db), file, inode: (metadata.dev(), metadata.ino()), path };
+        let inode = (metadata.dev(), metadata.ino());
+        let opened = Open { db: Some(db), stamps: Some(stamps), wal: Mutex::new(wal), file, inode, path };
         opened.settle(dir)?;
         Ok(Arc::new(opened))
     }
@@ -60,7 +73,7 @@ impl Open {
     /// Makes the names and contents of a database just opened survive a power cut: sled syncs neither
     /// the folder nor its configuration file.
     fn settle(&self, dir: &Path) -> Result<(), EngineError> {
-        self.sync()?;
+        self.flush(&mut self.wal())?;
         for entry in std::fs::read_dir(dir).map_err(|e| refused(dir, &e))? {
             let path = entry.map_err(|e| refused(dir, &e))?.path();
             File::open(&path).and_then(|file| file.sync_all()).map_err(|e| refused(&path, &e))?;
@@ -69,6 +82,34 @@ impl Open {
             sync_dir(dir).map_err(|e| refused(dir, &e))?;
         }
         Ok(())
+    }
+
+    fn wal(&self) -> MutexGuard<'_, Wal> {
+        self.wal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes a row, and notes it for the next sync.
+    fn change(&self, key: &[u8], value: Option<&[u8]>) -> Result<(), EngineError> {
+        let mut wal = self.wal();
+        wal.note(key, value);
+        self.with(|db| change(db, key, value))
+    }
+
+    /// Has the database itself on disk.
+    fn flush(&self, wal: &mut Wal) -> Result<(), EngineError> {
+        self.stamp(wal.number())?;
+        self.with(|db| db.flush())?;
+        self.file.sync_data().map_err(|e| refused(&self.path, &e))?;
+        wal.restart();
+        Ok(())
+    }
+
+    /// The database has the changes up to this number; nothing of later ones.
+    fn stamp(&self, number: u64) -> Result<(), EngineError> {
+        match &self.stamps {
+            Some(stamps) => contained(&self.path, || stamps.insert(STAMP, &number.to_be_bytes()).map(drop)),
+            None => Err(refused(&self.path, &"closed")),
+        }
     }
 
     /// A file that was deleted or moved away takes writes and syncs without a word.
@@ -87,16 +128,30 @@ impl Engine for Open {
             let what = format!("value of {} octets: at most {VALUE_BYTES}", value.len());
             return Err(EngineError { fault: Fault::System, what });
         }
-        self.with(|db| db.insert(key, value).map(drop))
+        self.change(key, Some(value))
     }
 
     fn remove(&self, key: &[u8]) -> Result<(), EngineError> {
-        self.with(|db| db.remove(key).map(drop))
+        self.change(key, None)
     }
 
     fn sync(&self) -> Result<(), EngineError> {
-        self.with(|db| db.flush())?;
-        self.file.sync_data().map_err(|e| refused(&self.path, &e))?;
+        let mut wal = self.wal();
+        if !wal.has_room() {
+            self.flush(&mut wal)?;
+        } else if !wal.is_empty() {
+            self.stamp(wal.number())?;
+            wal.write().map_err(|e| refused(&self.path, &e))?;
+        }
+        let file = wal.file();
+        drop(wal);
+        // Also where nothing was gathered: another's sync may have taken it and be under way.
+        if let Some(file) = file {
+            file.sync_data().map_err(|e| refused(&self.path, &e))?;
+            if file.metadata().map_err(|e| refused(&self.path, &e))?.nlink() == 0 {
+                return Err(refused(&self.path, &"its log was deleted"));
+            }
+        }
         self.check_in_place()
     }
 
@@ -129,12 +184,16 @@ impl Engine for Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let db = self.db.take();
+        let mut wal = self.wal.lock().unwrap_or_else(PoisonError::into_inner);
+        let flushed = self.flush(&mut wal);
+        drop(wal);
+        let (db, stamps) = (self.db.take(), self.stamps.take());
         let closed = contained(&self.path, || {
-            drop(db);
+            drop((stamps, db));
             Ok(())
         });
-        if let Err(e) = closed {
+        let removed = flushed.and(closed).and_then(|()| self.wal().remove().map_err(|e| refused(&self.path, &e)));
+        if let Err(e) = removed {
             tracing::error!(error = %e, "closing the database");
         }
     }
@@ -142,6 +201,41 @@ impl Drop for Open {
 
 fn refused(path: &Path, why: &dyn std::fmt::Display) -> EngineError {
     EngineError { fault: Fault::System, what: format!("{}: {why}", path.display()) }
+}
+
+/// Makes up for the changes that the database has not got.
+fn redo(dir: &Path, path: &Path, db: &::sled::Db, stamps: &::sled::Tree) -> Result<Wal, EngineError> {
+    let stamp = contained(path, || stamps.get(STAMP))?;
+    let since = match stamp.as_deref() {
+        Some(stamp) => stamp.try_into().map(u64::from_be_bytes).map_err(|_| broken(path, "stamp of the database"))?,
+        None => 0,
+    };
+    let mut failed = None;
+    let read = Wal::open(dir.join("wal"), since, &mut |key, value| {
+        contained(path, || change(db, key, value)).map_err(|e| {
+            let said = io::Error::other(e.to_string());
+            failed = Some(e);
+            said
+        })
+    });
+    match (read, failed) {
+        (_, Some(error)) => Err(error),
+        (Ok((_, Read::Gap)), _) => Err(broken(path, "changes between the database and its log are missing")),
+        (Ok((wal, _)), _) => Ok(wal),
+        (Err(e), _) if e.kind() == io::ErrorKind::InvalidData => Err(broken(path, &e.to_string())),
+        (Err(e), _) => Err(refused(path, &e)),
+    }
+}
+
+fn change(db: &::sled::Db, key: &[u8], value: Option<&[u8]>) -> ::sled::Result<()> {
+    match value {
+        Some(value) => db.insert(key, value).map(drop),
+        None => db.remove(key).map(drop),
+    }
+}
+
+fn broken(path: &Path, what: &str) -> EngineError {
+    EngineError { fault: Fault::Broken, what: format!("{}: {what}", path.display()) }
 }
 
 /// Removes what an interrupted snapshot left, which sled can stumble over; whether there was any.

@@ -111,6 +111,11 @@ impl Front {
         self.lock().sequence
     }
 
+    /// How many entries wait.
+    pub(super) fn gathered(&self) -> usize {
+        self.lock().group.len()
+    }
+
     /// Swaps what has gathered with an empty group, and says the sequence of its last entry.
     pub(super) fn take(&self, group: &mut Group) -> u64 {
         let mut state = self.lock();

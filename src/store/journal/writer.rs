@@ -26,11 +26,17 @@ const SLICE: usize = 8_192;
 /// A day that is over and gets no more entries is finished after this time.
 const LINGER: Duration = Duration::from_mins(5);
 
-/// From so many entries in the last group on, the next one is waited for.
-const GATHER_ENTRIES: usize = 32;
+/// From so many entries in the last group on, more are waited for before the next is written.
+const GATHER_FROM: usize = 32;
 
-/// How long at most: it is over as soon as as many are there, and a commit takes about as long.
-const GATHER: Duration = Duration::from_micros(500);
+/// Until so many are there, ...
+const GATHER_ENTRIES: usize = 400;
+
+/// ... or none came for so long, ...
+const PAUSE: Duration = Duration::from_micros(150);
+
+/// ... or so long at most.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// An interval is cut short when so many entries wait.
 const INTERVAL_ENTRIES: usize = 16_384;
@@ -85,12 +91,20 @@ impl Writer {
     }
 
     /// Those just answered append their next entries first: larger groups, less work for each. Where
-    /// many come, the disk's time is worth waiting until as many as last time are there.
+    /// many come, the disk's time is worth waiting until no more do.
     fn let_gather(&self, before: usize) {
-        if before < GATHER_ENTRIES {
-            std::thread::yield_now();
-        } else {
-            self.front.sleep(before, GATHER);
+        if before < GATHER_FROM {
+            return std::thread::yield_now();
+        }
+        let end = clock::monotonic() + GATHER;
+        let mut gathered = 0;
+        loop {
+            self.front.sleep(GATHER_ENTRIES, PAUSE);
+            let now = self.front.gathered();
+            if now == gathered || now >= GATHER_ENTRIES || clock::monotonic() >= end {
+                return;
+            }
+            gathered = now;
         }
     }
 

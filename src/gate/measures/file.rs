@@ -1,0 +1,112 @@
+//! What outlives the process: the measures in force, and what was counted.
+//!
+//! Owns two files in the data directory, each replaced whole. The measures are on disk before
+//! they are acted on; the counts every few seconds, for a few seconds of counting may be lost.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::subject::Counted;
+use super::{Kept, Name, Standing};
+use crate::rules::r25_measures::Kind;
+use crate::store::EntryId;
+
+/// Readers of a later form keep reading this one.
+const VERSION: u32 = 1;
+
+#[derive(Debug)]
+pub(super) struct Files {
+    standings: PathBuf,
+    counts: PathBuf,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Standings {
+    version: u32,
+    /// The record of the last step in it.
+    last: Option<String>,
+    measures: Vec<(Kind, String, Standing)>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Counts {
+    version: u32,
+    /// The record of the last complaint counted.
+    last: Option<String>,
+    counted: Vec<(Kind, String, Counted)>,
+}
+
+/// What a file held.
+pub(super) struct Found<T> {
+    pub(super) last: Option<EntryId>,
+    pub(super) rows: Vec<(Kind, String, T)>,
+}
+
+impl Files {
+    pub(super) fn new(data: &Path) -> Self {
+        Self { standings: data.join("measures.json"), counts: data.join("measure-counts.json") }
+    }
+
+    pub(super) fn keep_standings(&self, kept: &Kept) -> io::Result<()> {
+        let row = |((kind, name), standing): (&Name, &Standing)| (*kind, name.to_string(), standing.clone());
+        let measures = kept.standings.iter().map(row).collect();
+        replace(&self.standings, &Standings { version: VERSION, last: kept.step.map(|id| id.to_string()), measures })
+    }
+
+    pub(super) fn keep_counts(&self, last: Option<EntryId>, counted: BTreeMap<Name, Counted>) -> io::Result<()> {
+        let counted = counted.into_iter().map(|((kind, name), counted)| (kind, name.to_string(), counted)).collect();
+        replace(&self.counts, &Counts { version: VERSION, last: last.map(|id| id.to_string()), counted })
+    }
+
+    /// `None` where there is no such file, or one that cannot be used, which is said: the journal has it all.
+    pub(super) fn standings(&self) -> Option<Found<Standing>> {
+        let read: Standings = read(&self.standings)?;
+        Some(Found { last: last(read.last), rows: read.measures })
+    }
+
+    /// The same for what was counted.
+    pub(super) fn counts(&self) -> Option<Found<Counted>> {
+        let read: Counts = read(&self.counts)?;
+        Some(Found { last: last(read.last), rows: read.counted })
+    }
+}
+
+fn last(name: Option<String>) -> Option<EntryId> {
+    name.and_then(|name| name.parse().ok())
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) => {
+            tracing::error!(path = %path.display(), %error, "cannot be read: the journal is read in its place");
+            return None;
+        }
+    };
+    match serde_json::from_slice(&text) {
+        Ok(read) => Some(read),
+        Err(error) => {
+            tracing::error!(path = %path.display(), %error, "cannot be used: the journal is read in its place");
+            None
+        }
+    }
+}
+
+/// Old or new after a crash, never half of either.
+fn replace(path: &Path, value: &impl Serialize) -> io::Result<()> {
+    let fresh = path.with_extension("json.new");
+    let mut file = File::create(&fresh)?;
+    file.write_all(&serde_json::to_vec(value)?)?;
+    file.sync_all()?;
+    fs::rename(&fresh, path)?;
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}

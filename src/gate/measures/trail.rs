@@ -1,0 +1,79 @@
+//! Who is counted for a message: its provider, its sender, its port.
+//!
+//! Owns a session's short memory of them, so that no message waits for the table all share.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::subject::Noted;
+use super::{Measures, Subject};
+use crate::rules::r25_measures::{Kind, Measure, Step};
+use crate::rules::{Class, Decision, Effect, Finding, Identity, Rule, Verdict};
+
+/// Ports a session remembers.
+const REMEMBERED: usize = 64;
+
+/// The three that a message is counted for; of an unknown port only the provider.
+#[derive(Debug)]
+pub(in crate::gate) struct Trail {
+    sender: Option<String>,
+    subjects: Vec<Arc<Subject>>,
+}
+
+/// A session's trails by their port's number.
+#[derive(Debug, Default)]
+pub(in crate::gate) struct Trails(HashMap<String, Arc<Trail>>);
+
+impl Trails {
+    /// The trail of a message.
+    pub(in crate::gate) fn of(&mut self, measures: &Measures, identity: &Identity<'_>) -> Arc<Trail> {
+        let port = identity.port.map_or("", |port| port.number.as_str());
+        let sender = identity.port.and(identity.sender).map(|sender| sender.id.as_str());
+        if let Some(trail) = self.0.get(port)
+            && trail.sender.as_deref() == sender
+        {
+            return Arc::clone(trail);
+        }
+        let mut subjects = vec![measures.subject(Kind::Provider, &identity.provider.system_id)];
+        subjects.extend(sender.map(|id| measures.subject(Kind::Sender, id)));
+        subjects.extend(identity.port.map(|port| measures.subject(Kind::Port, &port.number)));
+        let trail = Arc::new(Trail { sender: sender.map(str::to_owned), subjects });
+        if self.0.len() >= REMEMBERED {
+            self.0.clear();
+        }
+        self.0.insert(port.to_owned(), Arc::clone(&trail));
+        trail
+    }
+}
+
+impl Trail {
+    /// The hardest measure that speaks of a message on a port of this class.
+    pub(in crate::gate) fn in_force(&self, measures: &Measures, port_class: Class, now: Instant) -> Option<Measure> {
+        let mut hardest: Option<Measure> = None;
+        for subject in &self.subjects {
+            let measure = subject.in_force(port_class.is_sheltered(), &measures.settings, now);
+            if measure.as_ref().map(|m| m.step) > hardest.as_ref().map(|m| m.step) {
+                hardest = measure;
+            }
+            if hardest.as_ref().is_some_and(|measure| measure.step == Step::Suspend) {
+                break;
+            }
+        }
+        hardest
+    }
+
+    /// Counts a verdict; what only a measure stopped, and what must wait, does not count.
+    pub(in crate::gate) fn note(&self, measures: &Measures, port_class: Class, verdict: &Verdict, now_ms: i64) {
+        let sent = verdict.decision == Decision::Forward;
+        let failed = |found: &Finding| found.effect == Effect::Failed && found.rule != Rule::R25;
+        if !sent && !verdict.findings.iter().any(failed) {
+            return;
+        }
+        let marketing = verdict.class == Class::Commercial && !port_class.is_sheltered();
+        let noted = Noted { marketing, sent, fingerprint: verdict.fingerprint.as_ref() };
+        for subject in &self.subjects {
+            subject.note(noted, &measures.settings, now_ms);
+        }
+    }
+}

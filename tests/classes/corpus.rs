@@ -1,0 +1,137 @@
+//! Made-up traffic with its class, split by sender and by campaign.
+//!
+//! Owns the campaigns of testdata/classes, their division into a part to train on and one held
+//! out, and the making of messages from them by seed. Campaigns worded alike are in one part:
+//! they are one campaign to whoever learns from them. Driven by tests/classes.rs and the example.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use fastrand::Rng;
+
+use crate::similar::{Shingles, likeness};
+use crate::slots::{Slots, expand, plain};
+
+/// Campaigns at least this much alike are in the same part.
+pub(crate) const ALIKE: f64 = 0.3;
+
+/// What a message is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Training,
+    HeldOut,
+}
+
+/// Messages of one wording.
+#[derive(Clone, Debug)]
+pub(crate) struct Campaign {
+    /// `service` or `commercial`.
+    pub(crate) class: &'static str,
+    /// The heading it stands under.
+    pub(crate) kind: String,
+    pub(crate) text: String,
+    pub(crate) part: Part,
+}
+
+/// A made-up message.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) class: &'static str,
+    pub(crate) kind: String,
+    /// Which campaign it is of, by its place in the corpus.
+    pub(crate) campaign: usize,
+    pub(crate) text: String,
+}
+
+pub(crate) struct Corpus {
+    pub(crate) campaigns: Vec<Campaign>,
+    slots: Slots,
+    senders: Vec<String>,
+}
+
+const FILES: [(&str, &str); 4] = [
+    ("service-zh.txt", "service"),
+    ("service-en.txt", "service"),
+    ("promotion-zh.txt", "commercial"),
+    ("promotion-en.txt", "commercial"),
+];
+
+impl Corpus {
+    pub(crate) fn read() -> Self {
+        let mut campaigns = Vec::new();
+        for (name, class) in FILES {
+            let mut kind = String::new();
+            for line in lines(name) {
+                match line.strip_prefix("== ") {
+                    Some(heading) => heading.clone_into(&mut kind),
+                    None => campaigns.push(Campaign { class, kind: kind.clone(), text: line, part: Part::Training }),
+                }
+            }
+        }
+        divide(&mut campaigns);
+        let slots = Slots::read(&text_of("slots.toml"));
+        Self { campaigns, slots, senders: lines("senders.txt") }
+    }
+
+    /// This many messages of a class and a part, in turn from its campaigns.
+    pub(crate) fn messages(&self, part: Part, class: &str, count: usize, seed: u64) -> Vec<Message> {
+        let mut rng = Rng::with_seed(seed);
+        let of_part = |(_, campaign): &(usize, &Campaign)| campaign.part == part && campaign.class == class;
+        let campaigns: Vec<_> = self.campaigns.iter().enumerate().filter(of_part).collect();
+        let turns = campaigns.iter().cycle().take(count);
+        turns.map(|&(index, campaign)| self.message(index, campaign, &mut rng)).collect()
+    }
+
+    /// A message; the two parts share no sender.
+    fn message(&self, index: usize, campaign: &Campaign, rng: &mut Rng) -> Message {
+        let first = usize::from(campaign.part == Part::HeldOut);
+        let senders: Vec<&String> = self.senders.iter().skip(first).step_by(2).collect();
+        let sender = senders[rng.usize(..senders.len())];
+        let body = expand(&campaign.text, &self.slots, rng);
+        let text = if body.starts_with('【') || body.is_ascii() && rng.bool() { body } else { signed(sender, &body) };
+        Message { class: campaign.class, kind: campaign.kind.clone(), campaign: index, text }
+    }
+}
+
+fn signed(sender: &str, body: &str) -> String {
+    if body.is_ascii() && sender.is_ascii() { format!("[{sender}] {body}") } else { format!("【{sender}】{body}") }
+}
+
+/// Every second group of campaigns that are worded alike is held out, within each kind.
+fn divide(campaigns: &mut [Campaign]) {
+    let shingles: Vec<Shingles> = campaigns.iter().map(|campaign| Shingles::of(&plain(&campaign.text))).collect();
+    let mut group: Vec<usize> = (0..campaigns.len()).collect();
+    for later in 1..campaigns.len() {
+        for earlier in 0..later {
+            if group[earlier] != group[later] && likeness(&shingles[earlier], &shingles[later]) >= ALIKE {
+                let (from, to) = (group[later].max(group[earlier]), group[later].min(group[earlier]));
+                group.iter_mut().filter(|of| **of == from).for_each(|of| *of = to);
+            }
+        }
+    }
+    let mut turns: BTreeMap<(&'static str, String), usize> = BTreeMap::new();
+    for index in 0..campaigns.len() {
+        if group[index] != index {
+            campaigns[index].part = campaigns[group[index]].part;
+            continue;
+        }
+        let turn = turns.entry((campaigns[index].class, campaigns[index].kind.clone())).or_default();
+        *turn += 1;
+        campaigns[index].part = if turn.is_multiple_of(2) { Part::HeldOut } else { Part::Training };
+    }
+}
+
+fn lines(name: &str) -> Vec<String> {
+    let text = text_of(name);
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(str::to_owned).collect()
+}
+
+fn text_of(name: &str) -> String {
+    let file = folder().join(name);
+    std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+pub(crate) fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/classes")
+}
