@@ -126,6 +126,10 @@ pub struct JournalConfig {
     pub durability: Durability,
     /// How often, for [`Durability::Interval`].
     pub interval: Duration,
+    /// Most records that wait in memory to be written.
+    pub spool_entries: usize,
+    /// Most octets of them.
+    pub spool_bytes: usize,
 }
 
 /// How messages in several parts are treated.

@@ -164,6 +164,8 @@ pub fn open_journal(config: &Config) -> Result<Journal, StoreError> {
     let options = JournalOptions {
         interval: (config.journal.durability == Durability::Interval).then_some(config.journal.interval),
         time_zone: config.time_zone.clone(),
+        spool_entries: config.journal.spool_entries,
+        spool_bytes: config.journal.spool_bytes,
         ..JournalOptions::default()
     };
     Journal::open(&config.data.join("journal"), Arc::new(RecordSchema), options)

@@ -72,6 +72,8 @@ pub struct Provider {
     pub mode: Mode,
     /// Rules whose mode differs for it.
     pub rules: Modes,
+    /// The same for its messages on ports of one class.
+    pub class_rules: [Modes; Class::ALL.len()],
     /// Which codes it is answered with.
     pub codes: Codes,
     /// Whether a refusal is explained in words, where it speaks SMPP 5.0.

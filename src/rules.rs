@@ -37,6 +37,7 @@ mod r20_template;
 mod r23_mo_refusal;
 mod r24_mo_consent;
 pub mod r25_measures;
+pub mod r26_evidence;
 pub mod reply;
 pub mod rule;
 mod scorer;

@@ -17,6 +17,8 @@ mod drain;
 mod durability;
 #[path = "gate/explain.rs"]
 mod explain;
+#[path = "gate/failure.rs"]
+mod failure;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/gate.rs"]
 mod gate;

@@ -6,6 +6,7 @@
 mod rulebook {
     pub(crate) mod case;
     mod disguise;
+    mod modes;
     mod properties;
     pub(crate) mod reply;
 }

@@ -107,7 +107,12 @@ fn journal(top: &Section<'_, '_>) -> JournalConfig {
         ("before-forward", Durability::BeforeForward),
         ("interval", Durability::Interval),
     ];
-    let mut journal = JournalConfig { durability: Durability::BeforeResponse, interval: Duration::from_millis(100) };
+    let mut journal = JournalConfig {
+        durability: Durability::BeforeResponse,
+        interval: Duration::from_millis(100),
+        spool_entries: 1 << 20,
+        spool_bytes: 256 << 20,
+    };
     let Some(section) = top.section("journal") else { return journal };
     journal.durability = section.word("durability", &WORDS).unwrap_or(journal.durability);
     if let Some(interval) = section.duration("interval") {
@@ -116,6 +121,9 @@ fn journal(top: &Section<'_, '_>) -> JournalConfig {
         }
         journal.interval = interval;
     }
+    journal.spool_entries = whole(&section, "spool_entries", 1..=100_000_000).unwrap_or(journal.spool_entries);
+    let bytes = whole(&section, "spool_bytes", 1024 * 1024..=64 * 1024 * 1024 * 1024);
+    journal.spool_bytes = bytes.unwrap_or(journal.spool_bytes);
     section.finish();
     journal
 }

@@ -12,7 +12,7 @@ use portcullis_protocol::text::{Alphabet, TextSettings};
 use portcullis_protocol::tlv::TlvTag;
 
 use crate::document::{self, Complaints, Fault, Section, did_you_mean};
-use crate::rules::profile::read_modes;
+use crate::rules::profile::{read_class_modes, read_modes};
 use crate::rules::{Class, Codes, Mode, Modes};
 use crate::tls::CertificateName;
 
@@ -71,9 +71,10 @@ fn add_provider(register: &mut Register, section: &Section<'_, '_>) {
     if password.as_ref().is_some_and(|password| password.len() > 8) {
         section.warn("password", "has more than the 8 octets of the specification; some peers cut it");
     }
-    let mut rules = Modes::default();
+    let (mut rules, mut class_rules) = (Modes::default(), [Modes::default(); Class::ALL.len()]);
     if let Some(table) = section.section("rules") {
         read_modes(&table, &mut rules, None);
+        read_class_modes(&table, &mut class_rules);
         table.finish();
     }
     let mode = section.word("mode", &Mode::WORDS).unwrap_or(Mode::Enforce);
@@ -92,6 +93,7 @@ fn add_provider(register: &mut Register, section: &Section<'_, '_>) {
         ports: prefixes(section),
         mode,
         rules,
+        class_rules,
         codes: section.word("codes", &Codes::WORDS).unwrap_or_default(),
         explain: section.boolean("explain").unwrap_or(false),
         text: text_settings(section),

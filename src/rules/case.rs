@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use jiff::Timestamp;
+use portcullis_protocol::CommandStatus;
 
 use super::hints::Hints;
 use super::r07_opt_out::{Told, told};
@@ -79,6 +80,7 @@ impl<'a> Case<'a> {
         if case.mode(Rule::R10) != Mode::Off {
             case.promotion = r10_class::promotion(&case);
         }
+        case.observe_class();
         if case.promotion.is_some() {
             case.class = Class::Commercial;
         }
@@ -143,6 +145,26 @@ impl<'a> Case<'a> {
         self.profile.mode(rule, self.port_class, self.facts.identity.provider)
     }
 
+    /// Where the class is only observed it stays the port's, and what would have made it another is recorded.
+    /// For a provider of whom everything is observed it is found all the same: nothing comes of it.
+    fn observe_class(&mut self) {
+        let provider = self.facts.identity.provider;
+        if self.profile.mode_set(Rule::R10, self.port_class, Some(provider)) == Mode::Observe
+            && let Some(why) = self.promotion.take()
+        {
+            let why = format!("it would count as commercial: {why}").into();
+            let (effect, status) = (Effect::Observed, CommandStatus::ESME_ROK);
+            self.findings.push(Finding { rule: Rule::R10, effect, status, why });
+        }
+    }
+
+    /// Whether a link that R17 does not only observe leads elsewhere.
+    pub(super) fn leads_astray(&self) -> Option<&String> {
+        let provider = self.facts.identity.provider;
+        let counts = self.profile.mode_set(Rule::R17, self.port_class, Some(provider)) == Mode::Enforce;
+        self.stray_link.as_ref().filter(|_| counts)
+    }
+
     /// Whether one of these rules has already refused the message.
     pub(super) fn refused_by(&self, rules: &[Rule]) -> bool {
         self.findings.iter().any(|finding| finding.effect == Effect::Failed && rules.contains(&finding.rule))
@@ -170,7 +192,8 @@ impl<'a> Case<'a> {
         self.findings.push(Finding { rule, effect, status, why: flaw.why });
     }
 
-    pub(super) fn close(self) -> Verdict {
+    pub(super) fn close(mut self) -> Verdict {
+        self.findings.sort_by_key(|found| found.rule);
         let stopped = self.findings.iter().any(|found| matches!(found.effect, Effect::Failed | Effect::Held));
         let fingerprint = if stopped { None } else { r25_measures::fingerprint(&self) };
         let mut verdict = Verdict::new(self.class, self.findings);

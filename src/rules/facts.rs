@@ -49,6 +49,8 @@ pub enum Ownership {
 pub struct Facts<'r> {
     /// Who and whom.
     pub identity: Identity<'r>,
+    /// The consents could not be asked: nothing is known of the recipient's will (R26).
+    pub unasked: bool,
     /// Whether the recipient agreed to this sender's messages.
     pub consent: Consent,
     /// How often that consent allows messages, where it says so.
@@ -70,6 +72,7 @@ impl<'r> Facts<'r> {
     pub const fn new(identity: Identity<'r>) -> Self {
         Self {
             identity,
+            unasked: false,
             consent: Consent::None,
             frequency: None,
             refusal: None,

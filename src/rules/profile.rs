@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 use jiff::tz::{Offset, TimeZone};
 
 use super::{
-    Class, Mode, Modes, Rule, r05_name, r06_phone, r07_opt_out, r10_class, r17_links, r18_quiet_hours, r25_measures,
-    reply,
+    Class, Mode, Modes, Rule, r05_name, r06_phone, r07_opt_out, r10_class, r13_no_over_restriction, r17_links,
+    r18_quiet_hours, r25_measures, r26_evidence, reply,
 };
 use crate::document::{self, Complaints, Fault, Section};
 use crate::register::Provider;
@@ -61,6 +61,8 @@ pub struct Profile {
     pub quiet_hours: Option<r18_quiet_hours::Window>,
     /// From when on measures are taken (R25).
     pub measures: r25_measures::Settings,
+    /// What becomes of messages while the store cannot do its part (R26).
+    pub failure: r26_evidence::Failure,
     /// What replies mean (R23, R24).
     pub replies: reply::Settings,
     /// The zone of days and hours.
@@ -112,16 +114,18 @@ impl Profile {
 
     /// How strictly a rule is applied to a provider's messages of a class.
     pub fn mode(&self, rule: Rule, class: Class, provider: &Provider) -> Mode {
-        if matches!(rule, Rule::R13 | Rule::R14) {
+        if rule.is_fixed() {
             return Mode::Enforce;
         }
         self.mode_set(rule, class, Some(provider)).min(provider.mode)
     }
 
-    /// The mode of a rule whatever the provider's own strictest mode is: what a subscriber says (R23, R24)
+    /// The mode of a rule, the nearest word first: the provider's for the class, the provider's, the
+    /// profile's for the class, the profile's. It holds whatever the provider's own strictest mode is: what a subscriber says (R23, R24)
     /// counts also where the provider's messages are only observed.
     pub fn mode_set(&self, rule: Rule, class: Class, provider: Option<&Provider>) -> Mode {
-        let own = provider.and_then(|provider| provider.rules.get(rule));
+        let of = |provider: &Provider| provider.class_rules[class as usize].get(rule).or(provider.rules.get(rule));
+        let own = provider.and_then(of);
         let set = own.or(self.class_rules[class as usize].get(rule)).or(self.rules.get(rule));
         set.unwrap_or(Mode::Off)
     }
@@ -147,14 +151,11 @@ impl Profile {
         self.links.read(section);
         r18_quiet_hours::read(&mut self.quiet_hours, section);
         self.measures.read(section);
+        self.failure.read(section);
         self.replies.read(section);
         read_modes(section, &mut self.rules, None);
-        for (word, class) in Class::WORDS {
-            if let Some(table) = section.section(word) {
-                read_modes(&table, &mut self.class_rules[class as usize], Some(class));
-                table.finish();
-            }
-        }
+        read_class_modes(section, &mut self.class_rules);
+        r13_no_over_restriction::check_thresholds(&self.thresholds, section);
     }
 
     fn read_retention(&mut self, section: &Section<'_, '_>) {
@@ -179,6 +180,7 @@ impl Profile {
             links: r17_links::Settings::default(),
             quiet_hours: None,
             measures: r25_measures::Settings::default(),
+            failure: r26_evidence::Failure::default(),
             replies: reply::Settings::default(),
             time_zone: TimeZone::fixed(Offset::constant(8)),
             rules: Modes::default(),
@@ -191,7 +193,7 @@ impl Profile {
 pub(crate) fn read_modes(section: &Section<'_, '_>, modes: &mut Modes, class: Option<Class>) {
     for rule in Rule::all() {
         let Some(mode) = section.word(rule.id(), &Mode::WORDS) else { continue };
-        if matches!(rule, Rule::R13 | Rule::R14) && mode != Mode::Enforce {
+        if rule.is_fixed() && mode != Mode::Enforce {
             section.fault(rule.id(), format!("{rule} {} holds whatever the settings; leave it out", rule.name()));
         } else if rule.is_marketing() && mode == Mode::Enforce && class.is_some_and(|class| class.is_sheltered()) {
             let class = class.map_or("", Class::name);
@@ -201,6 +203,16 @@ pub(crate) fn read_modes(section: &Section<'_, '_>, modes: &mut Modes, class: Op
             );
         } else {
             modes.set(rule, mode);
+        }
+    }
+}
+
+/// The same for the tables named after a class.
+pub(crate) fn read_class_modes(section: &Section<'_, '_>, modes: &mut [Modes; Class::ALL.len()]) {
+    for (word, class) in Class::WORDS {
+        if let Some(table) = section.section(word) {
+            read_modes(&table, &mut modes[class as usize], Some(class));
+            table.finish();
         }
     }
 }

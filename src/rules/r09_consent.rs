@@ -12,8 +12,8 @@ pub(super) const ABOUT: About = About {
 };
 
 pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
-    if !case.is_marketing() {
-        return None;
+    if !case.is_marketing() || case.facts.unasked {
+        return None; // Unknown is not missing: what becomes of it is said in `[failure]`.
     }
     let identity = &case.facts.identity;
     let refused = case.facts.refusal.is_some() && case.mode(Rule::R11) >= case.mode(Rule::R09);

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use super::case::Case;
 use super::fold::fold;
 use super::rule::About;
+use super::template::Kept;
 use super::{Class, r14_public_interest, r20_template, scorer};
 use crate::document::Section;
 
@@ -52,8 +53,26 @@ pub struct Weight {
 /// Weighs a whole text, its signature included, as one on a service port is weighed.
 pub fn weigh(text: &str) -> Weight {
     let folded = fold(text);
-    let score = scorer::score(body(&folded));
-    Weight { points: score.points, terms: scorer::explain(&score) }
+    let body = body(&folded);
+    let points = scorer::promotion(body);
+    let terms = if points > 0 { scorer::explain_promotion(body) } else { String::new() };
+    Weight { points, terms }
+}
+
+/// What weights are learned from, of a whole text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Material {
+    /// The runs of up to three tokens of each sentence.
+    pub sentences: Vec<Vec<String>>,
+    /// What the lexicon says; more than so many points say nothing more.
+    pub lexicon: u32,
+}
+
+/// Takes a whole text apart for learning, as it is taken apart for weighing.
+pub fn material(text: &str) -> Material {
+    let folded = fold(text);
+    let body = body(&folded);
+    Material { sentences: scorer::runs(body), lexicon: scorer::lexicon_points(body) }
 }
 
 /// Why the message is commercial, where it is so beyond its port's class.
@@ -68,20 +87,32 @@ pub(super) fn promotion(case: &Case<'_>) -> Option<Cow<'static, str>> {
     if let Some(kept) = kept.filter(|kept| kept.class == Some(Class::Commercial)) {
         return Some(format!("it keeps to template {}, which is filed as commercial", kept.id).into());
     }
-    let score = match kept.filter(|kept| kept.class.is_some()) {
-        Some(kept) => scorer::score_within(kept.body, &kept.wordy),
-        None => scorer::score(body(case.folded())),
-    };
-    let thresholds = &case.profile.thresholds;
-    let (points, threshold) = match r14_public_interest::speaks_for(case) {
-        true => (score.points_if_trusted, thresholds.public),
-        false => (score.points, thresholds.service),
-    };
-    if points >= threshold {
-        return Some(format!("its text promotes ({}; {points} points)", scorer::explain(&score)).into());
+    if let Some(promotion) = text_promotes(case, kept.filter(|kept| kept.class.is_some())) {
+        return Some(promotion.into());
     }
-    let link = case.stray_link.as_ref().filter(|_| case.port_class == Class::Service)?;
+    let link = case.leads_astray().filter(|_| case.port_class == Class::Service)?;
     Some(format!("its text leads to {link}, which the sender has not registered").into())
+}
+
+/// Whether the text promotes: of a filed template what stands in its variables, for a government body
+/// by the lexicon alone, which knows its warnings of lures from the lures.
+fn text_promotes(case: &Case<'_>, kept: Option<&Kept<'_, '_>>) -> Option<String> {
+    let thresholds = &case.profile.thresholds;
+    let trusted = r14_public_interest::speaks_for(case);
+    let threshold = if trusted { thresholds.public } else { thresholds.service };
+    let text = body(case.folded());
+    let (points, terms) = match kept {
+        None if !trusted => {
+            let points = scorer::promotion(text);
+            (points, (points >= threshold).then(|| scorer::explain_promotion(text)))
+        }
+        kept => {
+            let score = kept.map_or_else(|| scorer::score(text), |kept| scorer::score_within(kept.body, &kept.wordy));
+            let points = if trusted { score.points_if_trusted } else { score.points };
+            (points, (points >= threshold).then(|| scorer::explain(&score)))
+        }
+    };
+    Some(format!("its text promotes ({}; {points} points)", terms?))
 }
 
 /// The parameter by which the provider declares the message commercial. A declaration to the contrary

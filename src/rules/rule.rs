@@ -82,11 +82,7 @@ const ROWS: [(Rule, &str, About); 26] = [
     (Rule::R23, "R23", super::r23_mo_refusal::ABOUT),
     (Rule::R24, "R24", super::r24_mo_consent::ABOUT),
     (Rule::R25, "R25", super::r25_measures::ABOUT),
-    (
-        Rule::R26,
-        "R26",
-        about("evidence", "Art 8, 34", "Every verdict has its durable record before the answer leaves."),
-    ),
+    (Rule::R26, "R26", super::r26_evidence::ABOUT),
 ];
 
 impl Rule {
@@ -123,6 +119,12 @@ impl Rule {
     /// Whether the rule protects against marketing, and so must never stop a service or public message (R13).
     pub const fn is_marketing(self) -> bool {
         matches!(self, Self::R06 | Self::R07 | Self::R08 | Self::R09 | Self::R11 | Self::R12 | Self::R18 | Self::R19)
+    }
+
+    /// Whether it holds whatever the settings: without R13 and R14 over-blocking would be a setting, and
+    /// a verdict without its record (R26) is no verdict.
+    pub const fn is_fixed(self) -> bool {
+        matches!(self, Self::R13 | Self::R14 | Self::R26)
     }
 
     const fn index(self) -> usize {

@@ -1,9 +1,12 @@
 //! How much a text promotes.
 //!
 //! Owns the weighing of a text against the lexicon: numbers made equal, disguise undone,
-//! distinct terms added up, fraud warnings told from lures. Refuses to decide: the threshold
-//! is the profile's, the consequence R10's. Built once for the life of the program.
+//! distinct terms added up, fraud warnings told from lures; and, with what that comes to, by
+//! learned weights. Refuses to decide: the threshold is the profile's, the consequence R10's.
+//! Built once for the life of the program.
 
+mod grams;
+mod learned;
 mod normal;
 
 use std::ops::Range;
@@ -14,10 +17,24 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use super::fold::fold;
 use super::latin::is_word;
 use crate::document::{self, Complaints, Fault, Section};
+use learned::Learned;
 
 /// The form in which texts are compared with terms.
 pub(super) fn normal_form(text: &str) -> String {
     normal::form(text)
+}
+
+/// The runs of tokens of each sentence of a folded text without its signature: what weights are learned for.
+pub(super) fn runs(text: &str) -> Vec<Vec<String>> {
+    let canonical = grams::canonical(&normal::form(text));
+    let runs = |sentence: &str| {
+        let mut runs = Vec::new();
+        grams::for_each(sentence, |run, _| runs.push(run.to_owned()));
+        runs.sort_unstable();
+        runs.dedup();
+        runs
+    };
+    canonical.split(normal::SENTENCE_END).map(runs).filter(|runs| !runs.is_empty()).collect()
 }
 
 const LEXICON: &str = include_str!("scorer/lexicon.toml");
@@ -27,7 +44,30 @@ const MOST_TERMS: usize = 2048;
 /// The lexicon that comes with the program; a test holds that it reads.
 static SCORER: LazyLock<Option<Scorer>> = LazyLock::new(|| Scorer::parse(LEXICON).ok());
 
-/// Weighs a text, which must be folded and without its signature.
+const WEIGHTS: &str = include_str!("scorer/weights.tsv");
+
+/// The weights that come with the program; a test holds that they read.
+static LEARNED: LazyLock<Option<Learned>> = LazyLock::new(|| Learned::parse(WEIGHTS).ok());
+
+/// How much a text promotes, which must be folded and without its signature: in points of the thresholds.
+pub(super) fn promotion(text: &str) -> u32 {
+    let form = normal::form(text);
+    let of_lexicon = SCORER.as_ref().map_or(0, |scorer| scorer.weigh(&form, None).points);
+    LEARNED.as_ref().map_or(of_lexicon, |learned| learned.points(&form, of_lexicon))
+}
+
+/// What the lexicon contributes to the learned weighing.
+pub(super) fn lexicon_points(text: &str) -> u32 {
+    score(text).points.min(learned::MOST_OF_LEXICON)
+}
+
+/// What in a text weighs most.
+pub(super) fn explain_promotion(text: &str) -> String {
+    let runs = LEARNED.as_ref().map(|learned| learned.explain(&normal::form(text))).unwrap_or_default();
+    if runs.is_empty() { explain(&score(text)) } else { runs.join(", ") }
+}
+
+/// Weighs a text by the lexicon alone, which must be folded and without its signature.
 pub(super) fn score(text: &str) -> Score {
     SCORER.as_ref().map(|scorer| scorer.score(text)).unwrap_or_default()
 }
@@ -255,6 +295,11 @@ mod tests {
         forms.sort();
         let twice: Vec<&String> = forms.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| &pair[0]).collect();
         assert!(twice.is_empty(), "{twice:?}");
+    }
+
+    #[test]
+    fn the_weights_read() {
+        Learned::parse(WEIGHTS).unwrap_or_else(|faults| panic!("{}", faults[0]));
     }
 
     #[test]

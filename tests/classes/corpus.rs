@@ -49,6 +49,9 @@ pub(crate) struct Corpus {
     senders: Vec<String>,
 }
 
+/// The kind of the rulebook's cases.
+pub(crate) const RULEBOOK: &str = "rulebook";
+
 const FILES: [(&str, &str); 4] = [
     ("service-zh.txt", "service"),
     ("service-en.txt", "service"),
@@ -68,6 +71,7 @@ impl Corpus {
                 }
             }
         }
+        campaigns.extend(rulebook());
         divide(&mut campaigns);
         let slots = Slots::read(&text_of("slots.toml"));
         Self { campaigns, slots, senders: lines("senders.txt") }
@@ -84,6 +88,10 @@ impl Corpus {
 
     /// A message; the two parts share no sender.
     fn message(&self, index: usize, campaign: &Campaign, rng: &mut Rng) -> Message {
+        if campaign.kind == RULEBOOK {
+            let (class, kind, text) = (campaign.class, campaign.kind.clone(), campaign.text.clone());
+            return Message { class, kind, campaign: index, text };
+        }
         let first = usize::from(campaign.part == Part::HeldOut);
         let senders: Vec<&String> = self.senders.iter().skip(first).step_by(2).collect();
         let sender = senders[rng.usize(..senders.len())];
@@ -95,6 +103,34 @@ impl Corpus {
 
 fn signed(sender: &str, body: &str) -> String {
     if body.is_ascii() && sender.is_ascii() { format!("[{sender}] {body}") } else { format!("【{sender}】{body}") }
+}
+
+/// The rulebook's cases on service ports, whose texts the lexicon was made with: never held out.
+fn rulebook() -> Vec<Campaign> {
+    #[derive(serde::Deserialize)]
+    struct Case {
+        source: String,
+        class: Option<String>,
+        #[serde(default)]
+        text: String,
+    }
+    let files = ["service", "service-more", "service-everyday", "promotion", "promotion-more", "promotion-soft"];
+    let mut campaigns = Vec::new();
+    for name in files {
+        for line in text_of(&format!("../rulebook/{name}.jsonl")).lines().filter(|line| !line.trim().is_empty()) {
+            let case: Case = serde_json::from_str(line).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let class = match case.class.as_deref() {
+                Some("service") => "service",
+                Some("commercial") => "commercial",
+                _ => continue,
+            };
+            if case.source.starts_with("10655") {
+                let kind = RULEBOOK.to_owned();
+                campaigns.push(Campaign { class, kind, text: case.text, part: Part::Training });
+            }
+        }
+    }
+    campaigns
 }
 
 /// Every second group of campaigns that are worded alike is held out, within each kind.
@@ -110,7 +146,12 @@ fn divide(campaigns: &mut [Campaign]) {
         }
     }
     let mut turns: BTreeMap<(&'static str, String), usize> = BTreeMap::new();
+    let known: Vec<usize> =
+        (0..campaigns.len()).filter(|&index| campaigns[index].kind == RULEBOOK).map(|index| group[index]).collect();
     for index in 0..campaigns.len() {
+        if known.contains(&group[index]) {
+            continue;
+        }
         if group[index] != index {
             campaigns[index].part = campaigns[group[index]].part;
             continue;

@@ -54,13 +54,13 @@ async fn begun(stage: &Stage) -> Provider {
 }
 
 /// Puts a file where a folder was: nothing can be written there, nor can the folder be made anew.
-fn take_away(folder: &Path) -> PathBuf {
+pub(crate) fn take_away(folder: &Path) -> PathBuf {
     let away = folder.with_extension("away");
     fs::rename(folder, &away).and_then(|()| fs::write(folder, "in the way")).expect("a folder to take away");
     away
 }
 
-fn give_back(folder: &Path, away: &Path) {
+pub(crate) fn give_back(folder: &Path, away: &Path) {
     fs::remove_file(folder).and_then(|()| fs::rename(away, folder)).expect("a folder to give back");
 }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use jiff::Timestamp;
 use portcullis::cli::judge::{Request, Standing};
 use portcullis::config::Config;
-use portcullis::register::Register;
-use portcullis::rules::{Facts, Presentation, Profile, Submission, Verdict, judge};
+use portcullis::register::{Provider, Register};
+use portcullis::rules::{Class, Facts, Presentation, Profile, Rule, Submission, Verdict, judge};
 use portcullis_protocol::address::Ton;
 use portcullis_protocol::text::{Concatenation, Opaque, Text};
 use serde::Deserialize;
@@ -78,6 +78,21 @@ impl Case {
     }
 
     pub(crate) fn verdict(&self, register: &Register) -> Verdict {
+        self.verdict_under(register, "", |_| {})
+    }
+
+    /// Whether its circumstances say nothing of a rule, nor of a table of the profile.
+    pub(crate) fn leaves(&self, rule: Rule) -> bool {
+        self.profile.as_ref().is_none_or(|settings| !settings.contains(rule.id()) && !settings.contains('['))
+    }
+
+    /// The class of its port.
+    pub(crate) fn port_class(&self, register: &Register) -> Class {
+        register.port(self.source.as_bytes()).map_or(Class::Commercial, |port| port.class)
+    }
+
+    /// The verdict with more settings after those of `[profile]`, and with a provider that is adjusted.
+    pub(crate) fn verdict_under(&self, register: &Register, settings: &str, adjust: impl Fn(&mut Provider)) -> Verdict {
         let request = Request {
             source: self.source.clone(),
             destination: self.destination.clone(),
@@ -88,11 +103,12 @@ impl Case {
         };
         let now = request.at().unwrap().unwrap();
         // A source that nobody's prefixes cover was still submitted by somebody.
-        let provider = request.provider(register).unwrap_or(&register.providers()[0]);
+        let mut provider = request.provider(register).unwrap_or(&register.providers()[0]).clone();
+        adjust(&mut provider);
         let submission = self.circumstances(request.submission());
-        let identity = register.identify(provider, &submission);
+        let identity = register.identify(&provider, &submission);
         let facts = Facts { asked_before: self.asked_before, ..self.consent.facts(identity) };
-        judge(&submission, &facts, &self.profile(), now)
+        judge(&submission, &facts, &self.profile(settings), now)
     }
 
     /// What differs from the expectation, as a line; none where nothing does.
@@ -135,10 +151,10 @@ impl Case {
         }
     }
 
-    fn profile(&self) -> Profile {
+    fn profile(&self, more: &str) -> Profile {
         let settings = self.profile.as_deref().unwrap_or(SETTINGS);
         let text = format!(
-            "register = \"r\"\n[[listen]]\naddress = \"127.0.0.1:1\"\n[carrier]\naddresses = [\"h:1\"]\n[profile]\n{settings}\n"
+            "register = \"r\"\n[[listen]]\naddress = \"127.0.0.1:1\"\n[carrier]\naddresses = [\"h:1\"]\n[profile]\n{settings}\n{more}\n"
         );
         let config = Config::parse(Path::new(&self.id), &text).unwrap_or_else(|faults| panic!("{}", faults[0]));
         config.profile

@@ -165,7 +165,7 @@ impl Desk {
         let Holder::Acknowledged { id } = part.holder else { return None };
         let provider = self.provider.clone().unwrap_or_default();
         match (whole.ruling, &whole.written) {
-            (Ruling::Refuse { down: true, .. }, _) | (_, Err(_)) => return Some(part),
+            (Ruling::Refuse { down: true, status: TRY_AGAIN }, _) | (_, Err(_)) => return Some(part),
             (Ruling::Refuse { status, .. }, Ok(_)) => {
                 let state = State::Rejected(status);
                 self.gate.report(&provider, &part.frame, id, state, part.received, now.wall);

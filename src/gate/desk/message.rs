@@ -14,7 +14,8 @@ use crate::gate::reading::{DISTRIBUTION_LIST, Reading, Recipients, STRUCK_OFF};
 use crate::gate::{Moment, facts};
 use crate::register::{Provider, Register};
 use crate::relay::{self, Ticket};
-use crate::rules::{self, Decision, Facts, Mode, Operation, Rule, Submission};
+use crate::rules::r26_evidence::Unrecorded;
+use crate::rules::{self, Class, Decision, Facts, Mode, Operation, Rule, Submission};
 use crate::store::journal::AppendError;
 
 impl Desk {
@@ -105,7 +106,7 @@ impl Desk {
                 trail.note(&self.gate.measures, port_class, &judgement.verdict, now.as_millisecond());
             }
         }
-        Ruling::of(judgements, self.is_down())
+        Ruling::of(judgements, &self.gate.profile.failure)
     }
 
     /// One recipient's verdict. A store that cannot be asked is a fact of its own (R26).
@@ -133,20 +134,24 @@ impl Desk {
             valid_until: reading.valid_until(now),
         };
         let identity = register.identify(provider, &submission);
-        let reply_route_lost = self.gate.lost_route(&provider.system_id, now);
         let port_class = identity.port_class();
         let watched = self.gate.profile.mode(Rule::R25, port_class, provider) != Mode::Off;
         let trail = watched.then(|| self.trails.of(&self.gate.measures, &identity));
         let measure = trail.as_ref().and_then(|t| t.in_force(&self.gate.measures, port_class, self.heard));
-        let (facts, unanswered) = match facts::look_up(&self.gate.consents, identity, deliver_at.unwrap_or(now)) {
-            Ok(facts) => (Facts { vouched, reply_route_lost, measure, ..facts }, None),
+        let reply_route_lost = self.gate.lost_route(&provider.system_id, now);
+        let (facts, outage) = match facts::look_up(&self.gate.consents, identity, deliver_at.unwrap_or(now)) {
+            Ok(facts) => {
+                let outage = self.is_down().then(|| "the journal cannot write".to_owned());
+                (Facts { vouched, measure, reply_route_lost, ..facts }, outage)
+            }
             Err(error) => {
                 tracing::error!(%error, "the consents cannot be asked");
-                (Facts { vouched, reply_route_lost, measure, ..Facts::new(identity) }, Some(error.to_string()))
+                let facts = Facts { vouched, measure, reply_route_lost, unasked: true, ..Facts::new(identity) };
+                (facts, Some(format!("the consents cannot be asked: {error}")))
             }
         };
         let verdict = rules::judge(&submission, &facts, &self.gate.profile, now);
-        Judgement { to, facts, verdict, unanswered, trail }
+        Judgement { to, facts, verdict, outage, trail }
     }
 
     /// What becomes of one PDU under a ruling, and what is to be remembered of it.
@@ -162,7 +167,12 @@ impl Desk {
             Ok(records) => records,
             Err(error) => {
                 self.gate.counters.unrecorded();
-                return refuse(unrecordable(error), Bytes::new(), Open::unrecorded(now));
+                return match ruling {
+                    Ruling::Forward(permit) if self.goes_unrecorded(error, judgements) => {
+                        self.forward(permit, None, Open::unrecorded(now))
+                    }
+                    _ => refuse(unrecordable(error), Bytes::new(), Open::unrecorded(now)),
+                };
             }
         };
         let open = Open::of(records, now);
@@ -185,6 +195,17 @@ impl Desk {
                 refuse(status, explain::body(frame.command_id(), &entries, said.as_deref()), open)
             }
         }
+    }
+
+    /// Whether a message goes on of which no record can be kept: not one that is commercial.
+    fn goes_unrecorded(&self, error: AppendError, judgements: &[Judgement<'_, '_>]) -> bool {
+        let goes = error == AppendError::Full
+            && self.gate.profile.failure.spool_full == Unrecorded::Forward
+            && judgements.iter().all(|judgement| judgement.verdict.class != Class::Commercial);
+        if goes {
+            tracing::error!("a message goes on without a record: the journal cannot write and its spool is full");
+        }
+        goes
     }
 
     /// What waits for its record before it goes on can be overtaken by a refusal.
@@ -240,8 +261,8 @@ fn refuse(status: CommandStatus, body: Bytes, open: Open) -> (Judged, Open) {
 
 fn why_refused(judgements: &[Judgement<'_, '_>], down: bool) -> String {
     if down {
-        let unanswered = judgements.iter().find_map(|judgement| judgement.unanswered.as_deref());
-        return explain::outage(unanswered.map_or("the journal cannot write", |_| "the consents cannot be asked"));
+        let unasked = judgements.iter().any(|judgement| judgement.facts.unasked);
+        return explain::outage(if unasked { "the consents cannot be asked" } else { "the journal cannot write" });
     }
     let rejected = judgements.iter().any(|judgement| judgement.verdict.decision == Decision::Reject);
     explain::refusal(judgements, if rejected { Decision::Reject } else { Decision::Hold })

@@ -7,23 +7,24 @@ use portcullis_protocol::address::Address;
 
 use super::TRY_AGAIN;
 use crate::gate::measures::Trail;
-use crate::rules::{Class, Decision, Facts, Permit, Verdict};
+use crate::rules::r26_evidence::{Failure, Resort};
+use crate::rules::{Decision, Facts, Permit, Verdict};
 
 /// One recipient's verdict and what it rests on.
 pub(super) struct Judgement<'r, 'm> {
     pub(super) to: Address<'m>,
     pub(super) facts: Facts<'r>,
     pub(super) verdict: Verdict,
-    /// Why the store could not be asked, where it could not.
-    pub(super) unanswered: Option<String>,
+    /// What the store could not do for it, if anything.
+    pub(super) outage: Option<String>,
     /// Who is counted for it, where R25 is on.
     pub(super) trail: Option<Arc<Trail>>,
 }
 
 impl Judgement<'_, '_> {
-    /// Without the store a commercial message must wait; others must not (R26).
-    fn needs_store(&self) -> bool {
-        self.verdict.class == Class::Commercial
+    /// What becomes of it while the store cannot do its part; nothing of its own where it can (R26).
+    fn resort(&self, failure: &Failure) -> Option<Resort> {
+        self.outage.as_ref().map(|_| failure.resort(self.verdict.class))
     }
 
     pub(super) fn is_forwarded(&self) -> bool {
@@ -47,14 +48,13 @@ pub(super) enum Ruling {
 }
 
 impl Ruling {
-    pub(super) fn of(judgements: &[Judgement<'_, '_>], journal_down: bool) -> Self {
+    pub(super) fn of(judgements: &[Judgement<'_, '_>], failure: &Failure) -> Self {
         let first = |decision| judgements.iter().find(|judgement| judgement.verdict.decision == decision);
-        let waits = judgements
-            .iter()
-            .any(|judgement| judgement.needs_store() && (journal_down || judgement.unanswered.is_some()));
-        if waits {
-            // Before any rejection: consent unknown is not consent missing.
-            return Self::Refuse { status: TRY_AGAIN, down: true };
+        // Before any rejection: consent unknown is not consent missing.
+        for (resort, status) in [(Resort::Hold, TRY_AGAIN), (Resort::Reject, CommandStatus::ESME_RSUBMITFAIL)] {
+            if judgements.iter().any(|judgement| judgement.resort(failure) == Some(resort)) {
+                return Self::Refuse { status, down: true };
+            }
         }
         let refused = first(Decision::Reject).or_else(|| first(Decision::Hold));
         match (judgements.iter().find_map(|judgement| judgement.verdict.permit()), refused) {

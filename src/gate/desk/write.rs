@@ -324,10 +324,19 @@ fn part_of(part: &Part) -> PartOf {
 /// What the record says was decided for one recipient, given what became of the whole PDU.
 fn decision<'j>(judgement: &'j Judgement<'_, '_>, ruling: &Ruling) -> (&'static str, u32, Vec<record::Finding<'j>>) {
     let mut findings: Vec<_> = judgement.verdict.findings.iter().map(finding).collect();
-    if let Ruling::Refuse { down: true, .. } = ruling {
-        let why = judgement.unanswered.as_deref().unwrap_or("the journal cannot write");
-        findings.push(record::Finding { rule: Rule::R26.id().into(), effect: "held".into(), why: why.into() });
-        return ("hold", TRY_AGAIN.0, findings);
+    let refused = match ruling {
+        Ruling::Refuse { status: TRY_AGAIN, down: true } => Some(("hold", "held", TRY_AGAIN)),
+        Ruling::Refuse { status, down: true } => Some(("reject", "failed", *status)),
+        _ => None,
+    };
+    if refused.is_some() || judgement.outage.is_some() {
+        // What goes on in spite of it says so.
+        let effect = refused.map_or("alert", |(_, effect, _)| effect);
+        let why = judgement.outage.as_deref().unwrap_or("another recipient's message waits for the store");
+        findings.push(record::Finding { rule: Rule::R26.id().into(), effect: effect.into(), why: why.into() });
+    }
+    if let Some((verdict, _, status)) = refused {
+        return (verdict, status.0, findings);
     }
     let verdict = &judgement.verdict;
     match verdict.decision {

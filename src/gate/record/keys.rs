@@ -35,7 +35,6 @@ pub fn port_key(port: &str) -> &str {
 /// The record's first fields, which are all that finding it needs: postcard writes fields in
 /// order without frames, so the head of a record decodes by itself.
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "the times are stepped over on the way to the keys")]
 enum Head<'a> {
     Submission(#[serde(borrow)] MessageHead<'a>),
     Outcome(OutcomeHead<'a>),
@@ -46,8 +45,11 @@ enum Head<'a> {
     PartOutcome(OutcomeHead<'a>),
     Report(ReportHead<'a>),
     Taken(ReportHead<'a>),
+    #[expect(dead_code, reason = "the time is stepped over on the way to the keys")]
     Measure(i64),
     Complaint(ReportHead<'a>),
+    #[expect(dead_code, reason = "the time is stepped over on the way to the keys")]
+    List(i64),
 }
 
 #[derive(Deserialize)]
@@ -88,6 +90,7 @@ pub const MEASURES: &[u8] = b"\0measures";
 
 /// The source under which every complaint is found.
 pub const COMPLAINTS: &[u8] = b"\0complaints";
+
 /// The source under which what became of reply routes is found again.
 pub const REPLY_ROUTE: &[u8] = b"\0reply route";
 
@@ -159,7 +162,7 @@ impl Schema for RecordSchema {
             Some(Head::Session(session)) if session.event.starts_with("reply route ") => {
                 emit(Index::Source, REPLY_ROUTE);
             }
-            Some(Head::Session(_) | Head::Measure(_)) | None => {}
+            Some(Head::Session(_) | Head::Measure(_) | Head::List(_)) | None => {}
         }
     }
 }

@@ -33,6 +33,9 @@ const HEADER: usize = 16;
 /// The length of a value that is none.
 const REMOVED: u16 = u16::MAX;
 
+/// Makes a change again; without a value, the row is removed.
+type Redo<'r> = dyn FnMut(&[u8], Option<&[u8]>) -> io::Result<()> + 'r;
+
 /// A frame that was read.
 struct Frame<'f> {
     number: u64,
@@ -65,11 +68,7 @@ pub(super) enum Read {
 
 impl Wal {
     /// Reads the file at `path`, and shows every change after frame `since` in order.
-    pub(super) fn open(
-        path: PathBuf,
-        since: u64,
-        redo: &mut dyn FnMut(&[u8], Option<&[u8]>) -> io::Result<()>,
-    ) -> io::Result<(Self, Read)> {
+    pub(super) fn open(path: PathBuf, since: u64, redo: &mut Redo<'_>) -> io::Result<(Self, Read)> {
         let octets = match std::fs::read(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
             other => other?,
@@ -202,7 +201,7 @@ fn take_frame(octets: &[u8]) -> Option<(Frame<'_>, &[u8])> {
     Some((Frame { number: u64::from_le_bytes(*number), changes }, rest))
 }
 
-fn each_change(mut changes: &[u8], redo: &mut dyn FnMut(&[u8], Option<&[u8]>) -> io::Result<()>) -> io::Result<()> {
+fn each_change(mut changes: &[u8], redo: &mut Redo<'_>) -> io::Result<()> {
     let broken = || io::Error::new(io::ErrorKind::InvalidData, "a change that is cut short");
     while let Some((&key_length, rest)) = changes.split_first() {
         let (value_length, rest) = rest.split_first_chunk::<2>().ok_or_else(broken)?;
@@ -233,7 +232,7 @@ mod tests {
     }
 
     fn change(n: u8) -> (Vec<u8>, Option<Vec<u8>>) {
-        (vec![n, 7], (n % 3 != 0).then(|| vec![n; usize::from(n) * 9]))
+        (vec![n, 7], (!n.is_multiple_of(3)).then(|| vec![n; usize::from(n) * 9]))
     }
 
     fn write(wal: &mut Wal, changes: std::ops::Range<u8>) {
