@@ -36,10 +36,10 @@ pub struct Config {
     pub journal: JournalConfig,
     /// How messages in several parts are treated.
     pub long_messages: LongMessages,
-    /// Messages that wait for the end of quiet hours.
-    pub queue: QueueConfig,
     /// Numbers that nobody sends anything commercial.
     pub do_not_disturb: Vec<ListFile>,
+    /// Messages that wait for the end of quiet hours.
+    pub queue: QueueConfig,
     /// Which rules hold.
     pub profile: Profile,
     /// The limits of one session.

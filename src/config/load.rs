@@ -29,8 +29,8 @@ pub(super) fn config(path: &Path, text: &str) -> (Config, Vec<Fault>) {
         journal: journal(&top),
         session: session(&top),
         long_messages: long_messages(&top),
-        queue: queue(&top),
         do_not_disturb: do_not_disturb(&top, folder),
+        queue: queue(&top),
         drain_timeout: seconds(&top, "drain_timeout", 10),
         profile,
         time_zone,
@@ -147,17 +147,6 @@ fn long_messages(top: &Section<'_, '_>) -> LongMessages {
     long_messages
 }
 
-fn queue(top: &Section<'_, '_>) -> QueueConfig {
-    let empty = toml::de::DeTable::new();
-    let section = top.section("queue").unwrap_or_else(|| Section::top(&empty, top.complaints()));
-    let queue = QueueConfig {
-        max_messages: whole(&section, "max_messages", 1..=1_000_000).unwrap_or(50_000),
-        per_second: whole(&section, "per_second", 1..=100_000).and_then(|n| u32::try_from(n).ok()).unwrap_or(100),
-    };
-    section.finish();
-    queue
-}
-
 /// The lists of `[[do_not_disturb]]`; what they hold is read by the gate.
 fn do_not_disturb(top: &Section<'_, '_>, folder: &Path) -> Vec<ListFile> {
     let mut lists: Vec<ListFile> = Vec::new();
@@ -174,6 +163,17 @@ fn do_not_disturb(top: &Section<'_, '_>, folder: &Path) -> Vec<ListFile> {
         lists.push(ListFile { name, file });
     }
     lists
+}
+
+fn queue(top: &Section<'_, '_>) -> QueueConfig {
+    let empty = toml::de::DeTable::new();
+    let section = top.section("queue").unwrap_or_else(|| Section::top(&empty, top.complaints()));
+    let queue = QueueConfig {
+        max_messages: whole(&section, "max_messages", 1..=1_000_000).unwrap_or(50_000),
+        per_second: whole(&section, "per_second", 1..=100_000).and_then(|n| u32::try_from(n).ok()).unwrap_or(100),
+    };
+    section.finish();
+    queue
 }
 
 fn session(top: &Section<'_, '_>) -> SessionConfig {

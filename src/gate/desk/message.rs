@@ -86,8 +86,7 @@ impl Desk {
         reading: &Reading<'m>,
         now: Timestamp,
     ) -> Result<Vec<Judgement<'r, 'm>>, BodyFault> {
-        let is_down = self.is_down();
-        let mut watch = Watch { trails: &mut self.trails, at: self.heard, is_down };
+        let mut watch = Watch { down: self.is_down(), trails: &mut self.trails, at: self.heard };
         self.gate.judgements(register, provider, reading, &mut watch, now)
     }
 

@@ -176,8 +176,8 @@ impl Gate {
             frames => Reading::of_parts(frames, &provider.text),
         };
         let mut trails = Trails::default();
-        let is_down = matches!(self.journal.progress().borrow().health, Health::Down { .. });
-        let mut watch = Watch { trails: &mut trails, at: now.monotonic, is_down };
+        let down = matches!(self.journal.progress().borrow().health, Health::Down { .. });
+        let mut watch = Watch { trails: &mut trails, at: now.monotonic, down };
         let judged = read.and_then(|reading| {
             let judgements = self.judgements(register, provider, &reading, &mut watch, now.wall)?;
             Ok((reading, judgements))

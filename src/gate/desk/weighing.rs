@@ -21,8 +21,8 @@ use crate::rules::{Facts, Mode, Operation, Rule, Submission};
 pub(in crate::gate) struct Watch<'t> {
     pub(in crate::gate) trails: &'t mut Trails,
     pub(in crate::gate) at: Instant,
-    /// Whether the journal cannot write just now (R26).
-    pub(in crate::gate) is_down: bool,
+    /// Whether the journal cannot write.
+    pub(in crate::gate) down: bool,
 }
 
 impl Gate {
@@ -98,20 +98,18 @@ impl Gate {
         let watched = self.profile.mode(Rule::R25, port_class, provider) != Mode::Off;
         let trail = watched.then(|| watch.trails.of(&self.measures, &identity));
         let measure = trail.as_ref().and_then(|trail| trail.in_force(&self.measures, port_class, watch.at));
+        let sampled = trail.as_ref().is_some_and(|trail| trail.samples(&self.measures));
         let reply_route_lost = self.lost_route(&provider.system_id, now);
-        let looked = facts::look_up(&self.consents, &self.do_not_disturb, identity, submission.delivery(now));
-        let (facts, outage) = match looked {
-            Ok(facts) => {
-                let outage = watch.is_down.then(|| "the journal cannot write".to_owned());
-                (Facts { vouched, measure, reply_route_lost, replaces_unknown, ..facts }, outage)
-            }
+        let asked = facts::look_up(&self.consents, &self.do_not_disturb, identity, submission.delivery(now));
+        let (facts, outage) = match asked {
+            Ok(facts) => (facts, watch.down.then(|| "the journal cannot write".to_owned())),
             Err(error) => {
                 tracing::error!(%error, "the consents cannot be asked");
                 let facts = Facts { unasked: true, ..Facts::new(identity) };
-                let outage = Some(format!("the consents cannot be asked: {error}"));
-                (Facts { vouched, measure, reply_route_lost, replaces_unknown, ..facts }, outage)
+                (facts, Some(format!("the consents cannot be asked: {error}")))
             }
         };
+        let facts = Facts { vouched, replaces_unknown, measure, sampled, reply_route_lost, ..facts };
         let counted = self.judge_and_count(&submission, facts, now);
         Judgement {
             to,
