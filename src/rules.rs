@@ -34,7 +34,10 @@ mod r15_obfuscation;
 mod r16_opaque;
 pub mod r17_links;
 pub mod r18_quiet_hours;
+pub mod r19_frequency;
 mod r20_template;
+pub mod r21_schedule;
+mod r22_replace;
 mod r23_mo_refusal;
 mod r24_mo_consent;
 pub mod r25_measures;
@@ -73,7 +76,7 @@ type Check = fn(&Case<'_>) -> Option<Flaw>;
 /// R10, R13 and R14 are not among them: R10 says what a message is, and the other two hold in
 /// [`Case::apply`] and [`Case::is_marketing`], where no setting reaches. R23 and R24 judge what
 /// comes back: see [`reply`]. The others speak of more than one message, or of none.
-const CHECKS: [(Rule, Check); 17] = [
+const CHECKS: [(Rule, Check); 20] = [
     (Rule::R01, r01_source_present::check),
     (Rule::R02, r02_source_owned::check),
     (Rule::R03, r03_port_purpose::check),
@@ -89,7 +92,10 @@ const CHECKS: [(Rule, Check); 17] = [
     (Rule::R16, r16_opaque::check),
     (Rule::R17, r17_links::check),
     (Rule::R18, r18_quiet_hours::check),
+    (Rule::R19, r19_frequency::check),
     (Rule::R20, r20_template::check),
+    (Rule::R21, r21_schedule::check),
+    (Rule::R22, r22_replace::check),
     (Rule::R25, r25_measures::check),
 ];
 

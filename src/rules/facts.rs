@@ -63,6 +63,10 @@ pub struct Facts<'r> {
     pub refusal: Option<Refusal>,
     /// Whether this sender has asked the recipient for consent before (R12).
     pub asked_before: bool,
+    /// When this sender's messages to the recipient were delivered that count (R19), as far back as matters.
+    pub sent: Vec<Timestamp>,
+    /// It replaces a message that nobody here knows (R22).
+    pub replaces_unknown: bool,
     /// Only the carrier knows the recipients (a distribution list, a broadcast area), and the provider may address them.
     pub vouched: bool,
     /// The hardest measure in force that speaks of this message (R25).
@@ -84,6 +88,8 @@ impl<'r> Facts<'r> {
             frequency: None,
             refusal: None,
             asked_before: false,
+            sent: Vec::new(),
+            replaces_unknown: false,
             vouched: false,
             measure: None,
             sampled: false,

@@ -10,7 +10,7 @@ use jiff::tz::{Offset, TimeZone};
 
 use super::{
     Class, Mode, Modes, Rule, r05_name, r06_phone, r07_opt_out, r10_class, r13_no_over_restriction, r17_links,
-    r18_quiet_hours, r25_measures, r26_evidence, reply,
+    r18_quiet_hours, r19_frequency, r21_schedule, r25_measures, r26_evidence, reply,
 };
 use crate::document::{self, Complaints, Fault, Section};
 use crate::register::Provider;
@@ -60,6 +60,10 @@ pub struct Profile {
     pub links: r17_links::Settings,
     /// The hours in which commercial messages are delivered (R18); none for all.
     pub quiet_hours: Option<r18_quiet_hours::Window>,
+    /// How often a sender may write to a number (R19).
+    pub frequency: r19_frequency::Settings,
+    /// How far ahead messages may be scheduled, and how long they may be valid (R21).
+    pub schedule: r21_schedule::Settings,
     /// From when on measures are taken (R25).
     pub measures: r25_measures::Settings,
     /// What becomes of messages while the store cannot do its part (R26).
@@ -169,6 +173,8 @@ impl Profile {
         self.thresholds.read(section);
         self.links.read(section);
         r18_quiet_hours::read(&mut self.quiet_hours, section);
+        self.frequency.read(section);
+        self.schedule.read(section);
         self.measures.read(section);
         self.failure.read(section);
         self.replies.read(section);
@@ -198,6 +204,8 @@ impl Profile {
             thresholds: r10_class::Thresholds::default(),
             links: r17_links::Settings::default(),
             quiet_hours: None,
+            frequency: r19_frequency::Settings::default(),
+            schedule: r21_schedule::Settings::default(),
             measures: r25_measures::Settings::default(),
             failure: r26_evidence::Failure::default(),
             replies: reply::Settings::default(),

@@ -52,7 +52,7 @@ impl Settings {
     }
 }
 
-/// Every link in a folded text, without its scheme.
+/// Every link in a folded text, without its scheme, also one with a word for its dot.
 pub(super) fn links(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
     urls(text, true)
 }
