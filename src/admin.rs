@@ -126,15 +126,20 @@ impl Shared {
             messages_per_second: judged(&after).saturating_sub(judged(&before)) / RATE_WINDOW.as_secs(),
             profile: self.gate.profile.name.clone(),
             register: self.gate.register.load().version().to_owned(),
-            journal: match progress.health {
-                Health::Up => "up".to_owned(),
-                Health::Down { reason } => format!("down: {reason}"),
-            },
+            journal: told(progress.health),
+            consents: told(self.gate.consents.health()),
             parts: self.gate.held_parts(),
             durable: progress.durable,
             measures: self.gate.measures.list(clock::wall().as_millisecond()),
             steps: self.gate.measures.totals(),
         }
+    }
+}
+
+fn told(health: Health) -> String {
+    match health {
+        Health::Up => "up".to_owned(),
+        Health::Down { reason } => format!("down: {reason}"),
     }
 }
 

@@ -51,6 +51,8 @@ pub mod submission;
 pub mod template;
 pub mod verdict;
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 pub use class::Class;
@@ -98,6 +100,11 @@ const CHECKS: [(Rule, Check); 20] = [
     (Rule::R22, r22_replace::check),
     (Rule::R25, r25_measures::check),
 ];
+
+/// A text as a reader takes it, whatever characters it is spelt with: what prohibitions are looked for in.
+pub fn folded(text: &str) -> Cow<'_, str> {
+    fold::fold(text)
+}
 
 /// Judges one submission. Total: every input has a verdict, and the verdict names every rule that failed.
 pub fn judge(submission: &Submission<'_>, facts: &Facts<'_>, profile: &Profile, now: Timestamp) -> Verdict {

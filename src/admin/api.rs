@@ -116,9 +116,14 @@ pub struct Status {
     pub parts: (usize, usize),
     /// Journal entries made durable since the start.
     pub durable: u64,
+    /// Whether the consents can be read and written.
+    #[serde(default)]
+    pub consents: String,
     /// The measures in force.
+    #[serde(default)]
     pub measures: Vec<MeasureStatus>,
     /// The steps of measures since the start.
+    #[serde(default)]
     pub steps: StepTotals,
 }
 

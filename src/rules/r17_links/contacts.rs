@@ -92,7 +92,7 @@ fn split(url: &str) -> (&str, &str) {
 
 /// Host, and the port with its colon.
 fn split_port(host: &str) -> (&str, &str) {
-    host.split_at(host.find(':').unwrap_or(host.len()))
+    host.split_at(host.find([':', '：']).unwrap_or(host.len()))
 }
 
 #[cfg(test)]
