@@ -157,14 +157,26 @@ async fn converse(stream: UnixStream, shared: Arc<Shared>) {
             return hand_over(reading.into_inner(), writing, handover).await;
         }
         let mut answers = answers(line, Arc::clone(&shared), Arc::clone(&staging));
+        let mut is_over = false;
         while let Some(answer) = answers.recv().await {
-            let mut text = serde_json::to_string(&answer).unwrap_or_default();
-            text.push('\n');
-            if writing.write_all(text.as_bytes()).await.is_err() {
+            is_over = matches!(answer, Line::End | Line::Error(_));
+            if !write(&mut writing, &answer).await {
                 return;
             }
         }
+        // Whoever asked would wait for ever.
+        let broken = || Line::Error("the gate could not finish this request: its log says why".to_owned());
+        if !is_over && !write(&mut writing, &broken()).await {
+            return;
+        }
     }
+}
+
+/// Whether there is still somebody to read it.
+async fn write(writing: &mut OwnedWriteHalf, answer: &Line) -> bool {
+    let mut text = serde_json::to_string(answer).unwrap_or_default();
+    text.push('\n');
+    writing.write_all(text.as_bytes()).await.is_ok()
 }
 
 fn is_take_over(line: &str) -> bool {
