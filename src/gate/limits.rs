@@ -102,6 +102,29 @@ impl Allowance {
     /// Whether so many messages may pass now.
     pub(super) fn take(&mut self, rate: Rate, messages: u32, now: Instant) -> bool {
         let (burst, messages) = (f64::from(rate.burst), f64::from(messages));
+        self.earn(rate, now);
+        // A PDU with more recipients than a burst would never pass otherwise; it is paid off after.
+        let passes = messages == 0.0 || self.left >= messages.min(burst);
+        if passes {
+            self.left -= messages;
+        }
+        passes
+    }
+
+    /// Whether a message may pass, which does not take it.
+    pub(super) fn has(&mut self, rate: Rate, now: Instant) -> bool {
+        self.earn(rate, now);
+        self.left >= f64::from(rate.burst).min(1.0)
+    }
+
+    /// A message passes: of several that asked at the same moment, all are paid for.
+    pub(super) fn spend(&mut self, rate: Rate, now: Instant) {
+        self.earn(rate, now);
+        self.left -= 1.0;
+    }
+
+    fn earn(&mut self, rate: Rate, now: Instant) {
+        let burst = f64::from(rate.burst);
         self.left = match self.seen {
             Some(seen) => {
                 let since = now.saturating_duration_since(seen).as_secs_f64();
@@ -111,12 +134,6 @@ impl Allowance {
             None => burst,
         };
         self.seen = Some(now);
-        // A PDU with more recipients than a burst would never pass otherwise; it is paid off after.
-        let passes = messages == 0.0 || self.left >= messages.min(burst);
-        if passes {
-            self.left -= messages;
-        }
-        passes
     }
 }
 

@@ -47,7 +47,11 @@ pub struct Measures {
     settings: Settings,
     subjects: Mutex<HashMap<Name, Arc<Subject>>>,
     /// One step at a time: the journal, the file, the effect.
+    taking: Mutex<()>,
+    /// What is in force and counted; never held while somebody waits.
     kept: Mutex<Kept>,
+    /// One writes the counts at a time.
+    keeping: Mutex<()>,
     files: Files,
     taken: [AtomicU64; 4],
     reviews: AtomicU64,
@@ -123,7 +127,9 @@ impl Measures {
         let measures = Self {
             settings: settings.clone(),
             subjects: Mutex::default(),
+            taking: Mutex::default(),
             kept: Mutex::default(),
+            keeping: Mutex::default(),
             files: Files::new(data),
             taken: Default::default(),
             reviews: AtomicU64::new(0),
@@ -194,7 +200,7 @@ impl Measures {
 
     /// The journal, the file, the effect: in this order, so that none is lost and none acts unrecorded.
     fn take(&self, journal: &Journal, changes: Vec<Change>, now_ms: i64) -> Result<(), MeasureError> {
-        let mut kept = lock(&self.kept);
+        let _one = lock(&self.taking);
         check_health(journal)?;
         let mut last = None;
         for change in &changes {
@@ -202,19 +208,23 @@ impl Measures {
         }
         let Some(last) = last else { return Ok(()) };
         settle(journal, last)?;
+        let mut standings = self.kept().standings.clone();
         for change in &changes {
-            change.apply(&mut kept.standings, now_ms);
+            change.apply(&mut standings, now_ms);
         }
-        kept.step = Some(last.id);
-        if let Err(error) = self.files.keep_standings(&kept) {
+        if let Err(error) = self.files.keep_standings(&standings, last.id) {
             tracing::error!(%error, "the measures in force cannot be kept in their file: the journal has them");
         }
+        let mut kept = self.kept();
+        kept.standings.clone_from(&standings);
+        kept.step = Some(last.id);
+        drop(kept);
         for change in changes {
             let (kind, name) = (change.kind, Arc::clone(&change.name));
             let word = change.word();
             tracing::warn!(%kind, name = &*name, step = word, by = change.by, reason = change.reason, "measure taken");
             self.taken[change.step.map_or(3, |step| step as usize)].fetch_add(1, Ordering::Relaxed);
-            self.subject(kind, &name).set(kept.standings.get(&(kind, name)).cloned());
+            self.subject(kind, &name).set(standings.get(&(kind, name)).cloned());
         }
         Ok(())
     }

@@ -111,6 +111,9 @@ impl Gate {
         };
         let facts = Facts { vouched, replaces_unknown, measure, sampled, reply_route_lost, ..facts };
         let counted = self.judge_and_count(&submission, facts, now);
+        if let Some(trail) = &trail {
+            trail.spend(&self.measures, port_class, &counted.verdict, watch.at);
+        }
         Judgement {
             to,
             facts: counted.facts,

@@ -11,7 +11,7 @@ use crate::store::{EntryId, Index, Journal, Query, StoreError};
 impl Measures {
     /// Reads the files, and the journal for what they do not have.
     pub(super) fn take_up(&self, journal: &Journal, now_ms: i64) -> Result<(), StoreError> {
-        let found = self.files.standings();
+        let found = self.files.standings()?;
         let mut kept = self.kept();
         if let Some(found) = found {
             kept.step = found.last;
@@ -78,13 +78,15 @@ impl Measures {
 
     /// Writes down what was counted, and forgets whoever has not been heard of for long.
     pub(super) fn keep_counts(&self, now_ms: i64) {
-        let kept = self.kept();
+        // Of two at once the later one's file must be the later.
+        let _one = lock(&self.keeping);
+        let last = self.kept().complaint;
         let mut counted = BTreeMap::new();
         lock(&self.subjects).retain(|name, subject| {
             let has_counts = subject.counted(now_ms).map(|counts| counted.insert(name.clone(), counts)).is_some();
             has_counts || Arc::strong_count(subject) > 1 || subject.standing().is_some()
         });
-        if let Err(error) = self.files.keep_counts(kept.complaint, counted) {
+        if let Err(error) = self.files.keep_counts(last, counted) {
             tracing::warn!(%error, "what was counted for measures cannot be kept");
         }
     }

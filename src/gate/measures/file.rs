@@ -12,9 +12,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::subject::Counted;
-use super::{Kept, Name, Standing};
+use super::{Name, Standing};
 use crate::rules::r25_measures::Kind;
-use crate::store::EntryId;
+use crate::store::{EntryId, StoreError};
 
 /// Readers of a later form keep reading this one.
 const VERSION: u32 = 1;
@@ -52,10 +52,10 @@ impl Files {
         Self { standings: data.join("measures.json"), counts: data.join("measure-counts.json") }
     }
 
-    pub(super) fn keep_standings(&self, kept: &Kept) -> io::Result<()> {
+    pub(super) fn keep_standings(&self, standings: &BTreeMap<Name, Standing>, last: EntryId) -> io::Result<()> {
         let row = |((kind, name), standing): (&Name, &Standing)| (*kind, name.to_string(), standing.clone());
-        let measures = kept.standings.iter().map(row).collect();
-        replace(&self.standings, &Standings { version: VERSION, last: kept.step.map(|id| id.to_string()), measures })
+        let measures = standings.iter().map(row).collect();
+        replace(&self.standings, &Standings { version: VERSION, last: Some(last.to_string()), measures })
     }
 
     pub(super) fn keep_counts(&self, last: Option<EntryId>, counted: BTreeMap<Name, Counted>) -> io::Result<()> {
@@ -63,16 +63,29 @@ impl Files {
         replace(&self.counts, &Counts { version: VERSION, last: last.map(|id| id.to_string()), counted })
     }
 
-    /// `None` where there is no such file, or one that cannot be used, which is said: the journal has it all.
-    pub(super) fn standings(&self) -> Option<Found<Standing>> {
-        let read: Standings = read(&self.standings)?;
-        Some(Found { last: last(read.last), rows: read.measures })
+    /// `None` where there is no such file: the journal has what is not older than itself. One that cannot be used is
+    /// an error: it may have had a suspension from before.
+    pub(super) fn standings(&self) -> Result<Option<Found<Standing>>, StoreError> {
+        let read: Option<Standings> = read(&self.standings).map_err(|error| match error {
+            Unusable::Io(error) => StoreError::io(&self.standings, "read the measures in force", error),
+            Unusable::Form(error) => StoreError::damaged(
+                &self.standings,
+                format!(
+                    "{error}: which measures are in force is not known; restore the file, or remove it to have them \
+                     taken from the journal, which lifts those that are older than the journal"
+                ),
+            ),
+        })?;
+        Ok(read.map(|read| Found { last: last(read.last), rows: read.measures }))
     }
 
-    /// The same for what was counted.
+    /// `None` where there is none that can be used, which is said: counting begins anew.
     pub(super) fn counts(&self) -> Option<Found<Counted>> {
-        let read: Counts = read(&self.counts)?;
-        Some(Found { last: last(read.last), rows: read.counted })
+        let read = read::<Counts>(&self.counts).unwrap_or_else(|error| {
+            tracing::error!(path = %self.counts.display(), %error, "cannot be used: what was counted begins anew");
+            None
+        });
+        read.map(|read| Found { last: last(read.last), rows: read.counted })
     }
 }
 
@@ -80,21 +93,19 @@ fn last(name: Option<String>) -> Option<EntryId> {
     name.and_then(|name| name.parse().ok())
 }
 
-fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    let text = match fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-        Err(error) => {
-            tracing::error!(path = %path.display(), %error, "cannot be read: the journal is read in its place");
-            return None;
-        }
-    };
-    match serde_json::from_slice(&text) {
-        Ok(read) => Some(read),
-        Err(error) => {
-            tracing::error!(path = %path.display(), %error, "cannot be used: the journal is read in its place");
-            None
-        }
+#[derive(Debug, thiserror::Error)]
+enum Unusable {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Form(#[from] serde_json::Error),
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Unusable> {
+    match fs::read(path) {
+        Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -96,8 +96,8 @@ impl Subject {
         let mut state = self.lock();
         let State { standing, allowance, .. } = &mut *state;
         let standing = standing.as_ref().filter(|standing| !sheltered || standing.reach == Reach::Everything)?;
-        let rate = Rate { messages_per_second: settings.slow_rate, burst: settings.slow_rate };
-        if standing.step == Step::Slow && allowance.take(rate, 1, now) {
+        // Asked alone: only what every other rule lets pass spends of it.
+        if standing.step == Step::Slow && allowance.has(slow_rate(settings), now) {
             return None;
         }
         Some(Measure {
@@ -107,6 +107,17 @@ impl Subject {
             reach: standing.reach,
             reason: standing.reason.as_str().into(),
         })
+    }
+
+    /// A message passes that is slowed down.
+    pub(super) fn spend(&self, settings: &Settings, now: Instant) {
+        if !self.stops.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut state = self.lock();
+        if state.standing.as_ref().is_some_and(|standing| standing.step == Step::Slow) {
+            state.allowance.spend(slow_rate(settings), now);
+        }
     }
 
     /// Counts a verdict.
@@ -224,4 +235,8 @@ impl Subject {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn slow_rate(settings: &Settings) -> Rate {
+    Rate { messages_per_second: settings.slow_rate, burst: settings.slow_rate }
 }

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::subject::Noted;
 use super::{Measures, Subject};
-use crate::rules::r25_measures::{Kind, Measure, Step};
+use crate::rules::r25_measures::{Kind, Measure, Reach};
 use crate::rules::{Class, Decision, Effect, Finding, Identity, Rule, Verdict};
 
 /// Ports a session remembers.
@@ -52,17 +52,24 @@ impl Trails {
 impl Trail {
     /// The hardest measure that speaks of a message on a port of this class.
     pub(in crate::gate) fn in_force(&self, measures: &Measures, port_class: Class, now: Instant) -> Option<Measure> {
+        // Of two suspensions, the one that stops service messages too.
+        let rank = |measure: &Option<Measure>| measure.as_ref().map(|m| (m.step, m.reach == Reach::Everything));
         let mut hardest: Option<Measure> = None;
         for subject in &self.subjects {
             let measure = subject.in_force(port_class.is_sheltered(), &measures.settings, now);
-            if measure.as_ref().map(|m| m.step) > hardest.as_ref().map(|m| m.step) {
+            if rank(&measure) > rank(&hardest) {
                 hardest = measure;
-            }
-            if hardest.as_ref().is_some_and(|measure| measure.step == Step::Suspend) {
-                break;
             }
         }
         hardest
+    }
+
+    /// A marketing message passes: each that slows it down gives of its rate.
+    pub(in crate::gate) fn spend(&self, measures: &Measures, port_class: Class, verdict: &Verdict, now: Instant) {
+        let marketing = verdict.class == Class::Commercial && !port_class.is_sheltered();
+        if marketing && verdict.decision == Decision::Forward {
+            self.subjects.iter().for_each(|subject| subject.spend(&measures.settings, now));
+        }
     }
 
     /// Whether the text of the message at hand is to be compared with others.
