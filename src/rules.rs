@@ -59,7 +59,7 @@ pub use class::Class;
 pub use codes::{Code, Codes};
 pub use examine::{Examination, Outcome, RuleResult};
 pub use facts::{Basis, Consent, Facts, Identity, Ownership, Refusal};
-pub use frequency::{Frequency, Period};
+pub use frequency::{Frequency, MOST_COUNTED, Period};
 pub use msisdn::Msisdn;
 pub use profile::Profile;
 pub use rule::{Mode, Modes, Rule};

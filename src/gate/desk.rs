@@ -35,16 +35,18 @@ mod naming;
 mod owing;
 mod queueing;
 mod rate;
+mod recounting;
 mod ruling;
 mod weighing;
 mod write;
 
 pub(super) use awaiting::Schedule;
-pub(super) use counting::{Counted, catch_up};
+pub(super) use counting::Counted;
 pub(super) use delivery::Waiting;
 use long::Held;
 pub(super) use long::key_of;
 pub use naming::Looked;
+pub(super) use recounting::catch_up;
 
 /// A temporary failure: the provider keeps the message and tries again.
 pub(super) const TRY_AGAIN: CommandStatus = CommandStatus::ESME_RX_T_APPN;

@@ -10,10 +10,13 @@ use regex::Regex;
 
 use super::{fold, r24_mo_consent};
 
+/// The most messages a period whose number is counted: the gate keeps no more moments of a sender and a number.
+pub const MOST_COUNTED: u16 = 255;
+
 /// So many messages in each period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Frequency {
-    /// Messages, at least 1.
+    /// Messages, at least 1 and at most [`MOST_COUNTED`].
     pub count: u16,
     /// In each of these.
     pub per: Period,
@@ -105,7 +108,7 @@ impl Frequency {
 
     fn of(count: &str, period: &str) -> Option<Self> {
         let count = count.trim().trim_end_matches(['条', '次', '则']).trim();
-        let count = count.parse().ok().filter(|count| *count > 0)?;
+        let count = count.parse().ok().filter(|count| (1..=MOST_COUNTED).contains(count))?;
         Some(Self { count, per: Period::parse(period)? })
     }
 
@@ -115,7 +118,7 @@ impl Frequency {
         let patterns = NAMED.as_ref()?;
         let of = |number: &str, period: &str| {
             let count = r24_mo_consent::count(number).or(if number == "once" { Some(1) } else { None })?;
-            let count = u16::try_from(count).ok().filter(|count| *count > 0)?;
+            let count = u16::try_from(count).ok().filter(|count| (1..=MOST_COUNTED).contains(count))?;
             Some(Self { count, per: Period::parse(period)? })
         };
         let found = patterns.iter().find_map(|pattern| pattern.captures(&folded));
@@ -160,6 +163,7 @@ mod tests {
             ("10次/年", "10/year"),
             ("1/quarter", "1/quarter"),
             ("weekly", "1/week"),
+            ("255/year", "255/year"),
         ] {
             let read = Frequency::parse(text).map(|frequency| frequency.to_string());
             assert_eq!(read.as_deref(), Some(kept), "{text}");
@@ -168,7 +172,9 @@ mod tests {
 
     #[test]
     fn what_allows_nothing_or_says_nothing_is_refused() {
-        for text in ["", "0/month", "4", "month", "-1/day", "4/moon", "70000/day", "often", "每月", "4/", "/month"] {
+        for text in
+            ["", "0/month", "4", "month", "-1/day", "4/moon", "70000/day", "256/year", "often", "每月", "4/", "/month"]
+        {
             assert_eq!(Frequency::parse(text), None, "{text}");
         }
     }

@@ -36,7 +36,8 @@ impl Default for Settings {
 
 impl Settings {
     pub(super) fn read(&mut self, section: &Section<'_, '_>) {
-        let expected = "a number of messages and a period, like \"2/day\" or \"2/day, 10/month\", or \"off\"";
+        let expected =
+            "a number of messages, 1 to 255, and a period, like \"2/day\" or \"2/day, 10/month\", or \"off\"";
         let limits = section.parsed("frequency", expected, |text| match text {
             "off" => Some(Vec::new()),
             text => text.split(',').map(Frequency::parse).collect(),

@@ -4,9 +4,9 @@
 //! of its own puts it into packed buckets, so nobody who counts waits for a disk to write. Refuses to know
 //! what is counted for what. What a crash takes away can be counted again from [`Sends::kept_until_ms`] on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hash::Hasher;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -15,25 +15,37 @@ use std::time::Duration;
 use siphasher::sip::SipHasher13;
 
 use super::StoreError;
-use super::engine::{Engine, Engines, Fault, Sled};
+use super::engine::{Engines, Sled};
 use super::lock::Lock;
 use crate::clock;
 
 mod bucket;
+mod disk;
+
+use disk::{Before, Disk};
 
 /// How often what is fresh is put on disk: what a crash can take away.
 const INTERVAL: Duration = Duration::from_secs(5);
 
+/// How long after a failure the counts are opened anew.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// While nothing is counted, how often it is noted that nothing is missing.
+const IDLE: Duration = Duration::from_secs(60);
+
 /// Pairs whose changes may be in memory alone; about a hundred octets each.
 const MOST_FRESH: usize = 500_000;
+
+/// Moments that are kept of one pair.
+pub const MOST: usize = 255;
+
+/// The last of those that are told apart though they are the same in the same second.
+pub const MOST_ALIKE: u8 = 31;
 
 const SHARDS: usize = 64;
 
 /// Memory for the engine's cache, in octets.
 const CACHE: u64 = 64 << 20;
-
-/// Where the moment is kept up to which everything is on disk, and the number of this opening.
-const META: &[u8] = b"M";
 
 /// A sender and a subscriber. Two pairs are one by accident in a hundred million pairs once in four thousand times;
 /// then one message too many is refused.
@@ -57,6 +69,8 @@ pub struct Moment {
     pub at_s: u32,
     /// What tells one message from another.
     pub mark: u32,
+    /// Which it is of those that are the same in the same second, no more than [`MOST_ALIKE`].
+    pub nth: u8,
     /// For how many days it matters.
     pub keep_days: u16,
     /// Whether it asks for consent.
@@ -86,17 +100,13 @@ pub struct Sends {
 
 #[derive(Debug)]
 struct Inner {
-    path: PathBuf,
-    engines: Arc<dyn Engines>,
-    /// None while it has to be opened anew.
-    engine: Mutex<Option<Arc<dyn Engine>>>,
+    disk: Disk,
     shards: Vec<Mutex<Shard>>,
     fresh: AtomicUsize,
     /// One writes at a time: an older state of a pair must not come after a newer one.
     writing: Mutex<()>,
-    /// Counts the openings: what an earlier one left open has an end nobody knows.
-    opening: u8,
     kept_until_ms: AtomicI64,
+    before: Before,
     _lock: Lock,
 }
 
@@ -123,34 +133,19 @@ impl Sends {
     /// The same over another engine.
     pub fn open_with(dir: &Path, engines: Arc<dyn Engines>) -> Result<Self, StoreError> {
         let lock = Lock::take(dir)?;
-        let path = dir.join("db");
-        let engine = open_engine(&*engines, &path)?;
-        let meta = engine.get(META).map_err(|e| StoreError::engine(&path, &e))?;
-        // In new counts nothing is missing: counting begins now.
-        let begin = || (clock::wall().as_millisecond(), 0);
-        let (kept_until_ms, last) = meta.as_deref().and_then(read_meta).unwrap_or_else(begin);
+        let (disk, before) = Disk::open(dir.join("db"), engines)?;
         let inner = Arc::new(Inner {
-            path,
-            engines,
-            engine: Mutex::new(Some(engine)),
+            disk,
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             fresh: AtomicUsize::new(0),
             writing: Mutex::default(),
-            opening: last.wrapping_add(1),
-            kept_until_ms: AtomicI64::new(kept_until_ms),
+            kept_until_ms: AtomicI64::new(before.kept_until_ms),
+            before,
             _lock: lock,
         });
-        // Before anything is counted: what this opening leaves open must not look like the next one's.
-        inner.write_meta(kept_until_ms)?;
         let (stop, stopped) = mpsc::sync_channel(1);
         let writer = Arc::clone(&inner);
-        let run = move || {
-            while stopped.recv_timeout(INTERVAL) == Err(mpsc::RecvTimeoutError::Timeout) {
-                writer.flush_or_say();
-            }
-            writer.flush_or_say();
-        };
-        let thread = std::thread::Builder::new().name("sends".to_owned()).spawn(run);
+        let thread = std::thread::Builder::new().name("sends".to_owned()).spawn(move || writer.keep(&stopped));
         let thread = thread.map_err(|e| StoreError::io(dir, "start a thread", e))?;
         Ok(Self { inner, stop: Some(stop), thread: Some(thread) })
     }
@@ -158,6 +153,11 @@ impl Sends {
     /// Everything counted before this moment is on disk.
     pub fn kept_until_ms(&self) -> i64 {
         self.inner.kept_until_ms.load(Relaxed)
+    }
+
+    /// When the opening before this one began: what is older has been through a restart.
+    pub fn began_before_ms(&self) -> i64 {
+        self.inner.before.began_ms
     }
 
     /// What is held of a pair, in the order in which it was counted.
@@ -170,7 +170,7 @@ impl Sends {
                 }
                 shard.flushes
             };
-            let read = self.inner.read(pair)?;
+            let read = self.inner.disk.read(pair)?;
             // What was fresh may have become old between the two looks.
             let shard = self.inner.shard(pair);
             if shard.flushes == flushes && !shard.pairs.contains_key(&pair) {
@@ -186,6 +186,7 @@ impl Sends {
                 let mut shard = self.inner.shard(pair);
                 if let Some(fresh) = shard.pairs.get_mut(&pair) {
                     let changed = change(&mut fresh.moments);
+                    trim(&mut fresh.moments);
                     fresh.change += u64::from(changed);
                     return Ok(changed);
                 }
@@ -194,7 +195,7 @@ impl Sends {
             if self.inner.fresh.load(Relaxed) >= MOST_FRESH {
                 return Err(StoreError::Limit { what: "counts that wait for the disk", limit: MOST_FRESH });
             }
-            let mut moments = self.inner.read(pair)?;
+            let mut moments = self.inner.disk.read(pair)?;
             let mut shard = self.inner.shard(pair);
             if shard.flushes != flushes || shard.pairs.contains_key(&pair) {
                 continue;
@@ -230,28 +231,23 @@ impl Inner {
         self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self, pair: Pair) -> Result<Vec<Moment>, StoreError> {
-        let row = self.engine()?.get(&bucket::key(pair)).map_err(|e| self.failed(&e))?;
-        let Some(row) = row else { return Ok(Vec::new()) };
-        bucket::find(&row, pair, self.opening).ok_or_else(|| StoreError::damaged(&self.path, "a bucket of counts"))
-    }
-
-    fn engine(&self) -> Result<Arc<dyn Engine>, StoreError> {
-        let mut slot = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(engine) = &*slot {
-            return Ok(Arc::clone(engine));
+    /// Writes what is fresh until it is told to stop.
+    fn keep(&self, stopped: &mpsc::Receiver<()>) {
+        let mut written = clock::monotonic();
+        while stopped.recv_timeout(RETRY) == Err(mpsc::RecvTimeoutError::Timeout) {
+            self.mend();
+            if clock::monotonic().duration_since(written) >= INTERVAL {
+                self.flush_or_say();
+                written = clock::monotonic();
+            }
         }
-        let opened = self.engines.open(&self.path, CACHE, false);
-        let engine = opened.map_err(|e| StoreError::engine(&self.path, &e))?;
-        tracing::warn!(path = %self.path.display(), "the counts are open again");
-        *slot = Some(Arc::clone(&engine));
-        Ok(engine)
+        self.mend();
+        self.flush_or_say();
     }
 
-    /// After a failure nothing in the engine's memory can be trusted: it is opened anew by the next call.
-    fn failed(&self, error: &super::engine::EngineError) -> StoreError {
-        *self.engine.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        StoreError::engine(&self.path, error)
+    fn mend(&self) {
+        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.disk.mend();
     }
 
     fn flush_or_say(&self) {
@@ -263,26 +259,33 @@ impl Inner {
     fn flush(&self) -> Result<(), StoreError> {
         let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let now = clock::wall().as_millisecond();
-        let mut buckets: BTreeMap<u32, Vec<(Pair, Fresh)>> = BTreeMap::new();
+        let mut fresh = self.fresh();
+        let kept = self.kept_until_ms.load(Relaxed);
+        let idle = i64::try_from(IDLE.as_millis()).unwrap_or(i64::MAX);
+        if fresh.is_empty() && (kept..kept.saturating_add(idle)).contains(&now) {
+            return Ok(());
+        }
+        // In the order of their buckets.
+        fresh.sort_unstable_by_key(|(pair, _)| *pair);
+        for pairs in fresh.chunk_by(|(one, _), (other, _)| bucket::number(*one) == bucket::number(*other)) {
+            let pairs: Vec<(Pair, &[Moment])> =
+                pairs.iter().map(|(pair, fresh)| (*pair, fresh.moments.as_slice())).collect();
+            self.disk.put(&pairs, now / 1000)?;
+        }
+        self.disk.write_meta(now)?;
+        self.kept_until_ms.store(now, Relaxed);
+        self.forget(fresh.into_iter());
+        Ok(())
+    }
+
+    /// What is in memory alone, as it is now.
+    fn fresh(&self) -> Vec<(Pair, Fresh)> {
+        let mut all = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            for (pair, fresh) in &shard.pairs {
-                buckets.entry(bucket::number(*pair)).or_default().push((*pair, fresh.clone()));
-            }
+            all.extend(shard.pairs.iter().map(|(pair, fresh)| (*pair, fresh.clone())));
         }
-        let engine = self.engine()?;
-        for pairs in buckets.values_mut() {
-            pairs.sort_unstable_by_key(|(pair, _)| *pair);
-            let key = bucket::key(pairs[0].0);
-            let row = engine.get(&key).map_err(|e| self.failed(&e))?.unwrap_or_default();
-            let fresh = pairs.iter().map(|(pair, fresh)| (*pair, fresh.moments.as_slice()));
-            let row = bucket::merged(&row, fresh, self.opening, now / 1000)
-                .ok_or_else(|| StoreError::damaged(&self.path, "a bucket of counts"))?;
-            engine.put(&key, &row).map_err(|e| self.failed(&e))?;
-        }
-        self.write_meta(now)?;
-        self.forget(buckets.into_values().flatten());
-        Ok(())
+        all
     }
 
     /// What is on disk as it is in memory need not be in memory.
@@ -296,37 +299,15 @@ impl Inner {
             }
         }
     }
-
-    fn write_meta(&self, until_ms: i64) -> Result<(), StoreError> {
-        let engine = self.engine()?;
-        let mut row = until_ms.to_le_bytes().to_vec();
-        row.push(self.opening);
-        engine.put(META, &row).and_then(|()| engine.sync()).map_err(|e| self.failed(&e))?;
-        self.kept_until_ms.store(until_ms, Relaxed);
-        Ok(())
-    }
 }
 
-fn read_meta(row: &[u8]) -> Option<(i64, u8)> {
-    let (until, rest) = row.split_first_chunk()?;
-    Some((i64::from_le_bytes(*until), *rest.first()?))
-}
-
-fn open_engine(engines: &dyn Engines, path: &Path) -> Result<Arc<dyn Engine>, StoreError> {
-    let failed = match engines.open(path, CACHE, true) {
-        Ok(engine) => return Ok(engine),
-        Err(error) => error,
-    };
-    if failed.fault != Fault::Broken {
-        return Err(StoreError::engine(path, &failed));
+/// What is oldest goes, a request for consent last.
+fn trim(moments: &mut Vec<Moment>) {
+    while moments.len() > MOST
+        && let Some((at, _)) = moments.iter().enumerate().min_by_key(|(_, moment)| (moment.asks, moment.at_s))
+    {
+        moments.remove(at);
     }
-    let aside = path.with_extension(format!("damaged-{}", clock::wall().as_second()));
-    std::fs::rename(path, &aside).map_err(|e| StoreError::io(path, "set the damaged counts aside", e))?;
-    tracing::error!(
-        error = %failed, aside = %aside.display(),
-        "the counts are damaged and set aside: what was sent before may be sent, and asked, once more"
-    );
-    engines.open(path, CACHE, true).map_err(|e| StoreError::engine(path, &e))
 }
 
 #[cfg(test)]

@@ -3,15 +3,17 @@
 use std::num::NonZeroU64;
 
 use portcullis::simulator::{Answers, Faults};
-use portcullis_protocol::field::{DataCoding, EsmClass};
+use portcullis_protocol::field::{COctetString, DataCoding, EsmClass};
 use portcullis_protocol::text::ucs2;
 use portcullis_protocol::{CommandStatus, Frame};
 
 use crate::gate::Folder;
-use crate::provider::{OK, Provider, submit};
+use crate::provider::{OK, Provider, message_id, submit};
+use crate::replace::replacement;
 use crate::scene::{
-    OTHER_PORT, REGISTER, SERVICE, Scene, TOO_OFTEN, WILLING, WILLING_TOO, offer, offer_with, sent, text,
+    COMMERCIAL, OTHER_PORT, REGISTER, SERVICE, Scene, TOO_OFTEN, WILLING, WILLING_TOO, offer, offer_with, sent, text,
 };
+use crate::schedule::in_seconds;
 
 const TWICE: &str = "[profile]\nfrequency = \"2/day\"";
 const ONCE: &str = "[profile]\nfrequency = \"1/day\"";
@@ -180,11 +182,79 @@ async fn a_consent_has_a_frequency_of_its_own() {
     assert_eq!(sent(&mut provider, offer(SELDOM, 3)).await, TOO_OFTEN);
 }
 
+/// Each gives back its own place: the one that arrived keeps counting.
+#[tokio::test]
+async fn of_two_that_are_the_same_the_refused_one_gives_its_place_back() {
+    let scene = Scene::start(TWICE).await;
+    let mut provider = scene.provider().await;
+    let refuse_every = NonZeroU64::new(2).map(|every| (every, CommandStatus::ESME_RINVDSTADR));
+    scene.carrier.set_faults(Faults { refuse_every, ..Faults::default() });
+    let (one, other) = (provider.send(offer(WILLING, 1)).await, provider.send(offer(WILLING, 1)).await);
+    assert_eq!(provider.answer_to(one).await.command_status(), OK);
+    assert_eq!(provider.answer_to(other).await.command_status(), CommandStatus::ESME_RINVDSTADR);
+    scene.carrier.set_faults(Faults::default());
+    assert_eq!(sent(&mut provider, offer(WILLING, 1)).await, OK);
+    assert_eq!(sent(&mut provider, offer(WILLING, 1)).await, TOO_OFTEN);
+}
+
+/// What is scheduled counts on its day and once, whatever replaced it.
+#[tokio::test]
+async fn a_kill_moves_nothing_to_another_day() {
+    let mut scene = Scene::start(TWICE).await;
+    let later = |n: u32| {
+        let at = in_seconds(2 * 86_400).leak();
+        offer_with(WILLING, n, |pdu| pdu.schedule_delivery_time = COctetString(at.as_bytes()))
+    };
+    let mut provider = scene.provider().await;
+    let id = message_id(&provider.ask(later(1)).await).expect("an id");
+    assert_eq!(sent(&mut provider, replacement(&id, COMMERCIAL, &text(2), "")).await, OK);
+    scene.kill_and_restart();
+    let mut provider = scene.provider().await;
+    assert_eq!(sent(&mut provider, later(3)).await, OK, "the second of that day");
+    assert_eq!(sent(&mut provider, later(4)).await, TOO_OFTEN);
+    assert_eq!(sent(&mut provider, offer(WILLING, 5)).await, OK);
+    assert_eq!(sent(&mut provider, offer(WILLING, 6)).await, OK);
+    assert_eq!(sent(&mut provider, offer(WILLING, 7)).await, TOO_OFTEN);
+}
+
+#[tokio::test]
+async fn a_kill_does_not_count_a_repetition_beside_what_it_repeats() {
+    let mut scene = Scene::start(&format!("response_timeout = \"300ms\"\n{TWICE}")).await;
+    let mut provider = scene.provider().await;
+    scene.carrier.set_faults(Faults { answers: Answers::Never, ..Faults::default() });
+    assert_eq!(sent(&mut provider, offer(WILLING, 1)).await, CommandStatus::ESME_RSYSERR);
+    scene.carrier.set_faults(Faults::default());
+    assert_eq!(sent(&mut provider, offer(WILLING, 1)).await, OK);
+    scene.kill_and_restart();
+    let mut provider = scene.provider().await;
+    assert_eq!(sent(&mut provider, offer(WILLING, 2)).await, OK);
+    assert_eq!(sent(&mut provider, offer(WILLING, 3)).await, TOO_OFTEN);
+    scene.kill_and_restart();
+    let mut provider = scene.provider().await;
+    assert_eq!(sent(&mut provider, offer(WILLING, 3)).await, TOO_OFTEN, "nor does another");
+}
+
+#[tokio::test]
+async fn a_new_id_of_a_sender_does_not_begin_anew() {
+    let mut scene = Scene::start(ONCE).await;
+    let mut provider = scene.provider().await;
+    assert_eq!(sent(&mut provider, offer(WILLING, 1)).await, OK);
+    let renamed = REGISTER
+        .replace("id = \"bakery\"", "id = \"mill\"\nformer_ids = [\"bakery\"]")
+        .replace("sender = \"bakery\"", "sender = \"mill\"");
+    scene.folder.write_register(&renamed);
+    scene.restart();
+    let mut provider = scene.provider().await;
+    assert_eq!(sent(&mut provider, offer(WILLING, 2)).await, TOO_OFTEN);
+    assert_eq!(sent(&mut provider, offer(WILLING_TOO, 3)).await, OK);
+}
+
 #[test]
 fn a_bad_frequency_is_told_with_its_place() {
     let folder = Folder::new(REGISTER, std::net::SocketAddr::from(([127, 0, 0, 1], 2776)));
     for (setting, told) in [
-        ("frequency = \"2/fortnight\"", "\"2/fortnight\" is not a number of messages and a period"),
+        ("frequency = \"2/fortnight\"", "\"2/fortnight\" is not a number of messages, 1 to 255, and a period"),
+        ("frequency = \"256/year\"", "\"256/year\" is not a number of messages, 1 to 255"),
         ("frequency = 2", "expected a string"),
         ("resubmission_window = \"1000h\"", "must be no longer than 744h"),
         ("schedule_at_most = \"soon\"", "\"soon\" is not a length of time"),

@@ -11,7 +11,7 @@ use crate::schedule::in_seconds;
 const FAILS: CommandStatus = CommandStatus::ESME_RREPLACEFAIL;
 const QUIET: CommandStatus = CommandStatus::ESME_RTHROTTLED;
 
-fn replacement(id: &str, from: &str, text: &str, schedule: &str) -> Frame {
+pub(crate) fn replacement(id: &str, from: &str, text: &str, schedule: &str) -> Frame {
     let (_, octets) = encoded(text);
     let pdu = ReplaceSm {
         message_id: COctetString(id.as_bytes()),

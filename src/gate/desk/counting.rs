@@ -4,39 +4,35 @@
 //! the message is judged again. What the carrier refused gives its place back; the same message again,
 //! after one whose end nobody knows, takes that one's place. Costs nothing where neither rule speaks.
 
-use std::collections::HashMap;
 use std::hash::Hasher;
 
 use jiff::{SignedDuration, Timestamp};
 use siphasher::sip::SipHasher13;
 
 use super::ruling::{Judgement, Ruling};
-use crate::gate::record::{
-    Content, Long, Name, Outcome as OutcomeRecord, PartOutcome, Record, Submission as Sent, name,
-};
-use crate::gate::{Gate, facts};
+use crate::gate::Gate;
 use crate::relay::Outcome;
 use crate::rules::r19_frequency::days;
-use crate::rules::{
-    self, Class, Decision, Facts, Frequency, Identity, Mode, Msisdn, Operation, Ownership, Rule, Submission, Verdict,
-};
-use crate::store::sends::{Fate, Moment, Pair};
-use crate::store::{Query, StoreError};
+use crate::rules::{self, Class, Decision, Facts, Frequency, Identity, Mode, Operation, Rule, Submission, Verdict};
+use crate::store::StoreError;
+use crate::store::sends::{self, Fate, Moment, Pair};
 
 /// How often a message is judged again because others write to the same number at the same moment.
 const TURNS: usize = 64;
 
-/// Records may be written this much after their message was counted.
-const SLACK_MS: i64 = 10_000;
+/// No frequency may count further than the moments that are kept.
+const _: () = assert!(rules::MOST_COUNTED as usize <= sends::MOST);
 
 /// A message's place among those that count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::gate) struct Counted {
-    pair: Pair,
-    at_s: u32,
-    mark: u32,
-    keep_days: u16,
-    asks: bool,
+    pub(super) pair: Pair,
+    pub(super) at_s: u32,
+    pub(super) mark: u32,
+    /// Which it is of those that are the same in the same second: each gives back its own place.
+    pub(super) nth: u8,
+    pub(super) keep_days: u16,
+    pub(super) asks: bool,
 }
 
 /// A verdict, and the place its message has taken.
@@ -49,13 +45,24 @@ pub(super) struct Weighed<'r> {
 }
 
 impl Counted {
-    const fn moment(&self, fate: Fate) -> Moment {
-        Moment { at_s: self.at_s, mark: self.mark, keep_days: self.keep_days, asks: self.asks, fate }
+    pub(super) const fn moment(&self, fate: Fate) -> Moment {
+        Moment { at_s: self.at_s, mark: self.mark, nth: self.nth, keep_days: self.keep_days, asks: self.asks, fate }
     }
 
     /// Where it is among the moments of its pair.
-    fn place(&self, moments: &[Moment]) -> Option<usize> {
-        moments.iter().position(|moment| moment.at_s == self.at_s && moment.mark == self.mark)
+    pub(super) fn place(&self, moments: &[Moment]) -> Option<usize> {
+        moments.iter().position(|moment| self.is_like(moment) && moment.nth == self.nth)
+    }
+
+    fn is_like(&self, moment: &Moment) -> bool {
+        moment.at_s == self.at_s && moment.mark == self.mark
+    }
+
+    /// With a number of its own among these, but for the one whose place it takes.
+    fn beside(self, moments: &[Moment], again: Option<usize>) -> Self {
+        let others = || moments.iter().enumerate().filter(|(at, moment)| Some(*at) != again && self.is_like(moment));
+        let is_free = |nth: &u8| others().all(|(_, moment)| moment.nth != *nth);
+        Self { nth: (0..sends::MOST_ALIKE).find(is_free).unwrap_or(sends::MOST_ALIKE), ..self }
     }
 
     /// Whether it asks for consent.
@@ -72,10 +79,10 @@ impl Gate {
         mut facts: Facts<'r>,
         now: Timestamp,
     ) -> Weighed<'r> {
-        let pair = pair(&facts);
-        let limited = pair.is_some() && self.is_limited(submission, &facts);
+        let limited = self.is_limited(submission.operation, &facts.identity, facts.frequency);
+        let limited = if limited { pair(&facts.identity) } else { None };
         let mut seen = None;
-        if let Some(pair) = pair.filter(|_| limited) {
+        if let Some(pair) = limited {
             match self.look(pair, submission, &mut facts, now) {
                 Ok(moments) => seen = Some(moments),
                 Err(error) => {
@@ -91,19 +98,20 @@ impl Gate {
         for _ in 0..TURNS {
             let verdict = rules::judge(submission, &facts, &self.profile, now);
             let asks = verdict.findings.iter().any(|finding| finding.rule == Rule::R12);
-            let counts = (limited || asks) && verdict.class == Class::Commercial;
-            let Some(pair) = pair.filter(|_| counts && verdict.decision == Decision::Forward) else {
+            let counts = verdict.class == Class::Commercial && verdict.decision == Decision::Forward;
+            let asked = || if asks { pair(&facts.identity) } else { None };
+            let Some(pair) = limited.or_else(asked).filter(|_| counts) else {
                 return Weighed { facts, verdict, counted: None, outage: None };
             };
             let place = self.place(pair, submission, &facts, asks, now);
             let taken = match &seen {
                 Some(seen) => self.take_place(&place, seen, now),
                 // A request: whether it is the first is asked only now.
-                None => Ok(false),
+                None => Ok(None),
             };
             let looked = match taken {
-                Ok(true) => return Weighed { facts, verdict, counted: Some(place), outage: None },
-                Ok(false) => self.look(pair, submission, &mut facts, now),
+                Ok(Some(place)) => return Weighed { facts, verdict, counted: Some(place), outage: None },
+                Ok(None) => self.look(pair, submission, &mut facts, now),
                 Err(error) => Err(error),
             };
             match looked {
@@ -134,13 +142,13 @@ impl Gate {
     }
 
     /// Whether a bound holds for messages like this one. A replacement is no further message.
-    fn is_limited(&self, submission: &Submission<'_>, facts: &Facts<'_>) -> bool {
-        let bound = facts.frequency.is_some() || !self.profile.frequency.limits.is_empty();
-        let port_class = facts.identity.port.map_or(Class::Commercial, |port| port.class);
+    pub(super) fn is_limited(&self, operation: Operation, identity: &Identity<'_>, own: Option<Frequency>) -> bool {
+        let bound = own.is_some() || !self.profile.frequency.limits.is_empty();
+        let port_class = identity.port_class();
         bound
             && !port_class.is_sheltered()
-            && submission.operation != Operation::ReplaceSm
-            && self.profile.mode(Rule::R19, port_class, facts.identity.provider) != Mode::Off
+            && operation != Operation::ReplaceSm
+            && self.profile.mode(Rule::R19, port_class, identity.provider) != Mode::Off
     }
 
     /// Asks what counts already, and tells it to the rules.
@@ -153,20 +161,32 @@ impl Gate {
     ) -> Result<Vec<Moment>, StoreError> {
         let moments = self.sends.moments(pair)?;
         let again = self.resubmitted(&moments, mark_of(submission), now);
-        let others = || moments.iter().enumerate().filter(|(at, _)| Some(*at) != again).map(|(_, moment)| moment);
+        let former = self.of_former_ids(&facts.identity)?;
+        let own = || moments.iter().enumerate().filter(|(at, _)| Some(*at) != again).map(|(_, moment)| moment);
+        let others = || own().chain(&former);
         let at = |moment: &Moment| Timestamp::from_second(moment.at_s.into()).ok();
         facts.asked_before = others().any(|moment| moment.asks);
         facts.sent = others().filter_map(at).collect();
         Ok(moments)
     }
 
+    /// What counts of the sender under the ids it had before: nothing is added there.
+    fn of_former_ids(&self, identity: &Identity<'_>) -> Result<Vec<Moment>, StoreError> {
+        let (Some(sender), Some(msisdn)) = (identity.sender, identity.msisdn) else { return Ok(Vec::new()) };
+        let mut moments = Vec::new();
+        for id in &sender.former_ids {
+            moments.extend(self.sends.moments(Pair::new(id, msisdn.0))?);
+        }
+        Ok(moments)
+    }
+
     fn place(&self, pair: Pair, submission: &Submission<'_>, facts: &Facts<'_>, asks: bool, now: Timestamp) -> Counted {
         let at_s = u32::try_from(submission.delivery(now).as_second()).unwrap_or_default();
         let keep_days = self.keep_days(facts.frequency, asks);
-        Counted { pair, at_s, mark: mark_of(submission), keep_days, asks }
+        Counted { pair, at_s, mark: mark_of(submission), nth: 0, keep_days, asks }
     }
 
-    fn keep_days(&self, own: Option<Frequency>, asks: bool) -> u16 {
+    pub(super) fn keep_days(&self, own: Option<Frequency>, asks: bool) -> u16 {
         let limits = own.into_iter().chain(self.profile.frequency.limits.iter().copied());
         let longest = limits.map(|limit| days(limit.per)).max().unwrap_or_default();
         // That it asked counts for as long as the answer is kept.
@@ -174,9 +194,10 @@ impl Gate {
     }
 
     /// Takes the place, unless somebody changed what was seen.
-    fn take_place(&self, place: &Counted, seen: &[Moment], now: Timestamp) -> Result<bool, StoreError> {
+    fn take_place(&self, place: &Counted, seen: &[Moment], now: Timestamp) -> Result<Option<Counted>, StoreError> {
         let again = self.resubmitted(seen, place.mark, now);
-        self.sends.change(place.pair, |moments| {
+        let place = place.beside(seen, again);
+        let is_taken = self.sends.change(place.pair, |moments| {
             if moments.as_slice() != seen {
                 return false;
             }
@@ -185,11 +206,12 @@ impl Gate {
                 None => moments.push(place.moment(Fate::Open)),
             }
             true
-        })
+        })?;
+        Ok(is_taken.then_some(place))
     }
 
     /// The one whose end nobody knows, where this is the same again.
-    fn resubmitted(&self, moments: &[Moment], mark: u32, now: Timestamp) -> Option<usize> {
+    pub(super) fn resubmitted(&self, moments: &[Moment], mark: u32, now: Timestamp) -> Option<usize> {
         let window = self.profile.frequency.resubmission;
         let is_near =
             |moment: &Moment| SignedDuration::from_secs(now.as_second() - i64::from(moment.at_s)).abs() <= window;
@@ -201,6 +223,11 @@ impl Gate {
         if is_written && !matches!(ruling, Ruling::Refuse { .. }) {
             return;
         }
+        self.give_back(judgements);
+    }
+
+    /// Gives every place of a PDU back.
+    pub(super) fn give_back(&self, judgements: &[Judgement<'_, '_>]) {
         for counted in judgements.iter().filter_map(|judgement| judgement.counted) {
             self.tell_count(Some(&counted), Outcome::NotForwarded, 0);
         }
@@ -222,7 +249,7 @@ impl Gate {
     }
 
     /// `None` for one that certainly did not arrive.
-    fn end_count(&self, counted: &Counted, fate: Option<Fate>) {
+    pub(super) fn end_count(&self, counted: &Counted, fate: Option<Fate>) {
         let told = self.sends.change(counted.pair, |moments| {
             let place = counted.place(moments);
             let is_taken = place.is_some_and(|at| moments[at].fate == Fate::Taken);
@@ -243,8 +270,8 @@ impl Gate {
 }
 
 /// Between whom a message goes, where both are known.
-fn pair(facts: &Facts<'_>) -> Option<Pair> {
-    Some(Pair::new(&facts.identity.sender?.id, facts.identity.msisdn?.0))
+fn pair(identity: &Identity<'_>) -> Option<Pair> {
+    Some(Pair::new(&identity.sender?.id, identity.msisdn?.0))
 }
 
 /// The same for the same text from the same port, however it is encoded.
@@ -252,88 +279,11 @@ fn mark_of(submission: &Submission<'_>) -> u32 {
     mark(submission.source.addr.0, submission.content.readable().unwrap_or_default())
 }
 
-fn mark(source: &[u8], text: &str) -> u32 {
+pub(super) fn mark(source: &[u8], text: &str) -> u32 {
     let mut hasher = SipHasher13::new_with_keys(0x6D61_726B, 0);
     hasher.write(source);
     hasher.write_u8(0);
     hasher.write(text.as_bytes());
     let [a, b, c, d, ..] = hasher.finish().to_le_bytes();
     u32::from_le_bytes([a, b, c, d])
-}
-
-/// Counts from the journal what the process before had counted and not yet put on disk.
-pub(in crate::gate) fn catch_up(gate: &Gate) -> Result<(), StoreError> {
-    let since = gate.sends.kept_until_ms().saturating_sub(SLACK_MS);
-    let (mut counted, mut again) = (HashMap::new(), 0_usize);
-    for entry in gate.journal.find(Query { since_ms: Some(since), ..Query::default() })? {
-        let (id, payload) = entry?;
-        match Record::decode(&payload) {
-            Ok(Record::Submission(sent) | Record::Long(Long { submission: sent, .. })) => {
-                if let Some(place) = recounted(gate, &sent)? {
-                    again += usize::from(count_again(gate, &place)?);
-                    counted.insert(name(id), place);
-                }
-            }
-            Ok(Record::Outcome(outcome) | Record::PartOutcome(PartOutcome { outcome, .. })) => {
-                end_again(gate, &counted, &outcome);
-            }
-            _ => {}
-        }
-    }
-    if again > 0 {
-        tracing::info!(messages = again, "counted again from the journal");
-    }
-    Ok(())
-}
-
-/// The place that a message of the journal had, if it had one.
-fn recounted(gate: &Gate, sent: &Sent<'_>) -> Result<Option<Counted>, StoreError> {
-    let (Some(sender), Some(msisdn)) = (&sent.sender, sent.msisdn) else { return Ok(None) };
-    if sent.verdict != "forward" || sent.class != Class::Commercial.name() {
-        return Ok(None);
-    }
-    let asks = sent.findings.iter().any(|finding| finding.rule == Rule::R12.id());
-    let own = frequency_of(gate, sent, sender, msisdn)?;
-    if !asks && own.is_none() && gate.profile.frequency.limits.is_empty() {
-        return Ok(None);
-    }
-    let Content::Text(text) = &sent.content else { return Ok(None) };
-    let at_s = u32::try_from(sent.received_ms / 1000).unwrap_or_default();
-    let mark = mark(sent.source.addr.as_bytes(), text);
-    Ok(Some(Counted { pair: Pair::new(sender, msisdn), at_s, mark, keep_days: gate.keep_days(own, asks), asks }))
-}
-
-/// How often the recipient agreed to be written to, as of the message.
-fn frequency_of(gate: &Gate, sent: &Sent<'_>, sender: &str, msisdn: u64) -> Result<Option<Frequency>, StoreError> {
-    let register = gate.register.load();
-    let Some(provider) = register.provider(&sent.origin.provider) else { return Ok(None) };
-    let identity = Identity {
-        provider,
-        port: register.port(sent.source.addr.as_bytes()),
-        sender: register.sender(sender),
-        msisdn: Some(Msisdn(msisdn)),
-        ownership: Ownership::Owned,
-    };
-    let at = Timestamp::from_millisecond(sent.received_ms).unwrap_or_default();
-    Ok(facts::look_up(&gate.consents, &gate.do_not_disturb, identity, at)?.frequency)
-}
-
-/// Whether it was not counted yet. Nobody is left who could tell its end, unless the journal does.
-fn count_again(gate: &Gate, place: &Counted) -> Result<bool, StoreError> {
-    gate.sends.change(place.pair, |moments| {
-        let is_new = place.place(moments).is_none();
-        if is_new {
-            moments.push(place.moment(Fate::Unknown));
-        }
-        is_new
-    })
-}
-
-fn end_again(gate: &Gate, counted: &HashMap<Name, Counted>, outcome: &OutcomeRecord<'_>) {
-    let Some(place) = counted.get(&outcome.of) else { return };
-    match (outcome.outcome.as_ref(), outcome.status) {
-        ("answered", 0) => gate.end_count(place, Some(Fate::Taken)),
-        ("answered" | "nacked" | "not-forwarded" | "refused", _) => gate.end_count(place, None),
-        _ => {}
-    }
 }

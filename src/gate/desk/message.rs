@@ -129,7 +129,10 @@ impl Desk {
                     let kind = Kind::Split { entries: multi::refused(frame, judgements), tlvs };
                     self.forward(permit, Some(rest), Open { kind, ..open })
                 }
-                None => refuse(TRY_AGAIN, Bytes::new(), open),
+                None => {
+                    self.gate.give_back(judgements);
+                    refuse(TRY_AGAIN, Bytes::new(), open)
+                }
             },
             Ruling::Refuse { status, down } => {
                 let entries = if down { Bytes::new() } else { multi::refused(frame, judgements) };

@@ -1,28 +1,35 @@
 //! A bucket: what is held of some pairs, read and written as one row.
 //!
 //! Owns the row: pairs in order, each its name(8), a count(1) and its moments(12 each). A bucket of twenty
-//! million pairs has some eighty of them. Refuses rows that are too long for the engine: what is oldest goes.
+//! million pairs has some ten of them, and room for sixty moments of each. Refuses rows that are too long
+//! for the engine: what is oldest goes, and that somebody was asked for consent goes last.
 
-use super::{Fate, Moment, Pair};
+use super::{Fate, MOST, MOST_ALIKE, Moment, Pair};
 use crate::store::engine::VALUE_BYTES;
 
-const BUCKET: u8 = b'B';
+const BUCKET: u8 = b'P';
+
+/// A row that was found damaged.
+const ASIDE: u8 = b'X';
 
 /// Bits of a pair that choose its bucket.
-const BITS: u32 = 18;
+const BITS: u32 = 21;
 
 /// Octets of a moment.
 const MOMENT: usize = 12;
 
+/// Which octet of a moment has its flags.
+const FLAGS: usize = 10;
+
 /// Octets before a pair's moments.
 const HEAD: usize = 9;
-
-/// Moments of one pair that are kept, the newest.
-const MOST: usize = 255;
 
 const ASKS: u8 = 1;
 const TAKEN: u8 = 1 << 1;
 const UNKNOWN: u8 = 1 << 2;
+
+/// Above the flags: which it is of those that are the same otherwise.
+const NTH: u32 = 3;
 
 const DAY_S: i64 = 86_400;
 
@@ -31,8 +38,19 @@ pub(super) const fn number(pair: Pair) -> u32 {
 }
 
 pub(super) fn key(pair: Pair) -> [u8; 5] {
-    let [a, b, c, d] = number(pair).to_be_bytes();
+    key_of(number(pair))
+}
+
+pub(super) fn key_of(number: u32) -> [u8; 5] {
+    let [a, b, c, d] = number.to_be_bytes();
     [BUCKET, a, b, c, d]
+}
+
+/// Where a damaged row is set aside.
+pub(super) fn key_aside(number: u32) -> [u8; 5] {
+    let [_, rest @ ..] = key_of(number);
+    let [a, b, c, d] = rest;
+    [ASIDE, a, b, c, d]
 }
 
 /// The moments of one pair; `None` where the row is not whole.
@@ -70,8 +88,11 @@ pub(super) fn merged<'m>(
     }
     for (_, moments) in &mut pairs {
         moments.retain(|moment| ends_s(moment) > now_s);
-        let surplus = moments.len().saturating_sub(MOST);
-        moments.drain(..surplus);
+        while moments.len() > MOST
+            && let Some((at, _)) = first_to_go(moments)
+        {
+            moments.remove(at);
+        }
     }
     pairs.retain(|(_, moments)| !moments.is_empty());
     make_room(&mut pairs);
@@ -86,20 +107,29 @@ pub(super) fn merged<'m>(
 
 type Stored = [u8; MOMENT];
 
-/// Takes out what is oldest until the row fits.
+/// Takes out what is oldest until the row fits; a request for consent must not be sent again, so it goes last.
 fn make_room(pairs: &mut [(Pair, Vec<Stored>)]) {
     let mut octets: usize = pairs.iter().map(|(_, moments)| HEAD + moments.len() * MOMENT).sum();
     let mut dropped = 0_usize;
     while octets > VALUE_BYTES {
-        let oldest = pairs.iter_mut().map(|(_, moments)| moments).filter(|moments| !moments.is_empty());
-        let Some(moments) = oldest.min_by_key(|moments| at_s(&moments[0])) else { break };
-        moments.remove(0);
+        let each = pairs.iter_mut().filter_map(|(_, moments)| {
+            let (at, rank) = first_to_go(moments)?;
+            Some((moments, at, rank))
+        });
+        let Some((moments, at, _)) = each.min_by_key(|(_, _, rank)| *rank) else { break };
+        moments.remove(at);
         octets -= MOMENT + if moments.is_empty() { HEAD } else { 0 };
         dropped += 1;
     }
     if dropped > 0 {
         tracing::warn!(dropped, "a bucket of counts is full: what is oldest counts no more");
     }
+}
+
+/// The moment that matters least, and how much it does.
+fn first_to_go(moments: &[Stored]) -> Option<(usize, (bool, i64))> {
+    let rank = |stored: &Stored| (stored[FLAGS] & ASKS != 0, at_s(stored));
+    moments.iter().map(rank).enumerate().min_by_key(|(_, rank)| *rank)
 }
 
 fn take<'r>(row: &mut &'r [u8]) -> Option<(Pair, &'r [u8])> {
@@ -120,7 +150,7 @@ fn encode(moment: &Moment, opening: u8) -> Stored {
     let [a, b, c, d] = moment.at_s.to_le_bytes();
     let [e, f, g, h] = moment.mark.to_le_bytes();
     let [i, j] = moment.keep_days.to_le_bytes();
-    [a, b, c, d, e, f, g, h, i, j, fate | asks, opening]
+    [a, b, c, d, e, f, g, h, i, j, fate | asks | moment.nth.min(MOST_ALIKE) << NTH, opening]
 }
 
 fn decode(octets: &[u8], opening: u8) -> Option<Moment> {
@@ -135,6 +165,7 @@ fn decode(octets: &[u8], opening: u8) -> Option<Moment> {
         mark: u32::from_le_bytes([e, f, g, h]),
         keep_days: u16::from_le_bytes([i, j]),
         asks: flags & ASKS != 0,
+        nth: flags >> NTH,
         fate,
     })
 }

@@ -7,7 +7,7 @@ fn now_s() -> u32 {
 }
 
 fn moment(at_s: u32, mark: u32) -> Moment {
-    Moment { at_s, mark, keep_days: 1, asks: false, fate: Fate::Open }
+    Moment { at_s, mark, nth: 0, keep_days: 1, asks: false, fate: Fate::Open }
 }
 
 fn add(sends: &Sends, pair: Pair, moment: Moment) {
@@ -98,4 +98,115 @@ fn many_count_at_once_and_none_is_lost() {
     workers.into_iter().for_each(|worker| worker.join().unwrap());
     let held: usize = (0..20).map(|n| sends.moments(Pair::new("bakery", n)).unwrap().len()).sum();
     assert_eq!(held, 4 * 200);
+}
+
+#[test]
+fn a_request_for_consent_is_the_last_to_go() {
+    let moments: Vec<Moment> = (0..300).map(|n| Moment { asks: n == 0, ..moment(now_s() + n, n) }).collect();
+    let pairs: Vec<(Pair, &[Moment])> = (0..10).map(|n| (Pair(n), moments.as_slice())).collect();
+    let row = bucket::merged(&[], pairs.into_iter(), 1, now_s().into()).unwrap();
+    assert!((0..10).all(|n| bucket::find(&row, Pair(n), 1).unwrap().iter().any(|moment| moment.asks)));
+    let dir = tempfile::tempdir().unwrap();
+    let sends = Sends::open(dir.path()).unwrap();
+    moments.iter().for_each(|moment| add(&sends, Pair(1), *moment));
+    let held = sends.moments(Pair(1)).unwrap();
+    assert_eq!((held.len(), held[0].asks, held[1].mark), (MOST, true, 46), "nor does memory keep more");
+}
+
+#[test]
+fn a_damaged_bucket_is_set_aside_and_the_others_are_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let sends = Sends::open(dir.path()).unwrap();
+    let (sick, well) = (Pair(1), Pair(u64::MAX));
+    add(&sends, sick, moment(now_s(), 1));
+    sends.inner.disk.put_raw(sick, b"no row");
+    add(&sends, well, moment(now_s(), 2));
+    sends.flush().unwrap();
+    assert_eq!(sends.moments(sick).unwrap().len(), 1, "what was fresh is not lost with it");
+    assert_eq!(sends.moments(well).unwrap().len(), 1);
+    sends.inner.disk.put_raw(sick, b"no row");
+    assert!(sends.moments(sick).is_err());
+    sends.inner.mend();
+    assert_eq!(sends.moments(sick).unwrap(), [], "it begins anew");
+}
+
+/// An engine that fails on demand, and counts how often it was opened.
+#[derive(Debug, Default)]
+struct Sick {
+    is_sick: Arc<std::sync::atomic::AtomicBool>,
+    opened: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct SickEngine {
+    engine: Arc<dyn super::super::engine::Engine>,
+    is_sick: Arc<std::sync::atomic::AtomicBool>,
+}
+
+mod sick {
+    use super::*;
+    use crate::store::engine::{Engine, EngineError, Fault, Row};
+
+    fn check(is_sick: &std::sync::atomic::AtomicBool) -> Result<(), EngineError> {
+        let what = "input/output error".to_owned();
+        if is_sick.load(Relaxed) { Err(EngineError { fault: Fault::System, what }) } else { Ok(()) }
+    }
+
+    impl Engines for Sick {
+        fn open(&self, dir: &Path, cache: u64, create: bool) -> Result<Arc<dyn Engine>, EngineError> {
+            self.opened.fetch_add(1, Relaxed);
+            check(&self.is_sick)?;
+            let engine = Sled.open(dir, cache, create)?;
+            Ok(Arc::new(SickEngine { engine, is_sick: Arc::clone(&self.is_sick) }))
+        }
+    }
+
+    impl Engine for SickEngine {
+        fn put(&self, key: &[u8], value: &[u8]) -> Result<(), EngineError> {
+            check(&self.is_sick).and_then(|()| self.engine.put(key, value))
+        }
+        fn remove(&self, key: &[u8]) -> Result<(), EngineError> {
+            check(&self.is_sick).and_then(|()| self.engine.remove(key))
+        }
+        fn sync(&self) -> Result<(), EngineError> {
+            check(&self.is_sick).and_then(|()| self.engine.sync())
+        }
+        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+            check(&self.is_sick).and_then(|()| self.engine.get(key))
+        }
+        fn first(&self, from: &[u8], until: &[u8]) -> Result<Option<Row>, EngineError> {
+            self.engine.first(from, until)
+        }
+        fn last(&self, from: &[u8], until: &[u8]) -> Result<Option<Row>, EngineError> {
+            self.engine.last(from, until)
+        }
+        fn scan(&self, a: &[u8], b: &[u8], see: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), EngineError> {
+            self.engine.scan(a, b, see)
+        }
+    }
+}
+
+#[test]
+fn only_the_writer_opens_a_sick_disk_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let sick = Arc::new(Sick::default());
+    let sends = Sends::open_with(dir.path(), Arc::clone(&sick) as Arc<dyn Engines>).unwrap();
+    let (known, other) = (Pair::new("bakery", 1), Pair::new("bakery", 2));
+    add(&sends, known, moment(now_s(), 1));
+    // While this is held, the writer waits.
+    let writing = sends.inner.writing.lock().unwrap();
+    sick.is_sick.store(true, Relaxed);
+    for _ in 0..100 {
+        assert!(sends.moments(other).is_err());
+    }
+    assert_eq!(sick.opened.load(Relaxed), 1, "nobody who asks opens it");
+    assert_eq!(sends.moments(known).unwrap().len(), 1, "what is in memory can be asked");
+    drop(writing);
+    sends.inner.mend();
+    assert!(sends.moments(other).is_err(), "it is sick still");
+    sick.is_sick.store(false, Relaxed);
+    sends.inner.mend();
+    assert_eq!(sends.moments(other).unwrap(), []);
+    sends.flush().unwrap();
+    assert_eq!(sends.moments(known).unwrap().len(), 1);
 }

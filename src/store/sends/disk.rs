@@ -1,0 +1,198 @@
+//! The counts on disk.
+//!
+//! Owns the engine: after a failure it is closed, and opened anew by the thread that writes, so that
+//! nobody who judges a message waits for a sick disk. A damaged row is set aside, loudly, and its bucket
+//! begins anew. Refuses to know what is fresh. Driven by [`super::Sends`].
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use super::bucket;
+use super::{CACHE, Moment, Pair};
+use crate::clock;
+use crate::store::StoreError;
+use crate::store::engine::{Engine, EngineError, Engines, Fault};
+
+/// Where the moment is kept up to which everything is on disk, the number of this opening, and its moment.
+const META: &[u8] = b"M";
+
+/// Damaged rows that wait to be set aside; of more, each is found again.
+const MOST_DAMAGED: usize = 1024;
+
+#[derive(Debug)]
+pub(super) struct Disk {
+    path: PathBuf,
+    engines: Arc<dyn Engines>,
+    slot: RwLock<Slot>,
+    /// Counts the openings: what an earlier one left open has an end nobody knows.
+    opening: u8,
+    began_ms: i64,
+    /// Rows that were found damaged, by their buckets.
+    damaged: Mutex<BTreeMap<u32, Vec<u8>>>,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Open(Arc<dyn Engine>),
+    Closed { reason: String },
+}
+
+/// What is known of the opening before.
+#[derive(Debug)]
+pub(super) struct Before {
+    pub(super) kept_until_ms: i64,
+    pub(super) began_ms: i64,
+}
+
+impl Disk {
+    /// Opens the counts, creating them where there are none. Damaged ones are set aside, loudly.
+    pub(super) fn open(path: PathBuf, engines: Arc<dyn Engines>) -> Result<(Self, Before), StoreError> {
+        let engine = open_engine(&*engines, &path)?;
+        let meta = engine.get(META).map_err(|e| StoreError::engine(&path, &e))?;
+        let now = clock::wall().as_millisecond();
+        // In new counts nothing is missing: counting begins now.
+        let (kept_until_ms, last, began_ms) = meta.as_deref().and_then(read_meta).unwrap_or((now, 0, now));
+        let disk = Self {
+            path,
+            engines,
+            slot: RwLock::new(Slot::Open(engine)),
+            opening: last.wrapping_add(1),
+            began_ms: now,
+            damaged: Mutex::default(),
+        };
+        // Before anything is counted: what this opening leaves open must not look like the next one's.
+        disk.write_meta(kept_until_ms)?;
+        Ok((disk, Before { kept_until_ms, began_ms }))
+    }
+
+    /// What is held of a pair.
+    pub(super) fn read(&self, pair: Pair) -> Result<Vec<Moment>, StoreError> {
+        let Some(row) = self.with(|engine| engine.get(&bucket::key(pair)))? else { return Ok(Vec::new()) };
+        if let Some(moments) = bucket::find(&row, pair, self.opening) {
+            return Ok(moments);
+        }
+        let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        if damaged.len() < MOST_DAMAGED {
+            damaged.insert(bucket::number(pair), row);
+        }
+        Err(StoreError::damaged(&self.path, "a bucket of counts"))
+    }
+
+    /// Puts what is held of these pairs, all of one bucket and in order, in the place of what was.
+    pub(super) fn put(&self, pairs: &[(Pair, &[Moment])], now_s: i64) -> Result<(), StoreError> {
+        let Some((first, _)) = pairs.first() else { return Ok(()) };
+        let key = bucket::key(*first);
+        let row = self.with(|engine| engine.get(&key))?.unwrap_or_default();
+        let fresh = || pairs.iter().copied();
+        let row = match bucket::merged(&row, fresh(), self.opening, now_s) {
+            Some(row) => row,
+            None => {
+                self.set_aside(bucket::number(*first), &row)?;
+                bucket::merged(&[], fresh(), self.opening, now_s).unwrap_or_default()
+            }
+        };
+        self.with(|engine| if row.is_empty() { engine.remove(&key) } else { engine.put(&key, &row) })
+    }
+
+    /// Opens what a failure has closed, and sets aside what was found damaged.
+    pub(super) fn mend(&self) {
+        let is_closed = matches!(*self.slot.read().unwrap_or_else(PoisonError::into_inner), Slot::Closed { .. });
+        if is_closed {
+            let opened = self.engines.open(&self.path, CACHE, false);
+            let slot = match opened {
+                Ok(engine) => {
+                    tracing::warn!(path = %self.path.display(), "the counts are open again");
+                    Slot::Open(engine)
+                }
+                Err(error) => Slot::Closed { reason: error.to_string() },
+            };
+            *self.slot.write().unwrap_or_else(PoisonError::into_inner) = slot;
+        }
+        let damaged = std::mem::take(&mut *self.damaged.lock().unwrap_or_else(PoisonError::into_inner));
+        for (number, row) in damaged {
+            if let Err(error) = self.begin_anew(number, &row) {
+                tracing::error!(%error, "a damaged bucket of counts cannot be set aside: it is tried again");
+            }
+        }
+    }
+
+    /// Everything put so far is on disk, and nothing before this moment is missing.
+    pub(super) fn write_meta(&self, until_ms: i64) -> Result<(), StoreError> {
+        let mut row = until_ms.to_le_bytes().to_vec();
+        row.push(self.opening);
+        row.extend(self.began_ms.to_le_bytes());
+        self.with(|engine| engine.put(META, &row).and_then(|()| engine.sync()))
+    }
+
+    /// The caller is the only one who puts rows, so that a row is still the one that was found.
+    fn begin_anew(&self, number: u32, row: &[u8]) -> Result<(), StoreError> {
+        let key = bucket::key_of(number);
+        if self.with(|engine| engine.get(&key))?.as_deref() != Some(row) {
+            return Ok(());
+        }
+        self.set_aside(number, row)?;
+        self.with(|engine| engine.remove(&key))
+    }
+
+    /// Puts a row in a pair's bucket as it is.
+    #[cfg(test)]
+    pub(super) fn put_raw(&self, pair: Pair, row: &[u8]) {
+        self.with(|engine| engine.put(&bucket::key(pair), row)).expect("a row to be put");
+    }
+
+    fn set_aside(&self, number: u32, row: &[u8]) -> Result<(), StoreError> {
+        tracing::error!(
+            bucket = number,
+            octets = row.len(),
+            "a bucket of counts is damaged and set aside: what was sent to its few subscribers may be sent, and \
+             asked, once more"
+        );
+        self.with(|engine| engine.put(&bucket::key_aside(number), row))
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&dyn Engine) -> Result<T, EngineError>) -> Result<T, StoreError> {
+        let engine = match &*self.slot.read().unwrap_or_else(PoisonError::into_inner) {
+            Slot::Open(engine) => Arc::clone(engine),
+            Slot::Closed { reason } => {
+                return Err(StoreError::Engine { path: self.path.clone(), what: reason.clone() });
+            }
+        };
+        act(&*engine).map_err(|error| {
+            self.close(&engine, &error);
+            StoreError::engine(&self.path, &error)
+        })
+    }
+
+    /// After a failure nothing in the engine's memory can be trusted.
+    fn close(&self, failed: &Arc<dyn Engine>, error: &EngineError) {
+        let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
+        if matches!(&*slot, Slot::Open(engine) if Arc::ptr_eq(engine, failed)) {
+            tracing::error!(%error, "the counts failed and are opened anew");
+            *slot = Slot::Closed { reason: error.to_string() };
+        }
+    }
+}
+
+fn read_meta(row: &[u8]) -> Option<(i64, u8, i64)> {
+    let (until, rest) = row.split_first_chunk()?;
+    let (opening, began) = rest.split_first()?;
+    Some((i64::from_le_bytes(*until), *opening, i64::from_le_bytes(*began.first_chunk()?)))
+}
+
+fn open_engine(engines: &dyn Engines, path: &Path) -> Result<Arc<dyn Engine>, StoreError> {
+    let failed = match engines.open(path, CACHE, true) {
+        Ok(engine) => return Ok(engine),
+        Err(error) => error,
+    };
+    if failed.fault != Fault::Broken {
+        return Err(StoreError::engine(path, &failed));
+    }
+    let aside = path.with_extension(format!("damaged-{}", clock::wall().as_second()));
+    std::fs::rename(path, &aside).map_err(|e| StoreError::io(path, "set the damaged counts aside", e))?;
+    tracing::error!(
+        error = %failed, aside = %aside.display(),
+        "the counts are damaged and set aside: what was sent before may be sent, and asked, once more"
+    );
+    engines.open(path, CACHE, true).map_err(|e| StoreError::engine(path, &e))
+}
