@@ -110,15 +110,16 @@ pub(super) fn promotion(case: &Case<'_>) -> Option<Cow<'static, str>> {
     Some(format!("its text leads to {link}, which the sender has not registered").into())
 }
 
-/// Whether the text promotes: of a filed template what stands in its variables, for a government body
-/// by the lexicon alone, which knows its warnings of lures from the lures.
+/// Whether the text promotes: of a filed template what stands in its variables. The lexicon alone is asked
+/// for a government body, whose warnings of lures it knows from the lures, and for what goes between
+/// persons, of which nothing was learned.
 fn text_promotes(case: &Case<'_>, kept: Option<&Kept<'_, '_>>) -> Option<String> {
     let thresholds = &case.profile.thresholds;
     let trusted = r14_public_interest::speaks_for(case);
     let threshold = if trusted { thresholds.public } else { thresholds.service };
     let text = body(case.folded());
     let (points, terms) = match kept {
-        None if !trusted => {
+        None if !trusted && case.port_class != Class::Personal => {
             let points = scorer::promotion(text);
             (points, (points >= threshold).then(|| scorer::explain_promotion(text)))
         }
