@@ -12,7 +12,7 @@ use crate::document::Fault;
 pub(super) const MOST_OF_LEXICON: u32 = 2;
 /// Hundredths make a point.
 const POINT: i32 = 100;
-/// Bits to tell at once that a run has no weight.
+/// Bits to tell at once that a run has no weight; as many as two octets can tell apart.
 const SIEVE: usize = 1 << 16;
 
 /// Learned weights, made ready for searching.
@@ -48,7 +48,7 @@ impl Learned {
         }
         learned.weights.sort_unstable();
         for &(hash, _) in &learned.weights {
-            let bit = hash as usize % SIEVE;
+            let bit = bit(hash);
             learned.sieve[bit / 64] |= 1 << (bit % 64);
         }
         if faults.is_empty() { Ok(learned) } else { Err(faults) }
@@ -101,13 +101,19 @@ impl Learned {
     }
 
     fn find(&self, hash: u64) -> Option<(usize, i32)> {
-        let bit = hash as usize % SIEVE;
+        let bit = bit(hash);
         if self.sieve[bit / 64] & (1 << (bit % 64)) == 0 {
             return None;
         }
         let index = self.weights.binary_search_by_key(&hash, |weight| weight.0).ok()?;
         Some((index, self.weights[index].1))
     }
+}
+
+/// A run's place in the sieve.
+fn bit(hash: u64) -> usize {
+    let [first, second, ..] = hash.to_le_bytes();
+    usize::from(u16::from_le_bytes([first, second]))
 }
 
 #[cfg(test)]
