@@ -5,11 +5,13 @@
 //! Driven by the proxy's sessions, each through its own [`Desk`].
 
 mod accounts;
+pub mod again;
 pub mod complaint;
 pub mod counters;
 mod desk;
 pub mod do_not_disturb;
 pub mod evidence;
+pub mod explain;
 pub mod facts;
 mod ids;
 mod limits;
@@ -22,6 +24,7 @@ mod queue;
 mod reading;
 mod receipt;
 pub mod record;
+pub mod replay;
 mod replies;
 mod restore;
 mod routes;
@@ -124,6 +127,7 @@ impl Gate {
         let gate = Self::with_store(config, register.into(), now)?;
         desk::catch_up(&gate)?;
         restore::restore(&gate, now)?;
+        gate.measures.announce();
         gate.restore_routes(now.wall)?;
         gate.resume_silence(now.wall)?;
         gate.restore_scheduled(now.wall)?;

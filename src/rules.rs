@@ -7,6 +7,7 @@
 mod case;
 pub mod class;
 pub mod codes;
+pub mod examine;
 pub mod facts;
 mod fold;
 pub mod frequency;
@@ -45,19 +46,24 @@ pub mod reply;
 pub mod rule;
 mod scorer;
 pub mod signature;
+pub mod spans;
 pub mod submission;
 pub mod template;
 pub mod verdict;
+
+use std::borrow::Cow;
 
 use jiff::Timestamp;
 
 pub use class::Class;
 pub use codes::{Code, Codes};
-pub use facts::{Consent, Facts, Identity, Ownership, Refusal};
+pub use examine::{Examination, Outcome, RuleResult};
+pub use facts::{Basis, Consent, Facts, Identity, Ownership, Refusal};
 pub use frequency::{Frequency, Period};
 pub use msisdn::Msisdn;
 pub use profile::Profile;
 pub use rule::{Mode, Modes, Rule};
+pub use spans::{Label, Span};
 pub use submission::{Operation, Presentation, Submission};
 pub use verdict::{Decision, Effect, Finding, Permit, Verdict};
 
@@ -95,11 +101,25 @@ const CHECKS: [(Rule, Check); 20] = [
     (Rule::R25, r25_measures::check),
 ];
 
+/// A text as a reader takes it, whatever characters it is spelt with: what prohibitions are looked for in.
+pub fn folded(text: &str) -> Cow<'_, str> {
+    fold::fold(text)
+}
+
 /// Judges one submission. Total: every input has a verdict, and the verdict names every rule that failed.
 pub fn judge(submission: &Submission<'_>, facts: &Facts<'_>, profile: &Profile, now: Timestamp) -> Verdict {
+    apply(submission, facts, profile, now).close()
+}
+
+/// Judges it the same way, and tells the whole reasoning: what every rule came to, and what was found in the text.
+pub fn examine(submission: &Submission<'_>, facts: &Facts<'_>, profile: &Profile, now: Timestamp) -> Examination {
+    examine::examination(apply(submission, facts, profile, now))
+}
+
+fn apply<'a>(submission: &'a Submission<'a>, facts: &'a Facts<'a>, profile: &'a Profile, now: Timestamp) -> Case<'a> {
     let mut case = Case::new(submission, facts, profile, now);
     for (rule, check) in CHECKS {
         case.apply(rule, check);
     }
-    case.close()
+    case
 }

@@ -201,6 +201,15 @@ fn matching(query: &Query, id: EntryId, record: &Record<'_>) -> Option<Found> {
     }
 }
 
+/// A message's record by itself, without what became of it; none of another kind.
+pub fn message(id: EntryId, record: &Record<'_>) -> Option<FoundMessage> {
+    match record {
+        Record::Submission(record) => Some(FoundMessage::new(id, record)),
+        Record::Long(record) => Some(FoundMessage::of_parts(id, record)),
+        _ => None,
+    }
+}
+
 fn matches(query: &Query, provider: &str, port: &WireAddress<'_>) -> bool {
     query.provider.as_ref().is_none_or(|wanted| wanted == provider)
         && query.from.as_ref().is_none_or(|wanted| *wanted == port.addr)

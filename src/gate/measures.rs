@@ -132,6 +132,13 @@ impl Measures {
         Ok(measures)
     }
 
+    /// Says in the log what is in force.
+    pub(super) fn announce(&self) {
+        for ((kind, name), Standing { step, reason, .. }) in &self.kept().standings {
+            tracing::warn!(%kind, name = &**name, %step, reason, "measure in force from before");
+        }
+    }
+
     /// The one that is counted under this name.
     pub(super) fn subject(&self, kind: Kind, name: &str) -> Arc<Subject> {
         let name: Arc<str> = name.into();
@@ -149,6 +156,7 @@ impl Measures {
             && let Err(error) = self.take(journal, changes, now_ms)
         {
             tracing::error!(%error, "a measure that is due is not taken: it is tried again");
+            subjects.iter().for_each(|subject| subject.touch());
         }
         if self.reviews.fetch_add(1, Ordering::Relaxed) % KEEP_EVERY == KEEP_EVERY - 1 {
             self.keep_counts(now_ms);

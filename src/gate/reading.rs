@@ -15,6 +15,8 @@ use portcullis_protocol::tlv::{Subunit, TlvTag, Tlvs};
 use portcullis_protocol::{BodyFault, CommandStatus, Frame, Pdu};
 
 use super::parts::Kind;
+use super::record;
+use crate::register::Provider;
 use crate::rules::{Operation, Presentation};
 
 /// One message, whatever the operation that carries it.
@@ -306,6 +308,18 @@ impl<'a> Reading<'a> {
     /// When it is to be delivered, as it says itself: with its last part.
     pub(super) fn scheduled(&self, now: Timestamp) -> Option<Timestamp> {
         self.schedules.iter().filter_map(|time| moment(*time, now)).max()
+    }
+
+    /// What of it the rules are told and its record's own fields do not hold.
+    pub(super) fn handling(&self, provider: Option<&Provider>, now: Timestamp) -> record::Handling<'a> {
+        let declared = provider.and_then(|provider| provider.class_tlv.as_ref());
+        record::Handling {
+            deliver_at: self.scheduled(now),
+            valid_until: self.valid_until(now),
+            sm_default_msg_id: self.sm_default_msg_id,
+            presentation: self.presentation,
+            class_tlv: declared.and_then(|declared| self.tlvs.get(declared.tag)),
+        }
     }
 
     /// Until when the carrier is to try.

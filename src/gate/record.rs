@@ -13,10 +13,12 @@ use serde::{Deserialize, Serialize};
 use crate::store::EntryId;
 use crate::store::journal::Day;
 
+mod grounds;
 mod keys;
 mod measure;
 mod pending;
 
+pub use grounds::{Ground, Grounds, Handling};
 pub use keys::{
     ACKNOWLEDGED, ASKED, COMPLAINTS, MEASURES, REPLY_ROUTE, RecordSchema, SCHEDULED, SILENCE, port_key, subscriber_key,
 };

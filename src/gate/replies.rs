@@ -19,7 +19,7 @@ use super::mailbox::{Mail, Mailbox};
 use super::record::{self, Record};
 use crate::register::{Port, Provider, Register};
 use crate::rules::reply::{self, Said, Scope, Taken};
-use crate::rules::{Class, Mode, Rule};
+use crate::rules::{Class, Frequency, Mode, Rule};
 use crate::store::consents::{Status, all_senders_of};
 use crate::store::{EntryId, Event, StoreError};
 
@@ -266,6 +266,8 @@ impl Gate {
         let request = question.last.as_ref().filter(|_| status == Status::Consent);
         let proof = evidence::text(reply, request);
         let category = if status == Status::Consent { question.category() } else { "" };
+        let asked = request.map_or("", |request| request.text.as_str());
+        let frequency = Frequency::named_in(asked).map(|frequency| frequency.to_string()).unwrap_or_default();
         let event = |sender| Event {
             msisdn,
             sender,
@@ -275,6 +277,8 @@ impl Gate {
             method: if reply.synthetic { evidence::PROBE } else { evidence::METHOD },
             evidence: &proof,
             expires_at_ms: expires.map(Timestamp::as_millisecond),
+            frequency: &frequency,
+            wording: evidence::wording(asked),
             recorded_by: evidence::RECORDED_BY,
             ..Event::default()
         };

@@ -3,6 +3,8 @@
 //! Owns the words in which the register and the store tell a rule what they know. Refuses to
 //! look anything up: [`crate::register::Register::identify`] and the gate fill it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::r25_measures::Measure;
@@ -53,6 +55,8 @@ pub struct Facts<'r> {
     pub unasked: bool,
     /// Whether the recipient agreed to this sender's messages.
     pub consent: Consent,
+    /// Which consent says so, in term or past it.
+    pub basis: Option<Basis>,
     /// How often that consent allows messages, where it says so.
     pub frequency: Option<Frequency>,
     /// Whether the recipient refused them.
@@ -80,6 +84,7 @@ impl<'r> Facts<'r> {
             identity,
             unasked: false,
             consent: Consent::None,
+            basis: None,
             frequency: None,
             refusal: None,
             asked_before: false,
@@ -91,6 +96,15 @@ impl<'r> Facts<'r> {
             reply_route_lost: None,
         }
     }
+}
+
+/// A consent's name among those of its subscriber and sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Basis {
+    /// When it was given, UTC milliseconds.
+    pub at_ms: i64,
+    /// What kind of messages it is for.
+    pub category: Arc<str>,
 }
 
 /// The recipient's agreement.

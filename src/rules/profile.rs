@@ -3,6 +3,7 @@
 //! Owns the reading of profile data, built in or from a configuration. Refuses settings that
 //! would let a marketing rule stop service or public messages (R13). Driven by `config`.
 
+use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
 
 use jiff::tz::{Offset, TimeZone};
@@ -73,6 +74,7 @@ pub struct Profile {
     pub time_zone: TimeZone,
     rules: Modes,
     class_rules: [Modes; Class::ALL.len()],
+    digest: u64,
 }
 
 /// How long evidence is kept, in calendar months.
@@ -135,12 +137,29 @@ impl Profile {
     }
 
     /// Sets a rule's mode for every class.
-    pub const fn set_mode(&mut self, rule: Rule, mode: Mode) {
+    pub fn set_mode(&mut self, rule: Rule, mode: Mode) {
         self.rules.set(rule, mode);
+        self.note(&(rule.id(), mode as u8));
+    }
+
+    /// A short name for exactly these settings, for the records.
+    pub const fn digest(&self) -> [u8; 8] {
+        self.digest.to_be_bytes()
+    }
+
+    /// Takes settings into the digest, in the order in which they are made.
+    fn note(&mut self, settings: &impl Hash) {
+        let mut hasher = siphasher::sip::SipHasher13::new();
+        (self.digest, settings).hash(&mut hasher);
+        self.digest = hasher.finish();
     }
 
     /// Takes over every setting that a table names.
     pub fn read(&mut self, section: &Section<'_, '_>) {
+        let settings = section.settings(&["base"]);
+        if !settings.is_empty() {
+            self.note(&settings);
+        }
         if let Some(law) = section.string("law") {
             law.clone_into(&mut self.law);
         }
@@ -193,6 +212,7 @@ impl Profile {
             time_zone: TimeZone::fixed(Offset::constant(8)),
             rules: Modes::default(),
             class_rules: [Modes::default(); Class::ALL.len()],
+            digest: 0,
         }
     }
 }
@@ -234,6 +254,20 @@ fn set<T>(place: &mut T, value: Option<T>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parsed(text: &str) -> Profile {
+        Profile::parse("p", std::path::Path::new("p.toml"), text).unwrap_or_else(|faults| panic!("{}", faults[0]))
+    }
+
+    #[test]
+    fn the_digest_is_of_the_settings_and_not_of_their_writing() {
+        let profile = parsed("R05 = \"enforce\"\nphone = \"optional\"\n");
+        assert_eq!(profile.digest(), parsed("# a word\nphone   =  'optional'\nR05 = \"enforce\"").digest());
+        assert_ne!(profile.digest(), parsed("R05 = \"observe\"\nphone = \"optional\"\n").digest());
+        let mut changed = profile.clone();
+        changed.set_mode(Rule::R06, Mode::Observe);
+        assert_ne!(profile.digest(), changed.digest());
+    }
 
     #[test]
     fn every_built_in_profile_reads() {

@@ -44,9 +44,9 @@ async fn queueing(settings: &str) -> Scene {
 fn open_up(scene: &mut Scene, is_killed: bool) {
     let gate = scene.gate.take().expect("a running gate");
     if is_killed {
-        gate.kill()
+        gate.kill();
     } else {
-        gate.stop()
+        gate.stop();
     }
     scene.folder.configure("", scene.carrier.address(), "");
     scene.gate = Some(scene.folder.start());

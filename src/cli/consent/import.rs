@@ -14,7 +14,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::papers::Papers;
-use super::rows::Reading;
+use super::rows::reading::Reading;
 use super::user;
 use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::rows::{AHEAD_MS, frequency, moment, sender, word};
+use super::rows::reading::{AHEAD_MS, frequency, moment, sender};
+use super::rows::word;
 use super::{events, load, number, user};
 use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;

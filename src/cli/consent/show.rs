@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::rows::{Sink, json_of, moment, spelled, word};
+use super::rows::reading::moment;
+use super::rows::{Sink, json_of, spelled, word};
 use super::{events, load, number};
 use crate::admin::api::Request;
 use crate::admin::client::Access;
@@ -48,7 +49,7 @@ pub(super) struct ShowArgs {
     #[arg(long, requires = "on")]
     category: Option<String>,
     /// For messages that came by this provider, whose senders may have been refused altogether
-    #[arg(long, value_name = "ACCOUNT", requires = "on")]
+    #[arg(long, value_name = "ACCOUNT", requires = "sender")]
     provider: Option<String>,
     /// Print JSON, one line each
     #[arg(long)]
@@ -66,7 +67,9 @@ pub(super) fn run(args: &ShowArgs) -> Result<(), Failure> {
         return desk.answer(args, &config, msisdn, &held, (sender, at_ms));
     }
     if let Some(sender) = &args.sender {
-        held.retain(|held| held.sender == *sender || held.sender.is_empty());
+        let register = Register::load(&config.register).map_err(Failure::Config)?;
+        let towards = towards(&register, sender, args.provider.as_deref());
+        held.retain(|held| towards.is_meant_by(held));
     }
     if args.history && !args.json {
         desk.tell(&held)?
@@ -77,6 +80,12 @@ pub(super) fn run(args: &ShowArgs) -> Result<(), Failure> {
         eprintln!("{}: nothing is known, which is a refusal by law", spelled(msisdn));
     }
     Ok(())
+}
+
+/// The sender under all its ids; one that is no longer registered under that alone.
+fn towards<'a>(register: &'a Register, sender: &'a str, provider: Option<&'a str>) -> Towards<'a> {
+    let unknown = Towards { sender, former: &[], provider };
+    register.sender(sender).map_or(unknown, |sender| facts::towards(sender, provider))
 }
 
 struct Desk<'a> {
@@ -154,9 +163,7 @@ impl Desk<'_> {
         (sender, at_ms): (&str, i64),
     ) -> Result<(), Failure> {
         let register = Register::load(&config.register).map_err(Failure::Config)?;
-        let provider = args.provider.as_deref();
-        let unknown = Towards { sender, former: &[], provider };
-        let towards = register.sender(sender).map_or(unknown, |sender| facts::towards(sender, provider));
+        let towards = towards(&register, sender, args.provider.as_deref());
         let as_of = standing_as_of(held, towards, args.category.as_deref(), at_ms);
         let mut out = io::stdout().lock();
         if self.json {

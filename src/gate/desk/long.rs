@@ -170,7 +170,8 @@ impl Desk {
         let Holder::Acknowledged { id } = part.holder else { return None };
         let provider = self.provider.clone().unwrap_or_default();
         match (whole.ruling, &whole.written) {
-            (Ruling::Refuse { down: true, status: TRY_AGAIN }, _) | (_, Err(_)) => return Some(part),
+            (ruling, _) if ruling.waits() => return Some(part),
+            (_, Err(_)) => return Some(part),
             (Ruling::Refuse { status, .. }, Ok(_)) => {
                 let state = State::Rejected(status);
                 self.gate.report(&provider, &part.frame, id, state, part.received, now.wall);

@@ -54,6 +54,11 @@ pub(in crate::gate) enum Ruling {
 }
 
 impl Ruling {
+    /// Whether the provider is to try again: what it was told to be accepted then waits with the rest.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self, Self::Refuse { status: TRY_AGAIN | CommandStatus::ESME_RTHROTTLED, .. })
+    }
+
     pub(in crate::gate) fn of(judgements: &[Judgement<'_, '_>], failure: &Failure) -> Self {
         let first = |decision| judgements.iter().find(|judgement| judgement.verdict.decision == decision);
         // Before any rejection: consent unknown is not consent missing.

@@ -17,7 +17,7 @@ use super::{Desk, Open, Sent, TRY_AGAIN, multi};
 use crate::gate::Gate;
 use crate::gate::parts::Part;
 use crate::gate::reading::{Reading, Recipients};
-use crate::gate::record::{self, Content, Origin, PartOf, Record, WireAddress, name, subscriber_key};
+use crate::gate::record::{self, Content, Grounds, Origin, PartOf, Record, WireAddress, name, subscriber_key};
 use crate::gate::scheduled::Withdrawal;
 use crate::register::Register;
 use crate::relay::Outcome;
@@ -76,6 +76,8 @@ impl<'a> Pen<'a> {
         let Message { frame, reading, parts } = *message;
         let source = wire_address(&reading.source);
         let parts: Vec<PartOf> = parts.iter().map(part_of).collect();
+        let provider = judgements.first().map(|judgement| judgement.facts.identity.provider);
+        let handling = reading.handling(provider, now);
         let mut records = Vec::with_capacity(judgements.len());
         for judgement in judgements {
             let identity = &judgement.facts.identity;
@@ -99,7 +101,8 @@ impl<'a> Pen<'a> {
                 [] => Record::Submission(submission),
                 parts => Record::Long(record::Long { submission, parts: parts.to_vec() }),
             };
-            let ticket = self.append(&record)?;
+            let grounds = Grounds::of(handling, &judgement.facts, self.gate.profile.digest());
+            let ticket = self.append_grounded(&record, Some(&grounds))?;
             let port = source.addr.clone().into_owned();
             let goes_on = judgement.is_forwarded();
             let (counted, schedule) = (judgement.counted, self.schedule(frame, reading, judgement));
@@ -324,10 +327,17 @@ impl<'a> Pen<'a> {
     }
 
     pub(in crate::gate) fn append(self, record: &Record<'_>) -> Result<Ticket, AppendError> {
+        self.append_grounded(record, None)
+    }
+
+    fn append_grounded(self, record: &Record<'_>, grounds: Option<&Grounds<'_>>) -> Result<Ticket, AppendError> {
         SCRATCH.with_borrow_mut(|scratch| {
             let mut payload = std::mem::take(scratch);
             payload.clear();
             payload = record.encode(payload);
+            if let Some(grounds) = grounds {
+                payload = grounds.encode(payload);
+            }
             let appended = self.gate.journal.append(&payload);
             if payload.capacity() <= KEPT {
                 *scratch = payload;

@@ -378,7 +378,8 @@ impl FoundReceipt {
 }
 
 impl FoundDelivery {
-    pub(super) fn new(id: EntryId, record: &record::Delivery<'_>) -> Self {
+    /// From its record.
+    pub fn new(id: EntryId, record: &record::Delivery<'_>) -> Self {
         let (text, opaque) = text(&record.content);
         let receipt = record.receipt.as_ref();
         Self {
@@ -415,7 +416,8 @@ impl FoundWithdrawal {
 }
 
 impl FoundSession {
-    pub(super) fn new(id: EntryId, record: &record::Session<'_>) -> Self {
+    /// From its record.
+    pub fn new(id: EntryId, record: &record::Session<'_>) -> Self {
         Self {
             id: id.to_string(),
             at: time(record.at_ms),

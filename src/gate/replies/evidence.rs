@@ -2,14 +2,16 @@
 
 use super::Reply;
 use super::context::LastMessage;
+use crate::store::consents::WORDING_OCTETS;
 
 /// How the event came about.
 pub(super) const METHOD: &str = "mo";
 
-/// Who recorded it.
-pub(super) const RECORDED_BY: &str = "gate";
 /// The same where nobody sent the reply.
 pub(super) const PROBE: &str = "probe";
+
+/// Who recorded it.
+pub(super) const RECORDED_BY: &str = "gate";
 
 /// Octets of a reply that are kept with its event; the journal has all of it.
 const REPLY: usize = 1024;
@@ -24,6 +26,11 @@ pub(super) fn text(reply: &Reply, request: Option<&LastMessage>) -> String {
         Some(request) => format!("{said}\nto request {}: {}", request.id, shortened(&request.text, REQUEST)),
         None => said,
     }
+}
+
+/// What the subscriber was shown before agreeing.
+pub(super) fn wording(request: &str) -> &str {
+    shortened(request, WORDING_OCTETS)
 }
 
 fn shortened(text: &str, octets: usize) -> &str {

@@ -69,9 +69,8 @@ fn is_otp(text: &str) -> bool {
 }
 
 fn drives(text: &str, link: &str) -> bool {
-    // One with a word for its dot stands nowhere in the text, and has nothing honest about it.
-    let Some(at) = text.find(link) else { return true };
-    let (before, after) = (&text[..at], &text[at + link.len()..]);
+    // One whose dot is written in some other way is none that anybody had a reason to write so.
+    let Some((before, after)) = text.split_once(link) else { return true };
     // An origin-bound code: a last line of `@host #code`.
     if before.ends_with('@') && after.trim_start().starts_with('#') {
         return false;

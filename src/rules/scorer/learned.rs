@@ -12,7 +12,7 @@ use crate::document::Fault;
 pub(super) const MOST_OF_LEXICON: u32 = 2;
 /// Hundredths make a point.
 const POINT: i32 = 100;
-/// Bits to tell at once that a run has no weight; as many as two octets can tell apart.
+/// Bits to tell at once that a run has no weight.
 const SIEVE: usize = 1 << 16;
 
 /// Learned weights, made ready for searching.
@@ -48,7 +48,7 @@ impl Learned {
         }
         learned.weights.sort_unstable();
         for &(hash, _) in &learned.weights {
-            let bit = bit(hash);
+            let bit = bit_of(hash);
             learned.sieve[bit / 64] |= 1 << (bit % 64);
         }
         if faults.is_empty() { Ok(learned) } else { Err(faults) }
@@ -71,7 +71,7 @@ impl Learned {
         let best = canonical.split(SENTENCE_END).max_by_key(|sentence| self.weigh(sentence, &mut seen));
         let mut runs: Vec<(i32, &str)> = Vec::new();
         grams::for_each(best.unwrap_or_default(), |run, hash| {
-            if let Some((_, weight)) = self.find(hash) {
+            if let Some((_, weight)) = self.find(hash).filter(|_| is_telling(run)) {
                 runs.push((weight, run));
             }
         });
@@ -101,7 +101,7 @@ impl Learned {
     }
 
     fn find(&self, hash: u64) -> Option<(usize, i32)> {
-        let bit = bit(hash);
+        let bit = bit_of(hash);
         if self.sieve[bit / 64] & (1 << (bit % 64)) == 0 {
             return None;
         }
@@ -110,10 +110,15 @@ impl Learned {
     }
 }
 
-/// A run's place in the sieve.
-fn bit(hash: u64) -> usize {
-    let [first, second, ..] = hash.to_le_bytes();
-    usize::from(u16::from_le_bytes([first, second]))
+/// Where in the sieve a hash has its bit: by its last two octets.
+fn bit_of(hash: u64) -> usize {
+    let [a, b, ..] = hash.to_le_bytes();
+    u16::from_le_bytes([a, b]).into()
+}
+
+/// Whether a reader sees in it why: a single ideograph or the mark beside a word weighs, but tells nothing.
+fn is_telling(run: &str) -> bool {
+    run.chars().nth(1).is_some() && !run.starts_with('，') && !run.ends_with('，')
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ use std::path::Path;
 use csv::ByteRecord;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::super::rows::{Columns, Reading, json_field, json_row};
+use super::super::rows::reading::Reading;
+use super::super::rows::{Columns, json_field, json_row};
 use super::resume::Mark;
 use crate::cli::Failure;
 use crate::store::consents::Held;
