@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod client;
+pub mod entries;
 pub mod handover;
 mod staging;
 
@@ -35,6 +36,9 @@ const LONGEST_LINE: u64 = 32 * 1024 * 1024;
 
 /// Answer lines made before the reader has taken them.
 const LINES_AHEAD: usize = 256;
+
+/// How far such work stands back.
+const NICE: i32 = 10;
 
 /// The time over which rates are given.
 const RATE_WINDOW: Duration = Duration::from_secs(10);
@@ -122,15 +126,20 @@ impl Shared {
             messages_per_second: judged(&after).saturating_sub(judged(&before)) / RATE_WINDOW.as_secs(),
             profile: self.gate.profile.name.clone(),
             register: self.gate.register.load().version().to_owned(),
-            journal: match progress.health {
-                Health::Up => "up".to_owned(),
-                Health::Down { reason } => format!("down: {reason}"),
-            },
+            journal: told(progress.health),
+            consents: told(self.gate.consents.health()),
             parts: self.gate.held_parts(),
             durable: progress.durable,
             measures: self.gate.measures.list(clock::wall().as_millisecond()),
             steps: self.gate.measures.totals(),
         }
+    }
+}
+
+fn told(health: Health) -> String {
+    match health {
+        Health::Up => "up".to_owned(),
+        Health::Down { reason } => format!("down: {reason}"),
     }
 }
 
@@ -174,7 +183,7 @@ async fn hand_over(reading: OwnedReadHalf, writing: OwnedWriteHalf, handover: &H
 fn answers(line: String, shared: Arc<Shared>, staging: Arc<Staging>) -> mpsc::Receiver<Line> {
     let (give, answers) = mpsc::channel(LINES_AHEAD);
     tokio::task::spawn_blocking(move || {
-        let mut emit = |line| give.blocking_send(line).is_ok();
+        let mut emit = move |line| give.blocking_send(line).is_ok();
         match serde_json::from_str(&line) {
             Err(error) => {
                 emit(Line::Error(format!("request not understood: {error}")));
@@ -198,11 +207,28 @@ fn answers(line: String, shared: Arc<Shared>, staging: Arc<Staging>) -> mpsc::Re
                     emit(Line::End);
                 }
             }
-            Ok(request) => {
-                let Gate { consents, journal, measures, .. } = &*shared.gate;
-                Books { consents, journal, measures, now: clock::wall() }.answer(&request, &mut emit)
-            }
+            Ok(request @ Request::Entries(_)) => aside(move || books(&shared).answer(&request, &mut emit)),
+            Ok(request) => books(&shared).answer(&request, &mut emit),
         }
     });
     answers
+}
+
+fn books(shared: &Shared) -> Books<'_> {
+    let Gate { consents, journal, measures, .. } = &*shared.gate;
+    Books { consents, journal, measures, now: clock::wall() }
+}
+
+/// Runs what may take long and is not urgent: the messages' threads go before it.
+fn aside(work: impl FnOnce() + Send + 'static) {
+    let started = std::thread::Builder::new().name("aside".to_owned()).spawn(move || {
+        // Of this thread alone, as Linux has it.
+        if let Err(error) = rustix::process::nice(NICE) {
+            tracing::debug!(%error, "the thread's priority stays as it is");
+        }
+        work();
+    });
+    if let Err(error) = started {
+        tracing::error!(%error, "no thread for a request of the command line");
+    }
 }

@@ -47,6 +47,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How often parts that wait for others are looked at.
 const SWEEP: Duration = Duration::from_millis(100);
 
+/// How often what has come due is looked for: silence, refusals of what is scheduled, the end of quiet hours.
+const CHORES: Duration = Duration::from_millis(200);
 /// How often it is looked whether a measure is due.
 const REVIEW: Duration = Duration::from_secs(1);
 
@@ -151,6 +153,7 @@ impl Proxy {
             tasks.spawn(accept(listener, Arc::new(door), Arc::clone(&shared)));
         }
         tasks.spawn(sweep(Arc::clone(&gate), draining.clone()));
+        tasks.spawn(chores(Arc::clone(&gate), draining.clone()));
         tasks.spawn(review(Arc::clone(&gate), draining.clone()));
         for (list, watched) in watched_lists {
             tasks.spawn(reload::watch_list(Arc::clone(&gate), list, watched, draining.clone()));
@@ -257,6 +260,21 @@ async fn sweep(gate: Arc<Gate>, mut drain: watch::Receiver<bool>) {
         tokio::select! {
             () = sleep(SWEEP) => gate.sweep(moment()),
             _ = drain.wait_for(|draining| *draining) => return,
+        }
+    }
+}
+
+/// Apart from the sweep, which must not wait for the disk.
+async fn chores(gate: Arc<Gate>, mut drain: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = sleep(CHORES) => {}
+            _ = drain.wait_for(|draining| *draining) => return,
+        }
+        if gate.has_chores(moment()) {
+            let gate = Arc::clone(&gate);
+            // A panic in there is told by its thread; the next turn goes on.
+            let _done = tokio::task::spawn_blocking(move || gate.do_chores(moment())).await;
         }
     }
 }

@@ -31,6 +31,8 @@ mod outage;
 mod provider;
 #[path = "gate/reload.rs"]
 mod reload;
+#[path = "support/samples.rs"]
+mod sample;
 #[path = "gate/samples.rs"]
 mod samples;
 #[path = "gate/secrecy.rs"]

@@ -13,72 +13,29 @@ mod parts;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/provider.rs"]
 mod provider;
+#[path = "replies/samples.rs"]
+mod samples;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "replies/scene.rs"]
 mod scene;
-
-use std::path::Path;
+#[path = "replies/seams.rs"]
+mod seams;
 
 use portcullis::store::consents::{Held, Status};
 use portcullis_protocol::field::EsmClass;
 use portcullis_protocol::{CommandId, CommandStatus, Frame};
-use serde::Deserialize;
 
 use gate::PATIENCE;
 use parts::{Form, Long};
 use provider::OK;
-use scene::{ASK, COMMERCIAL, OFFERS_R, OFFERS_T, OTP, OTP_PORT, Reply, SUBSCRIBER, Scene};
+use samples::samples;
+use scene::{ASK, COMMERCIAL, OFFERS_R, OTP, OTP_PORT, Reply, SUBSCRIBER, Scene};
 
 const REFUSED: CommandStatus = CommandStatus(0x0482);
 
-/// A line of the samples.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Sample {
-    id: String,
-    source: String,
-    destination: String,
-    text: String,
-    context: String,
-    expect: String,
-}
-
-impl Sample {
-    /// What was sent before, so that the context is as it says.
-    fn before(&self) -> Option<(&'static str, &'static str)> {
-        match self.context.as_str() {
-            "last MT offered R" => Some((COMMERCIAL, OFFERS_R)),
-            "last MT offered 退订回T" => Some((COMMERCIAL, OFFERS_T)),
-            "last MT was an OTP" => Some((OTP_PORT, OTP)),
-            "within the window after S18" => Some((COMMERCIAL, ASK)),
-            "any" | "hotel-like enquiry" | "no pending request" | "esm_class receipt" => None,
-            other => panic!("{}: no way to play {other:?}", self.id),
-        }
-    }
-
-    /// Of each sender that must have been refused or agreed to, in order.
-    fn changes(&self) -> Vec<(&'static str, Status)> {
-        match self.expect.as_str() {
-            "refuse" => vec![("qinghe", Status::Refusal)],
-            "grant, both texts kept" => vec![("qinghe", Status::Consent)],
-            "refuse for every sender of that provider" => {
-                // And of those it gets later.
-                let all = ["binjiang", "kuaiyi", "linhu", "provider:agg1", "qinghe", "yunfan"];
-                all.map(|sender| (sender, Status::Refusal)).to_vec()
-            }
-            "record only: service messages go on" | "forward only" | "never a refusal" => Vec::new(),
-            other => panic!("{}: what is {other:?}?", self.id),
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_samples_come_out_as_they_say() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/rulebook/replies-samples.jsonl");
-    let text = std::fs::read_to_string(file).expect("the samples");
-    let samples: Vec<Sample> = text.lines().map(|line| serde_json::from_str(line).expect("a sample")).collect();
-    assert_eq!(samples.len(), 10);
-    for sample in samples {
+    for sample in samples() {
         let mut scene = Scene::new().await;
         // Messages on a commercial port need a consent, a request does not.
         let asks = sample.context.contains("S18");
@@ -116,8 +73,8 @@ async fn a_refusal_applies_from_its_answer_on_and_its_evidence_is_in_the_journal
     assert_eq!(scene.submit(COMMERCIAL, SUBSCRIBER, OFFERS_R).await, REFUSED);
     let answer = Frame::new(CommandId::DELIVER_SM_RESP, OK, forwarded.sequence_number(), &[0]);
     scene.write(&answer).await;
-    let replies = scene.replies_once_taken().await;
-    let taken = replies[0].taken.as_ref().expect("a meaning");
+    let taken = scene.meaning().await;
+    let replies = scene.replies();
     assert_eq!((taken.rule.as_str(), taken.effect.as_str()), ("R23", "refused"));
     assert_eq!(taken.senders, ["qinghe"]);
     let held = scene.held(SUBSCRIBER);
@@ -286,7 +243,8 @@ async fn an_observed_providers_subscribers_still_refuse_but_an_observed_rule_cha
     scene.consent_from_web();
     scene.restart_with("[profile]\nR23 = \"observe\"").await;
     scene.reply(&Reply::of("退订")).await;
-    let taken = scene.replies_once_taken().await.remove(0).taken.expect("a meaning");
+    // Nothing waits for this record.
+    let taken = scene.meaning().await;
     assert_eq!((taken.rule.as_str(), taken.effect.as_str()), ("R23", "observed"));
     assert_eq!(scene.submit(COMMERCIAL, SUBSCRIBER, OFFERS_R).await, OK);
 }

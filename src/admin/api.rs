@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::entries::{self, Entry, Page};
 use crate::gate::complaint::{self, FoundComplaint, Plea};
 use crate::gate::evidence::{self, Found};
 use crate::gate::measures::{self, FoundStep, MeasureStatus, Measures, Order, StepTotals};
@@ -26,6 +27,10 @@ pub enum Request {
     TakeOver,
     /// A search of the journal.
     Find(evidence::Query),
+    /// One entry of the journal, by its name.
+    Entry(String),
+    /// Entries of the journal as they are kept, a page of them.
+    Entries(Page),
     /// Every event of a subscriber, in the order in which they happened.
     History(u64),
     /// Every event of every subscriber.
@@ -72,6 +77,8 @@ pub enum Line {
     Held(Held),
     /// One thing found in the journal.
     Found(Found),
+    /// Entries of the journal, in their order.
+    Entries(Vec<Entry>),
     /// One measure in force.
     Measure(MeasureStatus),
     /// One step of a measure, in the past.
@@ -109,9 +116,14 @@ pub struct Status {
     pub parts: (usize, usize),
     /// Journal entries made durable since the start.
     pub durable: u64,
+    /// Whether the consents can be read and written.
+    #[serde(default)]
+    pub consents: String,
     /// The measures in force.
+    #[serde(default)]
     pub measures: Vec<MeasureStatus>,
     /// The steps of measures since the start.
+    #[serde(default)]
     pub steps: StepTotals,
 }
 
@@ -145,6 +157,10 @@ impl Books<'_> {
             Request::Find(query) => evidence::find(self.journal, query, &mut |found| emit(Line::Found(found)))
                 .map(|()| Vec::new())
                 .map_err(said),
+            Request::Entry(id) => entries::one(self.journal, id).map(|entry| vec![Line::Entries(entry)]),
+            Request::Entries(page) => {
+                entries::page(self.journal, page, &mut |entries| emit(Line::Entries(entries))).map(|()| Vec::new())
+            }
             Request::Export => return self.export(false, emit),
             Request::ExportHistory => return self.export(true, emit),
             Request::Measures => Ok(self.measures.list(now_ms).into_iter().map(Line::Measure).collect()),

@@ -20,7 +20,7 @@ use crate::admin::api::{Line, Request};
 use crate::admin::client::{Access, AccessError};
 use crate::config::Config;
 use crate::gate::{DoNotDisturb, facts};
-use crate::rules::Msisdn;
+use crate::rules::{Facts, Msisdn};
 use crate::store::consents::{Held, Status};
 
 /// What subscribers agreed to and refused.
@@ -84,12 +84,23 @@ fn events(access: &mut Access, request: &Request) -> Result<Vec<Held>, AccessErr
 /// What the store knows, for `portcullis judge`: through the running gate, or from the files.
 pub(super) fn lookup(config: &Config) -> Result<Box<Lookup>, String> {
     let lists = DoNotDisturb::load(&config.do_not_disturb).map_err(|faults| Failure::Config(faults).to_string())?;
-    let access = std::cell::RefCell::new(Access::open(config).map_err(|error| error.to_string())?);
+    let mut access = Access::open(config).map_err(|error| error.to_string())?;
+    let mut measures = Vec::new();
+    let mut take = |line| {
+        if let Line::Measure(measure) = line {
+            measures.push(measure);
+        }
+        true
+    };
+    access.ask(&Request::Measures, &mut take).map_err(|error| error.to_string())?;
+    let access = std::cell::RefCell::new(access);
     Ok(Box::new(move |identity, now| {
         let held = match identity.msisdn {
             Some(msisdn) => events(&mut access.borrow_mut(), &Request::History(msisdn.0)),
             None => Ok(Vec::new()),
         };
-        Ok(facts::of_events(identity, &held.map_err(|error| error.to_string())?, &lists, now))
+        let measure = super::measures::suspension(&measures, &identity);
+        let held = held.map_err(|error| error.to_string())?;
+        Ok(Facts { measure, ..facts::of_events(identity, &held, &lists, now) })
     }))
 }

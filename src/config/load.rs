@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::tz::{Offset, TimeZone};
 
 use super::links::{carrier, listen};
-use super::{Config, Durability, JournalConfig, ListFile, LongMessages, SessionConfig};
+use super::{Config, Durability, JournalConfig, ListFile, LongMessages, QueueConfig, SessionConfig};
 use crate::document::{self, Complaints, Fault, Section, unknown_word};
 use crate::register::{LongMode, WindowOverflow};
 use crate::rules::{Class, Mode, Profile, Rule, profile};
@@ -30,6 +30,7 @@ pub(super) fn config(path: &Path, text: &str) -> (Config, Vec<Fault>) {
         session: session(&top),
         long_messages: long_messages(&top),
         do_not_disturb: do_not_disturb(&top, folder),
+        queue: queue(&top),
         drain_timeout: seconds(&top, "drain_timeout", 10),
         profile,
         time_zone,
@@ -162,6 +163,17 @@ fn do_not_disturb(top: &Section<'_, '_>, folder: &Path) -> Vec<ListFile> {
         lists.push(ListFile { name, file });
     }
     lists
+}
+
+fn queue(top: &Section<'_, '_>) -> QueueConfig {
+    let empty = toml::de::DeTable::new();
+    let section = top.section("queue").unwrap_or_else(|| Section::top(&empty, top.complaints()));
+    let queue = QueueConfig {
+        max_messages: whole(&section, "max_messages", 1..=1_000_000).unwrap_or(50_000),
+        per_second: whole(&section, "per_second", 1..=100_000).and_then(|n| u32::try_from(n).ok()).unwrap_or(100),
+    };
+    section.finish();
+    queue
 }
 
 fn session(top: &Section<'_, '_>) -> SessionConfig {

@@ -127,6 +127,7 @@ fn named(
                 let submission = &long.submission;
                 subscribers.insert(subscriber_key(submission.msisdn, &submission.destination.addr).into_owned());
             }
+            // Nothing else bears an id that does not stand in one of these.
             _ => {}
         }
     }
@@ -195,6 +196,16 @@ fn matching(query: &Query, id: EntryId, record: &Record<'_>) -> Option<Found> {
             let of_gate = query.sessions && query.provider.is_none() && query.from.is_none();
             of_gate.then(|| Found::List(FoundList::new(id, record)))
         }
+        // The others tell what became of these.
+        _ => None,
+    }
+}
+
+/// A message's record by itself, without what became of it; none of another kind.
+pub fn message(id: EntryId, record: &Record<'_>) -> Option<FoundMessage> {
+    match record {
+        Record::Submission(record) => Some(FoundMessage::new(id, record)),
+        Record::Long(record) => Some(FoundMessage::of_parts(id, record)),
         _ => None,
     }
 }

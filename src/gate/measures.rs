@@ -132,6 +132,13 @@ impl Measures {
         Ok(measures)
     }
 
+    /// Says in the log what is in force.
+    pub(super) fn announce(&self) {
+        for ((kind, name), Standing { step, reason, .. }) in &self.kept().standings {
+            tracing::warn!(%kind, name = &**name, %step, reason, "measure in force from before");
+        }
+    }
+
     /// The one that is counted under this name.
     pub(super) fn subject(&self, kind: Kind, name: &str) -> Arc<Subject> {
         let name: Arc<str> = name.into();
@@ -149,6 +156,7 @@ impl Measures {
             && let Err(error) = self.take(journal, changes, now_ms)
         {
             tracing::error!(%error, "a measure that is due is not taken: it is tried again");
+            subjects.iter().for_each(|subject| subject.touch());
         }
         if self.reviews.fetch_add(1, Ordering::Relaxed) % KEEP_EVERY == KEEP_EVERY - 1 {
             self.keep_counts(now_ms);
@@ -187,9 +195,7 @@ impl Measures {
     /// The journal, the file, the effect: in this order, so that none is lost and none acts unrecorded.
     fn take(&self, journal: &Journal, changes: Vec<Change>, now_ms: i64) -> Result<(), MeasureError> {
         let mut kept = lock(&self.kept);
-        if let Health::Down { reason } = &journal.progress().borrow().health {
-            return Err(MeasureError::Down(Arc::clone(reason)));
-        }
+        check_health(journal)?;
         let mut last = None;
         for change in &changes {
             last = Some(journal.append(change.record(now_ms).encode(Vec::new()))?);
@@ -253,6 +259,14 @@ impl Change {
                 standings.insert(name, standing);
             }
         }
+    }
+}
+
+/// What must be on disk is not even tried while nothing gets there.
+pub(super) fn check_health(journal: &Journal) -> Result<(), MeasureError> {
+    match &journal.progress().borrow().health {
+        Health::Up => Ok(()),
+        Health::Down { reason } => Err(MeasureError::Down(Arc::clone(reason))),
     }
 }
 

@@ -13,11 +13,17 @@ use serde::{Deserialize, Serialize};
 use crate::store::EntryId;
 use crate::store::journal::Day;
 
+mod grounds;
 mod keys;
 mod measure;
+mod pending;
 
-pub use keys::{ACKNOWLEDGED, COMPLAINTS, MEASURES, REPLY_ROUTE, RecordSchema, port_key, subscriber_key};
+pub use grounds::{Ground, Grounds, Handling};
+pub use keys::{
+    ACKNOWLEDGED, ASKED, COMPLAINTS, MEASURES, REPLY_ROUTE, RecordSchema, SCHEDULED, SILENCE, port_key, subscriber_key,
+};
 pub use measure::{Complaint, Measure};
+pub use pending::{Asked, Scheduled, Silence, Withdrawn};
 
 /// Written before every record; readers of a later schema keep reading this one.
 const VERSION: u8 = 1;
@@ -50,6 +56,14 @@ pub enum Record<'a> {
     Complaint(Complaint<'a>),
     /// A do-not-disturb list was read anew.
     List(List<'a>),
+    /// A consent request went out.
+    Asked(Asked<'a>),
+    /// Nobody answered it in time.
+    Silence(Silence<'a>),
+    /// The carrier took a message that is to be delivered later.
+    Scheduled(Scheduled<'a>),
+    /// Such a message was withdrawn, or could not be.
+    Withdrawn(Withdrawn<'a>),
 }
 
 /// A send record as later ones name it: year, month and day of its entry's name, and its number.
@@ -374,6 +388,10 @@ impl<'a> Record<'a> {
             Self::Measure(record) => record.at_ms,
             Self::Complaint(record) => record.at_ms,
             Self::List(record) => record.at_ms,
+            Self::Asked(record) => record.at_ms,
+            Self::Silence(record) => record.at_ms,
+            Self::Scheduled(record) => record.at_ms,
+            Self::Withdrawn(record) => record.at_ms,
         }
     }
 }

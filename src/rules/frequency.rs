@@ -66,7 +66,7 @@ impl Period {
         known.map(|&(_, period)| period)
     }
 
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Day => "day",
             Self::Week => "week",

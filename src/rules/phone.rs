@@ -24,6 +24,11 @@ impl Phone {
         registered.as_bytes().starts_with(self.digits.write(&mut digits))
     }
 
+    /// Whether it is still a phone where the text around it reads otherwise.
+    pub(super) fn stands_between(&self, before: &str, after: &str, port: &[u8]) -> bool {
+        context::allows(before, after, self.digits, port)
+    }
+
     /// Its digits in writing.
     pub(super) fn number(&self) -> String {
         self.digits.write(&mut [0; form::LONGEST]).iter().map(|&digit| char::from(digit)).collect()
@@ -104,7 +109,7 @@ fn at_head(window: &[Option<Group>; MOST_GROUPS + 1], text: &str, port: &[u8]) -
         let span = (first.start, group.end);
         let abroad = || Some(digits).filter(|digits| text[..first.start].ends_with('+') && digits.is_international());
         if let Some(number) = digits.as_phone(used).or_else(abroad).filter(|_| ends)
-            && context::allows(text, span, number, port)
+            && context::allows(&text[..span.0], &text[span.1..], number, port)
         {
             found = Some((Phone { digits: number, start: span.0, end: span.1 }, used));
         }

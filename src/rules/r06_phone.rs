@@ -2,7 +2,8 @@
 
 use super::Code;
 use super::case::Case;
-use super::phone::phones;
+use super::fold;
+use super::phone::{Phone, phones};
 use super::rule::About;
 use super::verdict::Flaw;
 use crate::document::Section;
@@ -43,15 +44,19 @@ impl Label {
 
 pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
     let text = case.text().filter(|_| case.is_marketing())?;
-    let label = case.profile.phone;
-    if label == Label::Optional {
-        return None;
-    }
-    let mut phones = phones(text, case.submission.source.addr.0);
-    let why = match label {
+    let port = case.submission.source.addr.0;
+    // What makes the digits a code or an amount is no label, and counts however it is written.
+    let is_plain = |phone: &Phone| {
+        !case.is_disguised() || {
+            let (before, after) = (fold::fold(&text[..phone.start]), fold::fold(&text[phone.end..]));
+            phone.stands_between(&before, &after, port)
+        }
+    };
+    let mut phones = phones(text, port).filter(is_plain);
+    let why = match case.profile.phone {
         Label::Optional => return None,
         Label::Required => phones.next().is_none().then_some("the text has no contact phone"),
-        Label::Forbidden => phones.next().map(|_| "the text has a phone, which the profile forbids"),
+        Label::Forbidden => has_any(case, port).then_some("the text has a phone, which the profile forbids"),
         Label::RequiredAndRegistered => {
             let registered = case.facts.identity.sender.map_or(&[][..], |sender| &sender.phones);
             let found = phones.any(|phone| registered.iter().any(|number| phone.is(number)));
@@ -59,4 +64,11 @@ pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
         }
     };
     why.map(|why| Flaw::reject(PHONE, why))
+}
+
+/// Whether a reader finds a phone, in whichever digits.
+fn has_any(case: &Case<'_>, port: &[u8]) -> bool {
+    let folded = case.folded();
+    let spelt = fold::numerals(folded);
+    phones(spelt.as_deref().unwrap_or(folded), port).next().is_some()
 }

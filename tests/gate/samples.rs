@@ -2,35 +2,17 @@
 
 use std::collections::HashMap;
 
-use jiff::Timestamp;
-use jiff::tz::{Offset, TimeZone};
 use portcullis::clock;
 use portcullis::register::Register;
 use portcullis::simulator::Simulator;
-use portcullis_protocol::{CommandId, CommandStatus, Frame};
+use portcullis_protocol::{CommandId, Frame};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::gate::Folder;
 use crate::provider::{Provider, submit};
+use crate::sample::{PROVIDER, REGISTER, SAMPLES, Sample, china, samples};
 use crate::stage;
-
-const REGISTER: &str = include_str!("../../testdata/rulebook/register.toml");
-const SAMPLES: &str = include_str!("../../testdata/rulebook/samples.jsonl");
-
-/// Every sample comes from this provider: one of them has a source that is nobody's.
-const PROVIDER: &str = "agg1";
-
-#[derive(Deserialize)]
-struct Sample {
-    id: String,
-    source: String,
-    at: Timestamp,
-    consent: String,
-    text: String,
-    expect: String,
-    rules: Vec<String>,
-}
 
 #[derive(Deserialize)]
 struct Answer {
@@ -38,58 +20,6 @@ struct Answer {
     verdict: String,
     rules: Vec<String>,
     status: String,
-}
-
-fn samples() -> Vec<Sample> {
-    SAMPLES.lines().map(|line| serde_json::from_str(line).expect("a sample")).collect()
-}
-
-impl Sample {
-    /// The rulebook's answer: that of the first rule that failed.
-    fn status(&self) -> CommandStatus {
-        let first = self.rules.first().map_or("", String::as_str);
-        CommandStatus(match (self.expect.as_str(), first) {
-            ("forward", _) => 0,
-            ("hold", _) => 0x58,
-            (_, "R01" | "R02") => 0x0A,
-            (_, "R03") => 0x0487,
-            (_, "R05") if self.text.matches('【').count() > 1 => 0x0488,
-            (_, "R05") => 0x0483,
-            (_, "R06") => 0x0484,
-            (_, "R07") => 0x0485,
-            (_, "R09") => 0x0481,
-            (_, "R11") => 0x0482,
-            (_, "R12") => 0x048C,
-            other => panic!("{}: no status is known for {other:?}", self.id),
-        })
-    }
-
-    /// Whether it is sent while commercial messages may be delivered.
-    fn is_by_day(&self) -> bool {
-        (8..21).contains(&self.at.to_zoned_datetime(china()).hour())
-    }
-
-    /// The recipient on the wire, one for each sample: each has a standing of its own.
-    fn recipient(&self) -> String {
-        let number: u64 = self.id.trim_start_matches('S').parse().expect("S and a number");
-        (8_613_800_138_000 + number).to_string()
-    }
-
-    fn consents(&self, register: &Register) -> String {
-        let (status, at, end) = match self.consent.as_str() {
-            "none" => return String::new(),
-            "active" => ("consent", "2025-01-01", ""),
-            "expired" => ("consent", "2025-01-01", "2025-12-31"),
-            "refused" => ("refusal", "2025-01-01", ""),
-            other => panic!("{}: what is consent {other:?}?", self.id),
-        };
-        let row = |sender: &str| format!("{},{sender},,{status},{at},web,form,{end}\n", self.recipient());
-        register.senders().iter().map(|sender| row(&sender.id)).collect()
-    }
-}
-
-fn china() -> TimeZone {
-    TimeZone::fixed(Offset::constant(8))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -153,9 +83,15 @@ async fn send(samples: &[Sample], hours: &str) {
 
 fn import_consents(folder: &Folder, samples: &[Sample]) {
     let register = Register::load(&folder.path().join("register.toml")).expect("the register");
-    let rows: String = samples.iter().map(|sample| sample.consents(&register)).collect();
+    let rows: String = samples.iter().flat_map(|sample| consents(sample, &register)).collect();
     let csv = format!("msisdn,sender,category,status,at,method,evidence,expires_at\n{rows}");
     folder.feed(&["consent", "import", "-"], &csv).ok();
+}
+
+fn consents(sample: &Sample, register: &Register) -> Vec<String> {
+    let Some((status, at, end)) = sample.said() else { return Vec::new() };
+    let row = |sender: &str| format!("{},{sender},,{status},{at},web,form,{end}\n", sample.recipient());
+    register.senders().iter().map(|sender| row(&sender.id)).collect()
 }
 
 fn check_record(folder: &Folder, sample: &Sample) {

@@ -1,7 +1,7 @@
 //! A long message in parts, in every form peers give them.
 
 use bytes::BytesMut;
-use portcullis_protocol::field::{EsmClass, RegisteredDelivery};
+use portcullis_protocol::field::{DataCoding, EsmClass, RegisteredDelivery};
 use portcullis_protocol::pdu::{DataSm, SubmitSm};
 use portcullis_protocol::tlv::{TlvTag, Tlvs, push};
 use portcullis_protocol::{Frame, Pdu};
@@ -63,7 +63,18 @@ impl Long<'_> {
 
     /// One part with this text.
     pub(crate) fn part(&self, number: u8, total: u8, piece: &[u8], registered_delivery: u8) -> Frame {
-        let (data_coding, _) = encoded(self.text);
+        self.part_in(encoded(self.text).0, number, total, piece, registered_delivery)
+    }
+
+    /// The same in another coding.
+    pub(crate) fn part_in(
+        &self,
+        data_coding: DataCoding,
+        number: u8,
+        total: u8,
+        piece: &[u8],
+        registered_delivery: u8,
+    ) -> Frame {
         let [high, low] = self.reference.to_be_bytes();
         let header = match self.form {
             Form::Udh8 | Form::UdhPayload => vec![5, 0, 3, low, total, number],

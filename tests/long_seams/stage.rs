@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use portcullis::clock;
 use portcullis::gate::{Desk, Gate, Judged, Mail, Moment, Settling};
 use portcullis::register::Register;
@@ -49,13 +50,6 @@ pub(crate) struct Sent(usize, u32);
 impl Stage {
     /// So many binds of the account `system_id` at a gate with this register.
     pub(crate) fn new(register: &str, system_id: &str, binds: usize, willing: u64) -> Self {
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
-        let folder = Folder::new(register, nowhere);
-        folder.configure("", nowhere, "[journal]\ndurability = \"interval\"\ninterval = \"1ms\"");
-        let config = folder.config();
-        let register = Register::load(&config.register).unwrap_or_else(|faults| panic!("{}", faults[0]));
-        let now = Moment { wall: clock::wall(), monotonic: clock::monotonic() };
-        let gate = Arc::new(Gate::open(&config, register, now).expect("a fresh store"));
         let said = Said {
             msisdn: willing,
             sender: "bakery",
@@ -67,7 +61,27 @@ impl Stage {
             expires_at_ms: None,
             ..Said::default()
         };
-        gate.consents.apply(&[said]).expect("a consent");
+        Self::open(register, system_id, binds, "", &[said], clock::wall())
+    }
+
+    /// The same at a moment of the wall clock, with settings of the profile and what subscribers have said.
+    pub(crate) fn open(
+        register: &str,
+        system_id: &str,
+        binds: usize,
+        settings: &str,
+        said: &[Said<'_>],
+        wall: Timestamp,
+    ) -> Self {
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
+        let folder = Folder::new(register, nowhere);
+        let journal = "[journal]\ndurability = \"interval\"\ninterval = \"1ms\"";
+        folder.configure("", nowhere, &format!("{journal}\n[profile]\n{settings}"));
+        let config = folder.config();
+        let register = Register::load(&config.register).unwrap_or_else(|faults| panic!("{}", faults[0]));
+        let now = Moment { wall, monotonic: clock::monotonic() };
+        let gate = Arc::new(Gate::open(&config, register, now).expect("a fresh store"));
+        gate.consents.apply(said).expect("what they said");
         let mut stage = Self { gate, binds: Vec::new(), now, carried: Vec::new(), next: 1, _folder: folder };
         for _ in 0..binds {
             let bind = Bind::open(&stage.gate, system_id, now);

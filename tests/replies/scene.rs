@@ -8,7 +8,7 @@ use std::path::Path;
 use bytes::BytesMut;
 use portcullis::admin::api::{Line, Request};
 use portcullis::clock;
-use portcullis::gate::evidence::{Found, FoundDelivery, Query};
+use portcullis::gate::evidence::{Found, FoundDelivery, FoundTaken, Query};
 use portcullis::simulator::{Simulator, SimulatorOptions};
 use portcullis::store::consents::{Held, Status};
 use portcullis_protocol::field::{DataCoding, EsmClass};
@@ -274,16 +274,15 @@ impl Scene {
         deliveries.collect()
     }
 
-    /// The same, when what the first was taken for is in the journal: nothing waits for that.
-    pub(crate) async fn replies_once_taken(&self) -> Vec<FoundDelivery> {
+    /// What the first of them was taken for, once the journal says so.
+    pub(crate) async fn meaning(&self) -> FoundTaken {
         let end = clock::monotonic() + PATIENCE;
         loop {
-            let replies = self.replies();
-            if replies.first().is_some_and(|reply| reply.taken.is_some()) {
-                return replies;
+            if let Some(taken) = self.replies()[0].taken.clone() {
+                return taken;
             }
-            assert!(clock::monotonic() < end, "taken for nothing: {replies:?}");
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            assert!(clock::monotonic() < end, "no meaning of the reply");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     }
 

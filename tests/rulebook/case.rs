@@ -12,7 +12,7 @@ use portcullis_protocol::text::{Concatenation, Opaque, Text};
 use serde::Deserialize;
 
 /// A line of a case file.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Case {
     id: String,
@@ -59,6 +59,22 @@ impl Case {
 
     pub(crate) fn name(&self) -> &str {
         &self.id
+    }
+
+    /// Its text, where it is there as a whole.
+    pub(crate) fn text(&self) -> Option<&str> {
+        let whole = self.opaque.is_none() && self.part.is_none() && self.canned == 0 && !self.text.is_empty();
+        whole.then_some(&*self.text)
+    }
+
+    /// The same message in other words.
+    pub(crate) fn with_text(&self, text: &str) -> Self {
+        Self { text: text.to_owned(), ..self.clone() }
+    }
+
+    /// Whether it passes, and the rules that say something.
+    pub(crate) fn expected(&self) -> (bool, &[String]) {
+        (self.expect == "forward", &self.rules)
     }
 
     pub(crate) fn verdict(&self, register: &Register) -> Verdict {

@@ -84,6 +84,9 @@ pub struct FoundMessage {
     pub final_state: Option<String>,
     /// When the gate heard so.
     pub final_at: Option<Timestamp>,
+    /// That the gate withdrew it at the carrier before its scheduled delivery, or tried to (R21).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<FoundWithdrawal>,
     /// The parts it came in, where it is a long message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<FoundPart>,
@@ -106,6 +109,17 @@ pub struct FoundPart {
     pub outcome: Option<FoundOutcome>,
     /// What the gate's own receipt told of it, where the carrier had nothing to tell.
     pub reported: Option<String>,
+}
+
+/// What became of a withdrawal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundWithdrawal {
+    /// When.
+    pub at: Timestamp,
+    /// `cancelled`, `failed` or `too-late`.
+    pub outcome: String,
+    /// What the carrier answered.
+    pub status: String,
 }
 
 /// One rule's result.
@@ -259,6 +273,7 @@ impl FoundMessage {
             receipts: Vec::new(),
             final_state: None,
             final_at: None,
+            withdrawn: None,
             parts: Vec::new(),
         }
     }
@@ -363,7 +378,8 @@ impl FoundReceipt {
 }
 
 impl FoundDelivery {
-    pub(super) fn new(id: EntryId, record: &record::Delivery<'_>) -> Self {
+    /// From its record.
+    pub fn new(id: EntryId, record: &record::Delivery<'_>) -> Self {
         let (text, opaque) = text(&record.content);
         let receipt = record.receipt.as_ref();
         Self {
@@ -392,8 +408,16 @@ impl FoundTaken {
     }
 }
 
+impl FoundWithdrawal {
+    pub(super) fn new(record: &record::Withdrawn<'_>) -> Self {
+        let status = CommandStatus(record.status).to_string();
+        Self { at: time(record.at_ms), outcome: record.outcome.to_string(), status }
+    }
+}
+
 impl FoundSession {
-    pub(super) fn new(id: EntryId, record: &record::Session<'_>) -> Self {
+    /// From its record.
+    pub fn new(id: EntryId, record: &record::Session<'_>) -> Self {
         Self {
             id: id.to_string(),
             at: time(record.at_ms),

@@ -200,20 +200,21 @@ impl Gate {
         };
         let mut steps = vec![("reply", meant)];
         if matches!(taken, Taken::Refuse(_)) {
-            steps.push(("consents", self.read_back(&sender, effect, now)));
+            let provider = question.provider.map(|provider| provider.system_id.as_str());
+            let towards = Towards { sender: &sender, former: &[], provider };
+            steps.push(("consents", self.read_back(towards, effect, now)));
         }
         Ok(steps)
     }
 
     /// What the consents hold after it.
-    fn read_back(&self, sender: &str, effect: Effect, now: Timestamp) -> Result<String, String> {
+    fn read_back(&self, towards: Towards<'_>, effect: Effect, now: Timestamp) -> Result<String, String> {
         match effect {
             Effect::Stored => {}
             Effect::Observed => return Err("R23 is only observed here: nothing was stored".to_owned()),
             Effect::Off => return Err("R23 is off here: nothing was stored".to_owned()),
             Effect::Nobody | Effect::None => return Err("nothing was stored: the port has no known sender".to_owned()),
         }
-        let towards = Towards { sender, former: &[], provider: None };
         let standing = self.consents.standing(towards, SYNTHETIC_NUMBER, now.as_millisecond());
         let standing = standing.map_err(|error| error.to_string())?;
         match standing.refused_at_ms {

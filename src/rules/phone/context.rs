@@ -109,9 +109,8 @@ const COUNT: [&str; 40] = [
     " is the",
 ];
 
-/// Whether the digits at this place can be a phone at all.
-pub(super) fn allows(text: &str, (start, end): (usize, usize), number: Digits, port: &[u8]) -> bool {
-    let (before, after) = (&text[..start], &text[end..]);
+/// Whether digits between these can be a phone at all.
+pub(super) fn allows(before: &str, after: &str, number: Digits, port: &[u8]) -> bool {
     let otherwise = number.equals(port)
         || is_glued(before)
         || is_identifier(before)

@@ -45,7 +45,7 @@ fn plain(text: &str) -> impl Iterator<Item = &str> {
             let behind = &text[end..];
             searched = end;
             let port = port(behind);
-            let user = behind.strip_prefix(':').map_or(behind, |rest| rest.trim_start_matches(is_of_secret));
+            let user = behind.strip_prefix(COLONS).map_or(behind, |rest| rest.trim_start_matches(is_of_secret));
             // A name before @ is a user's, and what follows is the host, or the place of a mailbox.
             let scheme = scheme(&text[..start]);
             if user.starts_with('@') && (port.is_empty() || behind[port.len()..].starts_with('@')) {
@@ -86,12 +86,12 @@ fn stood_in<'t>(text: &'t str, dot: &'static str) -> impl Iterator<Item = Cow<'t
 
 /// Links whose host has no dot: http://3232235777/x.
 fn without_dot(text: &str) -> impl Iterator<Item = &str> {
-    text.match_indices("://").filter_map(|(at, _)| {
-        let rest = &text[at + 3..];
+    text.match_indices("//").filter_map(|(at, slashes)| {
+        let (before, rest) = text.split_at(at + slashes.len());
         let end =
             rest.find(|c: char| !is_ascii_of_host(c) && c != '.' && !matches!(c, ':' | '@')).unwrap_or(rest.len());
         let host = &rest[..end];
-        let is_host = scheme(&text[..at + 3]) && !host.is_empty() && !host.contains('.');
+        let is_host = scheme(before) && !host.is_empty() && !host.contains('.');
         is_host.then(|| &rest[..end + path(&rest[end..]).len()])
     })
 }
@@ -157,17 +157,19 @@ fn is_between_words(text: &str, start: usize, end: usize) -> bool {
 /// Whether a link starts here: a scheme, and perhaps a user, stand before.
 fn scheme(before: &str) -> bool {
     let before = match before.strip_suffix('@') {
-        Some(user) => user.trim_end_matches(|c| is_of_secret(c) || matches!(c, ':' | '.' | '-')),
+        Some(user) => user.trim_end_matches(|c| is_of_secret(c) || matches!(c, ':' | '：' | '.' | '-')),
         None => before,
     };
-    before.strip_suffix("://").is_some_and(|before| before.ends_with(|c: char| c.is_ascii_alphanumeric()))
+    let before = before.strip_suffix("//").and_then(|before| before.strip_suffix(COLONS));
+    before.is_some_and(|before| before.ends_with(|c: char| c.is_ascii_alphanumeric()))
 }
 
 /// The port with its colon; nothing where there is none.
 fn port(behind: &str) -> &str {
-    let digits = behind.strip_prefix(':').map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count());
-    let ends = !behind.as_bytes().get(digits + 1).is_some_and(u8::is_ascii_alphabetic);
-    if (1..=5).contains(&digits) && ends { &behind[..=digits] } else { "" }
+    let Some(rest) = behind.strip_prefix(COLONS) else { return "" };
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let ends = !rest[digits..].starts_with(|c: char| c.is_ascii_alphabetic());
+    if (1..=5).contains(&digits) && ends { &behind[..behind.len() - rest.len() + digits] } else { "" }
 }
 
 /// Path, query and fragment.
@@ -178,6 +180,9 @@ fn path(behind: &str) -> &str {
     let end = behind.find(|c: char| !c.is_ascii_graphic() || "\"<>\\^`{|}[]".contains(c)).unwrap_or(behind.len());
     &behind[..end]
 }
+
+/// A colon, and the one of Chinese text, which folding leaves.
+const COLONS: [char; 2] = [':', '：'];
 
 const fn is_ascii_of_host(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-'
@@ -205,6 +210,8 @@ mod tests {
             ("http://192.0.2.1/a", "192.0.2.1/a"),
             ("连接192.0.2.1:8080领取", "192.0.2.1:8080"),
             ("http://3232235777/x", "3232235777/x"),
+            ("http：//3232235777/x", "3232235777/x"),
+            ("连接192.0.2.1：8080领取", "192.0.2.1：8080"),
             ("http://qinghe.example@evil.top/x", "evil.top/x"),
             ("http://qinghe.example:80@evil.top/x", "evil.top/x"),
             ("URL:t.cn/x", "t.cn/x"),
