@@ -135,6 +135,7 @@ impl<'s> Trial<'s> {
                 method: "web",
                 evidence: "form",
                 expires_at_ms: (!end.is_empty()).then(|| at(end)),
+                ..Said::default()
             })
         });
         let said: Vec<Said<'_>> = said.collect();
