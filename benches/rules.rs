@@ -11,6 +11,8 @@ use std::path::Path;
 use divan::{Bencher, black_box};
 use jiff::Timestamp;
 use portcullis::register::Register;
+use portcullis::rules::r10_class;
+use portcullis::rules::template::{Outcome, Template, Templates};
 use portcullis::rules::{Consent, Facts, Operation, Presentation, Profile, Submission, Verdict, judge};
 use portcullis_protocol::address::{Address, Npi, Ton};
 use portcullis_protocol::text::Text;
@@ -108,4 +110,56 @@ fn offending_unlabelled(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn offending_disguised(bencher: Bencher<'_, '_>) {
     measure(bencher, COMMERCIAL, DISGUISED);
+}
+
+/// R10's look at a text alone.
+#[divan::bench(args = [PASSWORD, NOTICE, OFFENDING, COMPLIANT_CHINESE])]
+fn weigh_a_text(bencher: Bencher<'_, '_>, text: &str) {
+    bencher.bench_local(|| r10_class::points(black_box(text)));
+}
+
+/// A sender's templates, alike but for one word each, as filings are.
+fn templates(count: usize) -> Templates {
+    let all = (0..count).map(|number| {
+        let text = format!(
+            "尊敬的${{name:chinese,1-8}}，您办理的第{number}号业务${{no:code,4-12}}已受理，金额${{m:money}}元，请于${{d:date}}前来办理，${{any,0-20}}"
+        );
+        Template::parse(&number.to_string(), None, &text).unwrap_or_else(|why| panic!("{why}"))
+    });
+    Templates::new(all.collect()).unwrap_or_else(|why| panic!("{why}"))
+}
+
+#[divan::bench(args = [1, 100, 5_000])]
+fn template_kept(bencher: Bencher<'_, '_>, count: usize) {
+    let templates = templates(count);
+    let number = count - 1;
+    let text = format!(
+        "【滨江银行】尊敬的王小明，您办理的第{number}号业务AB-123456已受理，金额1,280.50元，请于11月30日前来办理，谢谢合作"
+    );
+    assert!(matches!(templates.judge(&text), Outcome::Kept(_)));
+    bencher.bench_local(|| matches!(templates.judge(black_box(&text)), Outcome::Kept(_)));
+}
+
+#[divan::bench(args = [1, 100, 5_000])]
+fn template_missed(bencher: Bencher<'_, '_>, count: usize) {
+    let templates = templates(count);
+    let text = "【滨江银行】尊敬的王小明，您办理的第0号业务AB-123456已受理，金额一千元，请于11月30日前来办理，谢谢合作";
+    assert!(matches!(templates.judge(text), Outcome::Stray(Some(_))));
+    bencher.bench_local(|| matches!(templates.judge(black_box(text)), Outcome::Kept(_)));
+}
+
+/// Templates that share all their fixed texts, against a message that has these in every order.
+#[divan::bench]
+fn template_spiteful(bencher: Bencher<'_, '_>) {
+    let words: Vec<String> =
+        "甲乙丙丁".chars().flat_map(|one| "甲乙丙丁".chars().map(move |other| format!("{one}{other}"))).collect();
+    let all = (0..5_000).map(|number: usize| {
+        let picked = (0..4).map(|place| words[number >> (4 * place) & 15].clone());
+        let text = picked.collect::<Vec<_>>().join("${digits,1}");
+        Template::parse(&number.to_string(), None, &format!("您好${{any,0-400}}{text}。"))
+            .unwrap_or_else(|why| panic!("{why}"))
+    });
+    let templates = Templates::new(all.collect()).unwrap_or_else(|why| panic!("{why}"));
+    let text = format!("您好{}。", words.concat().repeat(6));
+    bencher.bench_local(|| matches!(templates.judge(black_box(&text)), Outcome::Kept(_)));
 }

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     let part = match part.as_str() {
         "training" => Part::Training,
         "held-out" => Part::HeldOut,
+        "exam" => Part::Exam,
         _ => return usage(),
     };
     let (Ok(count), Ok(seed)) = (count.parse(), seed.parse()) else { return usage() };
@@ -39,6 +40,6 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: classes training|held-out service|commercial COUNT SEED");
+    eprintln!("usage: classes training|held-out|exam service|commercial COUNT SEED");
     ExitCode::from(2)
 }

@@ -6,7 +6,9 @@
 
 pub mod api;
 pub mod client;
+pub mod entries;
 pub mod handover;
+mod staging;
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -27,12 +29,16 @@ use crate::gate::{Gate, Moment, Totals};
 use crate::proxy::Handover;
 use crate::store::Health;
 use api::{Books, Line, Request, Status};
+use staging::Staging;
 
 /// The longest request line: a batch of consents is far below it.
 const LONGEST_LINE: u64 = 32 * 1024 * 1024;
 
 /// Answer lines made before the reader has taken them.
 const LINES_AHEAD: usize = 256;
+
+/// How far such work stands back.
+const NICE: i32 = 10;
 
 /// The time over which rates are given.
 const RATE_WINDOW: Duration = Duration::from_secs(10);
@@ -120,10 +126,8 @@ impl Shared {
             messages_per_second: judged(&after).saturating_sub(judged(&before)) / RATE_WINDOW.as_secs(),
             profile: self.gate.profile.name.clone(),
             register: self.gate.register.load().version().to_owned(),
-            journal: match progress.health {
-                Health::Up => "up".to_owned(),
-                Health::Down { reason } => format!("down: {reason}"),
-            },
+            journal: told(progress.health),
+            consents: told(self.gate.consents.health()),
             parts: self.gate.held_parts(),
             durable: progress.durable,
             measures: self.gate.measures.list(clock::wall().as_millisecond()),
@@ -132,9 +136,17 @@ impl Shared {
     }
 }
 
+fn told(health: Health) -> String {
+    match health {
+        Health::Up => "up".to_owned(),
+        Health::Down { reason } => format!("down: {reason}"),
+    }
+}
+
 async fn converse(stream: UnixStream, shared: Arc<Shared>) {
     let (reading, mut writing) = stream.into_split();
     let mut reading = BufReader::new(reading);
+    let staging = Arc::new(Staging::default());
     loop {
         let mut line = String::new();
         match (&mut reading).take(LONGEST_LINE).read_line(&mut line).await {
@@ -144,7 +156,7 @@ async fn converse(stream: UnixStream, shared: Arc<Shared>) {
         if let (true, Some(handover)) = (is_take_over(&line), &shared.handover) {
             return hand_over(reading.into_inner(), writing, handover).await;
         }
-        let mut answers = answers(line, Arc::clone(&shared));
+        let mut answers = answers(line, Arc::clone(&shared), Arc::clone(&staging));
         while let Some(answer) = answers.recv().await {
             let mut text = serde_json::to_string(&answer).unwrap_or_default();
             text.push('\n');
@@ -168,10 +180,10 @@ async fn hand_over(reading: OwnedReadHalf, writing: OwnedWriteHalf, handover: &H
 }
 
 /// The store is asked on a thread of its own: a search reads the disk.
-fn answers(line: String, shared: Arc<Shared>) -> mpsc::Receiver<Line> {
+fn answers(line: String, shared: Arc<Shared>, staging: Arc<Staging>) -> mpsc::Receiver<Line> {
     let (give, answers) = mpsc::channel(LINES_AHEAD);
     tokio::task::spawn_blocking(move || {
-        let mut emit = |line| give.blocking_send(line).is_ok();
+        let mut emit = move |line| give.blocking_send(line).is_ok();
         match serde_json::from_str(&line) {
             Err(error) => {
                 emit(Line::Error(format!("request not understood: {error}")));
@@ -181,6 +193,13 @@ fn answers(line: String, shared: Arc<Shared>) -> mpsc::Receiver<Line> {
                     emit(Line::End);
                 }
             }
+            Ok(Request::Stage(rows)) => {
+                emit(staging.stage(&rows, &shared.gate.consents).map_or_else(Line::Error, |()| Line::End));
+            }
+            Ok(Request::Commit) => match staging.commit() {
+                Ok(line) => _ = emit(line) && emit(Line::End),
+                Err(error) => _ = emit(Line::Error(error)),
+            },
             Ok(Request::Probe { port, keyword }) => {
                 let now = Moment { wall: clock::wall(), monotonic: clock::monotonic() };
                 let probe = Handle::current().block_on(shared.gate.probe(&port, &keyword, now));
@@ -188,11 +207,28 @@ fn answers(line: String, shared: Arc<Shared>) -> mpsc::Receiver<Line> {
                     emit(Line::End);
                 }
             }
-            Ok(request) => {
-                let Gate { consents, journal, measures, .. } = &*shared.gate;
-                Books { consents, journal, measures, now: clock::wall() }.answer(&request, &mut emit)
-            }
+            Ok(request @ Request::Entries(_)) => aside(move || books(&shared).answer(&request, &mut emit)),
+            Ok(request) => books(&shared).answer(&request, &mut emit),
         }
     });
     answers
+}
+
+fn books(shared: &Shared) -> Books<'_> {
+    let Gate { consents, journal, measures, .. } = &*shared.gate;
+    Books { consents, journal, measures, now: clock::wall() }
+}
+
+/// Runs what may take long and is not urgent: the messages' threads go before it.
+fn aside(work: impl FnOnce() + Send + 'static) {
+    let started = std::thread::Builder::new().name("aside".to_owned()).spawn(move || {
+        // Of this thread alone, as Linux has it.
+        if let Err(error) = rustix::process::nice(NICE) {
+            tracing::debug!(%error, "the thread's priority stays as it is");
+        }
+        work();
+    });
+    if let Err(error) = started {
+        tracing::error!(%error, "no thread for a request of the command line");
+    }
 }

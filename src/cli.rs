@@ -8,10 +8,12 @@ mod classify;
 mod complaint;
 mod consent;
 mod demo;
+mod explain;
 mod journal;
 pub mod judge;
 mod measures;
 mod probe;
+mod replay;
 mod run;
 pub mod simulate;
 mod status;
@@ -52,6 +54,10 @@ enum Command {
     Measures(measures::MeasuresArgs),
     /// Complaints of subscribers
     Complaint(complaint::ComplaintArgs),
+    /// Why a message was judged as it was, or what a reply was taken for
+    Explain(explain::ExplainArgs),
+    /// What another profile or register would change, for the messages of the journal; nothing is sent
+    Replay(replay::ReplayArgs),
     /// A simulated carrier to try the gate against
     Simulate(simulate::SimulateArgs),
     /// Whether a refusal sent to a port would be honoured: a synthetic reply through the running gate
@@ -81,6 +87,8 @@ impl Cli {
             Command::Journal(args) => told(journal::run(args)),
             Command::Measures(args) => told(measures::run(args)),
             Command::Complaint(args) => told(complaint::run(args)),
+            Command::Explain(args) => told(explain::run(args)),
+            Command::Replay(args) => told(replay::run(args)),
             Command::Simulate(args) => told(simulate::run(args.clone())),
             Command::Probe(args) => told(probe::run(args)),
             Command::Status(args) => told(status::run(args)),

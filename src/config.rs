@@ -36,6 +36,10 @@ pub struct Config {
     pub journal: JournalConfig,
     /// How messages in several parts are treated.
     pub long_messages: LongMessages,
+    /// Numbers that nobody sends anything commercial.
+    pub do_not_disturb: Vec<ListFile>,
+    /// Messages that wait for the end of quiet hours.
+    pub queue: QueueConfig,
     /// Which rules hold.
     pub profile: Profile,
     /// The limits of one session.
@@ -59,6 +63,15 @@ pub struct Listen {
     pub tls: Option<ListenTls>,
     /// The networks of balancers that speak the PROXY protocol there; none where it is not spoken.
     pub trusted: Vec<IpNet>,
+}
+
+/// A file of subscribers' numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListFile {
+    /// How logs and records name it.
+    pub name: String,
+    /// Where it is.
+    pub file: PathBuf,
 }
 
 /// The SMSC side.
@@ -145,6 +158,15 @@ pub struct LongMessages {
     pub max_parts: usize,
     /// Octets of them.
     pub max_bytes: usize,
+}
+
+/// The queue for quiet hours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueConfig {
+    /// Messages of one provider that may wait.
+    pub max_messages: usize,
+    /// How many of them a second go on when the hours end.
+    pub per_second: u32,
 }
 
 /// The limits of one session.

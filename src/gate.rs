@@ -5,10 +5,13 @@
 //! Driven by the proxy's sessions, each through its own [`Desk`].
 
 mod accounts;
+pub mod again;
 pub mod complaint;
 pub mod counters;
 mod desk;
+pub mod do_not_disturb;
 pub mod evidence;
+pub mod explain;
 pub mod facts;
 mod ids;
 mod limits;
@@ -17,13 +20,17 @@ pub mod measures;
 mod message_id;
 mod owed;
 mod parts;
+mod queue;
 mod reading;
 mod receipt;
 pub mod record;
+pub mod replay;
 mod replies;
 mod restore;
 mod routes;
+mod scheduled;
 mod sessions;
+mod silence;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -34,6 +41,7 @@ use jiff::Timestamp;
 
 pub use counters::{Counters, Totals};
 pub use desk::{Desk, Judged, Late, Looked, Recorded, Settling};
+pub use do_not_disturb::DoNotDisturb;
 pub use limits::LONGEST_DELAY;
 pub use mailbox::Mail;
 pub use owed::{Owed, OwedPart, Report};
@@ -44,15 +52,18 @@ use crate::config::{Config, Durability, LongMessages, MessageIdForm};
 use crate::register::{Register, Secret};
 use crate::rules::Profile;
 use crate::store::consents::ConsentsOptions;
-use crate::store::{Consents, Journal, JournalOptions, StoreError};
+use crate::store::{Consents, Journal, JournalOptions, Sends, StoreError};
 use accounts::Accounts;
 use ids::Ids;
 use limits::{Allowances, Attempts};
 use measures::Measures;
 use parts::{Limits, Parts};
+use queue::Queue;
 use record::RecordSchema;
 use replies::Replies;
 use routes::Routes;
+use scheduled::Scheduled;
+use silence::Silence;
 
 /// Everything the sessions share.
 pub struct Gate {
@@ -62,8 +73,12 @@ pub struct Gate {
     pub profile: Profile,
     /// Consents and refusals.
     pub consents: Arc<Consents>,
+    /// Numbers that nobody sends anything commercial.
+    pub do_not_disturb: DoNotDisturb,
     /// The send records.
     pub journal: Journal,
+    /// What was sent to whom, where that counts.
+    sends: Sends,
     /// Who is watched, slowed down or suspended.
     pub measures: Measures,
     /// What happened since the start.
@@ -82,6 +97,12 @@ pub struct Gate {
     accounts: Accounts,
     routes: Routes,
     ids: Ids,
+    /// Messages that wait for the end of quiet hours.
+    queue: Queue,
+    /// Requests that may be answered.
+    silence: Silence,
+    /// Messages at the carrier that are to be delivered later.
+    scheduled: Scheduled,
 }
 
 /// One moment on both clocks: records and calendars need the one, timers the other.
@@ -100,11 +121,15 @@ struct CarrierAccount {
 }
 
 impl Gate {
-    /// Opens the store under the configured data directory, and takes up what is owed from before.
+    /// Opens the store under the configured data directory, and takes up what is owed from before. The
+    /// do-not-disturb lists are the caller's to load.
     pub fn open(config: &Config, register: impl Into<Arc<Register>>, now: Moment) -> Result<Self, StoreError> {
         let gate = Self::with_store(config, register.into(), now)?;
+        desk::catch_up(&gate)?;
         restore::restore(&gate, now)?;
         gate.restore_routes(now.wall)?;
+        gate.resume_silence(now.wall)?;
+        gate.restore_scheduled(now.wall)?;
         Ok(gate)
     }
 
@@ -115,7 +140,9 @@ impl Gate {
             register: ArcSwap::new(register),
             profile: config.profile.clone(),
             consents: Arc::new(open_consents(&config.data)?),
+            do_not_disturb: DoNotDisturb::default(),
             journal,
+            sends: Sends::open(&config.data.join("sends"))?,
             counters: Counters::default(),
             sessions: Sessions::new(SessionLimits {
                 sessions: config.session.max_sessions,
@@ -140,12 +167,38 @@ impl Gate {
             accounts: Accounts::default(),
             routes: Routes::default(),
             ids: Ids::new(config.carrier.message_id),
+            queue: Queue::new(queue::Limits {
+                messages: config.queue.max_messages,
+                per_second: config.queue.per_second,
+            }),
+            silence: Silence::default(),
+            scheduled: Scheduled::default(),
         })
     }
 
     /// Parts of long messages kept now, and their octets.
     pub fn held_parts(&self) -> (usize, usize) {
         self.parts.held()
+    }
+
+    /// Whether something has come due that [`Gate::do_chores`] does.
+    pub fn has_chores(&self, now: Moment) -> bool {
+        self.silence.is_due(now.wall) || !self.scheduled.is_empty() || !self.queue.is_empty()
+    }
+
+    /// Does what has come due. Waits for the disk, and so is nothing for a session's task; what fails is
+    /// tried again with the next call.
+    pub fn do_chores(&self, now: Moment) {
+        let done = |what, done: Result<(), StoreError>| {
+            if let Err(error) = done {
+                tracing::error!(%error, "{what} cannot be seen to: tried again");
+            }
+        };
+        if self.silence.is_due(now.wall) {
+            done("silence on consent requests", self.hear_silence(now.wall));
+        }
+        done("what is scheduled for those who refused", self.withdraw_refused(now.wall));
+        done("what waits for the end of quiet hours", self.release_queued(now));
     }
 
     /// Takes and ends the measures that are due (R25). Blocks on the disk.

@@ -26,9 +26,9 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::clock;
-use crate::config::{Config, Listen};
+use crate::config::{Config, ListFile, Listen};
 use crate::document::Fault;
-use crate::gate::{Desk, Gate, LONGEST_DELAY, Moment};
+use crate::gate::{Desk, DoNotDisturb, Gate, LONGEST_DELAY, Moment};
 use crate::register::{Register, WindowOverflow};
 use crate::relay::{Relay, RelayConfig};
 use crate::store::StoreError;
@@ -47,6 +47,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How often parts that wait for others are looked at.
 const SWEEP: Duration = Duration::from_millis(100);
 
+/// How often what has come due is looked for: silence, refusals of what is scheduled, the end of quiet hours.
+const CHORES: Duration = Duration::from_millis(200);
 /// How often it is looked whether a measure is due.
 const REVIEW: Duration = Duration::from_secs(1);
 
@@ -73,6 +75,9 @@ pub enum StartError {
     /// The register cannot be used.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nerror: "))]
     Register(Vec<Fault>),
+    /// A do-not-disturb list cannot be used.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nerror: "))]
+    DoNotDisturb(Vec<Fault>),
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -112,6 +117,8 @@ impl Proxy {
         for warning in register.warnings() {
             tracing::warn!("{warning}");
         }
+        let watched_lists = watch_lists(config);
+        let lists = DoNotDisturb::load(&config.do_not_disturb).map_err(StartError::DoNotDisturb)?;
         let (mut listeners, mut addresses, mut copies) = (Vec::new(), Vec::new(), Vec::new());
         for listen in &config.listen {
             let fault = |error| StartError::Listen { address: listen.address, error };
@@ -132,7 +139,9 @@ impl Proxy {
         }
         // What can fail has not: a gate that runs may drain now. Who connects meanwhile waits in the sockets' queues.
         let has_predecessor = inherited.confirm().map_err(StartError::TakeOver)?;
-        let gate = Arc::new(open(config, register, has_predecessor).await?);
+        let mut gate = open(config, register, has_predecessor).await?;
+        gate.do_not_disturb = lists;
+        let gate = Arc::new(gate);
         let shared = Arc::new(Shared {
             gate: Arc::clone(&gate),
             route: Carrier::new(&config.carrier, carrier_tls),
@@ -144,7 +153,11 @@ impl Proxy {
             tasks.spawn(accept(listener, Arc::new(door), Arc::clone(&shared)));
         }
         tasks.spawn(sweep(Arc::clone(&gate), draining.clone()));
+        tasks.spawn(chores(Arc::clone(&gate), draining.clone()));
         tasks.spawn(review(Arc::clone(&gate), draining.clone()));
+        for (list, watched) in watched_lists {
+            tasks.spawn(reload::watch_list(Arc::clone(&gate), list, watched, draining.clone()));
+        }
         tasks.spawn(reload::watch(Arc::clone(&gate), config.register.clone(), watched, draining));
         let handover = Arc::new(Handover::new(copies));
         Ok(Self { gate, addresses, handover, drain, tasks, drain_timeout: config.drain_timeout })
@@ -183,6 +196,12 @@ impl Proxy {
         self.gate.close(clock::wall());
         in_time
     }
+}
+
+/// Before they are read: a change from then on is one.
+fn watch_lists(config: &Config) -> Vec<(ListFile, Watched)> {
+    let lists = config.do_not_disturb.iter();
+    lists.map(|list| (list.clone(), Watched::new(vec![list.file.clone()]))).collect()
 }
 
 /// Opens the store; a predecessor that still drains is waited for.
@@ -241,6 +260,21 @@ async fn sweep(gate: Arc<Gate>, mut drain: watch::Receiver<bool>) {
         tokio::select! {
             () = sleep(SWEEP) => gate.sweep(moment()),
             _ = drain.wait_for(|draining| *draining) => return,
+        }
+    }
+}
+
+/// Apart from the sweep, which must not wait for the disk.
+async fn chores(gate: Arc<Gate>, mut drain: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = sleep(CHORES) => {}
+            _ = drain.wait_for(|draining| *draining) => return,
+        }
+        if gate.has_chores(moment()) {
+            let gate = Arc::clone(&gate);
+            // A panic in there is told by its thread; the next turn goes on.
+            let _done = tokio::task::spawn_blocking(move || gate.do_chores(moment())).await;
         }
     }
 }

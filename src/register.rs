@@ -82,6 +82,8 @@ pub struct Provider {
     pub text: TextSettings,
     /// What is done with the parts of its long messages, where that differs from the configuration's.
     pub long_messages: Option<LongMode>,
+    /// What becomes of its messages in quiet hours.
+    pub quiet_hours: QuietHours,
     /// Whether it may send to distribution lists, whose recipients only the carrier knows.
     pub distribution_lists: bool,
     /// Whether it may broadcast commercial messages, which nobody in the area has agreed to one by one.
@@ -137,6 +139,21 @@ pub struct Rate {
     pub messages_per_second: u32,
     /// Messages at once after a pause.
     pub burst: u32,
+}
+
+/// What becomes of a message in quiet hours (R18).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QuietHours {
+    /// It is answered `ESME_RTHROTTLED`: its provider keeps it.
+    #[default]
+    Hold,
+    /// The gate keeps it, under a `message_id` of its own.
+    Queue,
+}
+
+impl QuietHours {
+    /// As the register says it.
+    pub const WORDS: [(&'static str, Self); 2] = [("hold", Self::Hold), ("queue", Self::Queue)];
 }
 
 /// What is done with a part whose message is not whole.

@@ -7,6 +7,7 @@
 mod case;
 pub mod class;
 pub mod codes;
+pub mod examine;
 pub mod facts;
 mod fold;
 pub mod frequency;
@@ -33,7 +34,10 @@ mod r15_obfuscation;
 mod r16_opaque;
 pub mod r17_links;
 pub mod r18_quiet_hours;
+pub mod r19_frequency;
 mod r20_template;
+pub mod r21_schedule;
+mod r22_replace;
 mod r23_mo_refusal;
 mod r24_mo_consent;
 pub mod r25_measures;
@@ -42,6 +46,7 @@ pub mod reply;
 pub mod rule;
 mod scorer;
 pub mod signature;
+pub mod spans;
 pub mod submission;
 pub mod template;
 pub mod verdict;
@@ -52,11 +57,13 @@ use jiff::Timestamp;
 
 pub use class::Class;
 pub use codes::{Code, Codes};
-pub use facts::{Consent, Facts, Identity, Ownership, Refusal};
+pub use examine::{Examination, Outcome, RuleResult};
+pub use facts::{Basis, Consent, Facts, Identity, Ownership, Refusal};
 pub use frequency::{Frequency, Period};
 pub use msisdn::Msisdn;
 pub use profile::Profile;
 pub use rule::{Mode, Modes, Rule};
+pub use spans::{Label, Span};
 pub use submission::{Operation, Presentation, Submission};
 pub use verdict::{Decision, Effect, Finding, Permit, Verdict};
 
@@ -71,7 +78,7 @@ type Check = fn(&Case<'_>) -> Option<Flaw>;
 /// R10, R13 and R14 are not among them: R10 says what a message is, and the other two hold in
 /// [`Case::apply`] and [`Case::is_marketing`], where no setting reaches. R23 and R24 judge what
 /// comes back: see [`reply`]. The others speak of more than one message, or of none.
-const CHECKS: [(Rule, Check); 17] = [
+const CHECKS: [(Rule, Check); 20] = [
     (Rule::R01, r01_source_present::check),
     (Rule::R02, r02_source_owned::check),
     (Rule::R03, r03_port_purpose::check),
@@ -87,7 +94,10 @@ const CHECKS: [(Rule, Check); 17] = [
     (Rule::R16, r16_opaque::check),
     (Rule::R17, r17_links::check),
     (Rule::R18, r18_quiet_hours::check),
+    (Rule::R19, r19_frequency::check),
     (Rule::R20, r20_template::check),
+    (Rule::R21, r21_schedule::check),
+    (Rule::R22, r22_replace::check),
     (Rule::R25, r25_measures::check),
 ];
 
@@ -98,9 +108,18 @@ pub fn folded(text: &str) -> Cow<'_, str> {
 
 /// Judges one submission. Total: every input has a verdict, and the verdict names every rule that failed.
 pub fn judge(submission: &Submission<'_>, facts: &Facts<'_>, profile: &Profile, now: Timestamp) -> Verdict {
+    apply(submission, facts, profile, now).close()
+}
+
+/// Judges it the same way, and tells the whole reasoning: what every rule came to, and what was found in the text.
+pub fn examine(submission: &Submission<'_>, facts: &Facts<'_>, profile: &Profile, now: Timestamp) -> Examination {
+    examine::examination(apply(submission, facts, profile, now))
+}
+
+fn apply<'a>(submission: &'a Submission<'a>, facts: &'a Facts<'a>, profile: &'a Profile, now: Timestamp) -> Case<'a> {
     let mut case = Case::new(submission, facts, profile, now);
     for (rule, check) in CHECKS {
         case.apply(rule, check);
     }
-    case.close()
+    case
 }

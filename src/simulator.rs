@@ -1,14 +1,15 @@
 //! A carrier to try against: binds, answers, receipts, replies, and faults on demand.
 //!
 //! Owns the carrier's side of a conversation that demos, tests and benches need. Refuses to
-//! judge messages, to store them (beyond a bounded window a test asks for) or to be a real
-//! SMSC. Driven by `portcullis simulate`, `portcullis demo`, the tests and the benches.
+//! judge messages, to store them (beyond a bounded window a test asks for, and a bounded number
+//! of scheduled ones) or to be a real SMSC. Driven by `portcullis simulate`, `portcullis demo`, the tests and the benches.
 
 mod answer;
 mod carrier;
 mod delivery;
 mod faults;
 mod session;
+mod waiting;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

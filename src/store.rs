@@ -1,4 +1,4 @@
-//! What the gate keeps: the journal of every verdict, and the consents of every subscriber.
+//! What the gate keeps: the journal of every verdict, the consents of every subscriber, and what was sent to whom.
 //!
 //! Owns the files, their layout and their durability. It knows neither SMPP nor the rulebook:
 //! journal entries are opaque octets with keys that a [`journal::Schema`] reads out of them.
@@ -11,9 +11,11 @@ mod error;
 pub mod evidence_files;
 pub mod journal;
 mod lock;
+pub mod sends;
 mod varint;
 
 pub use consents::{Applied, Consents, Event, Standing};
 pub use error::StoreError;
 pub use evidence_files::{EvidenceFiles, Sha256};
 pub use journal::{Entries, EntryId, Health, Index, Journal, JournalOptions, Progress, Query, Schema, Ticket};
+pub use sends::Sends;

@@ -4,6 +4,9 @@
 #[path = "support/gate.rs"]
 mod gate;
 #[expect(dead_code, reason = "other tests use the rest")]
+#[path = "long/parts.rs"]
+mod parts;
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/provider.rs"]
 mod provider;
 #[expect(dead_code, reason = "other tests use the rest")]
@@ -16,6 +19,7 @@ use portcullis::rules::r25_measures::{Kind, Step};
 use portcullis_protocol::CommandStatus;
 
 use gate::Folder;
+use parts::{Form, Long};
 use provider::{OK, Provider, submit};
 use stage::{COMMERCIAL_PORT, NO_CONSENT, OFFER, SERVICE_PORT, SILENT, Stage, WILLING, notice, offer, sent};
 
@@ -76,6 +80,9 @@ async fn a_suspension_by_hand_outlives_the_process_and_stops_marketing_only() {
     let found = stage.folder.sent_to(WILLING).pop().expect("a record");
     assert_eq!((found.verdict.as_str(), found.findings[0].rule.as_str()), ("reject", "R25"));
     assert!(found.findings[0].why.contains("sender bakery is suspended: ticket 119"), "{}", found.findings[0].why);
+    let message = ["judge", "--source", COMMERCIAL_PORT, "--destination", WILLING, "--text", OFFER];
+    let judged = stage.folder.run(&message).ok();
+    assert!(judged.contains("ticket 119") && judged.contains("0x0000048e"), "a dry run knows: {judged}");
     let shown = stage.folder.run(&["status"]).ok();
     assert!(shown.contains("sender bakery: suspend by operator") && shown.contains("ticket 119"), "{shown}");
     let taken: Vec<_> = steps(&stage.folder).into_iter().map(|(_, step, by)| (step, by)).collect();
@@ -143,13 +150,14 @@ async fn rejects_warn_then_slow_down_then_suspend() {
     assert_eq!(status(&mut provider, offer(SILENT)).await, NO_CONSENT);
     await_step(&stage, Kind::Port, Step::Slow);
     await_step(&stage, Kind::Provider, Step::Slow);
-    let mut slowed = false;
-    for _ in 0..20 {
-        slowed |= status(&mut provider, offer(WILLING)).await == TOO_FAST;
-        assert_eq!(status(&mut provider, notice(WILLING)).await, OK, "R13");
+    let mut tries = 0;
+    while status(&mut provider, offer(WILLING)).await != TOO_FAST {
+        tries += 1;
+        assert!(tries < 10_000, "never too fast");
     }
-    assert!(slowed, "twenty at once are more than one a second");
-    for _ in 0..40 {
+    assert_eq!(status(&mut provider, notice(WILLING)).await, OK, "R13");
+    // Whatever passed meanwhile: more than 60% are rejects now.
+    for _ in 0..2 * (tries + 20) {
         let answer = status(&mut provider, offer(SILENT)).await;
         assert!([NO_CONSENT, SUSPENDED].contains(&answer), "{answer:?}");
     }
@@ -172,10 +180,51 @@ async fn rejects_warn_then_slow_down_then_suspend() {
     assert!(stage.folder.status().measures.is_empty());
 }
 
+/// A part that was told to be accepted waits with the part that is told to come again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_slowed_down_loses_no_acknowledged_part() {
+    let more =
+        "[profile.measures]\nslow_rate = 1\nbursts = { alert = 2, slow = 3 }\n[long_messages]\ntimeout = \"60s\"";
+    let stage = Stage::with_herald("long_messages = \"acknowledge\"", more).await;
+    stage.consent(WILLING);
+    let mut provider = stage.herald().await;
+    for _ in 0..3 {
+        assert_eq!(status(&mut provider, offer(WILLING)).await, OK);
+    }
+    await_step(&stage, Kind::Provider, Step::Slow);
+    let text = "[Bakery] Meet the bakers at the harvest fair. Call 400-000-0077. Reply TD to unsubscribe";
+    // A second that passes at the wrong moment earns a message: then it is tried with another one.
+    let mut reference = 0;
+    let last = loop {
+        reference += 1;
+        let long = Long { from: COMMERCIAL_PORT, to: WILLING, text, reference, form: Form::Udh8 };
+        let [first, last]: [_; 2] = long.parts_with_receipts(60).try_into().expect("two parts");
+        assert_eq!(status(&mut provider, first).await, OK, "acknowledged");
+        while status(&mut provider, offer(WILLING)).await == OK {}
+        if status(&mut provider, last.clone()).await == TOO_FAST {
+            break last;
+        }
+    };
+    let before = stage.carrier.received().len();
+    loop {
+        match status(&mut provider, last.clone()).await {
+            OK => break,
+            answer => assert_eq!(answer, TOO_FAST),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let arrived = async {
+        while stage.carrier.received().len() < before + 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(gate::PATIENCE, arrived).await.expect("both parts at the carrier");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn time_ends_a_slow_down_and_that_is_recorded() {
     let rejects =
-        REJECTS.replace("calm_after = \"1h\"", "calm_after = \"1s\"").replace("window = \"1h\"", "window = \"3s\"");
+        REJECTS.replace("calm_after = \"1h\"", "calm_after = \"1s\"").replace("window = \"1h\"", "window = \"8s\"");
     let (stage, mut provider) = begun(&rejects.replace("60%", "off")).await;
     for to in [WILLING, WILLING, SILENT, SILENT] {
         status(&mut provider, offer(to)).await;

@@ -73,7 +73,7 @@ async fn a_refusal_applies_from_its_answer_on_and_its_evidence_is_in_the_journal
     assert_eq!(scene.submit(COMMERCIAL, SUBSCRIBER, OFFERS_R).await, REFUSED);
     let answer = Frame::new(CommandId::DELIVER_SM_RESP, OK, forwarded.sequence_number(), &[0]);
     scene.write(&answer).await;
-    let replies = scene.replies();
+    let replies = scene.replies_once_taken().await;
     let taken = replies[0].taken.as_ref().expect("a meaning");
     assert_eq!((taken.rule.as_str(), taken.effect.as_str()), ("R23", "refused"));
     assert_eq!(taken.senders, ["qinghe"]);
@@ -105,6 +105,7 @@ async fn a_granted_consent_opens_the_port_for_its_term_and_a_repeated_yes_change
     assert_eq!(first.len(), 1);
     let replies = scene.replies();
     assert!(first[0].evidence.starts_with(&format!("reply {}: Ｙ。\nto request ", replies[0].id)), "{:?}", first[0]);
+    assert_eq!((first[0].wording.as_str(), first[0].frequency.as_str()), (ASK, "4/month"), "as the request says");
     let term = first[0].expires_at_ms.expect("a term") - first[0].at_ms;
     let day = 24 * 60 * 60 * 1000;
     assert!((365 * day..=366 * day).contains(&term), "{term}");
@@ -242,7 +243,8 @@ async fn an_observed_providers_subscribers_still_refuse_but_an_observed_rule_cha
     scene.consent_from_web();
     scene.restart_with("[profile]\nR23 = \"observe\"").await;
     scene.reply(&Reply::of("退订")).await;
-    let taken = scene.replies()[0].taken.clone().expect("a meaning");
+    // Nothing waits for this record.
+    let taken = scene.meaning().await;
     assert_eq!((taken.rule.as_str(), taken.effect.as_str()), ("R23", "observed"));
     assert_eq!(scene.submit(COMMERCIAL, SUBSCRIBER, OFFERS_R).await, OK);
 }

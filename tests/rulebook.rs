@@ -106,7 +106,8 @@ fn every_rule_fails_somewhere() {
     for case in files().iter().flat_map(|file| cases(file)) {
         met.extend(case.verdict(&register).rules().map(|rule| rule.id()));
     }
-    for id in ["R01", "R02", "R03", "R04", "R05", "R06", "R07", "R08", "R09", "R11", "R12", "R15", "R16", "R17", "R18"]
+    for id in
+        ["R01", "R02", "R03", "R04", "R05", "R06", "R07", "R08", "R09", "R11", "R12", "R15", "R16", "R17", "R18", "R20"]
     {
         assert!(met.contains(&id), "no case fails {id}");
     }

@@ -167,6 +167,34 @@ impl std::fmt::Display for Opaque {
     }
 }
 
+impl Opaque {
+    /// Reads what its `Display` wrote, as journals keep it.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let between = |before: &str, after: &str| text.strip_prefix(before)?.strip_suffix(after);
+        let code = |code: &str| u8::from_str_radix(code.strip_prefix("0x")?, 16).ok();
+        match text {
+            "binary data" => return Some(Self::Binary),
+            "compressed text" => return Some(Self::Compressed),
+            "broken user-data header" => return Some(Self::BrokenUdh),
+            _ => {}
+        }
+        if let Some(port) = between("addressed to application port ", "") {
+            return port.parse().ok().map(Self::PortAddressed);
+        }
+        if let Some(known) = between("data_coding ", " is not known") {
+            return code(known).map(Self::UnknownDataCoding);
+        }
+        if let Some(at) = between("half a utf-16 code unit at octet ", "") {
+            return at.parse().ok().map(|at| Self::Undecodable { alphabet: Alphabet::Utf16, at });
+        }
+        if let Some(language) = between("national language table ", "") {
+            return language.parse().ok().map(Self::ShiftTable);
+        }
+        let (at, alphabet) = between("octet ", "")?.split_once(" is not ")?;
+        Some(Self::Undecodable { alphabet: Alphabet::from_name(alphabet)?, at: at.parse().ok()? })
+    }
+}
+
 impl<'a> Text<'a> {
     /// The text, where there is one.
     pub fn readable(&self) -> Option<&str> {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::entries::{self, Entry, Page};
 use crate::gate::complaint::{self, FoundComplaint, Plea};
 use crate::gate::evidence::{self, Found};
 use crate::gate::measures::{self, FoundStep, MeasureStatus, Measures, Order, StepTotals};
@@ -26,6 +27,10 @@ pub enum Request {
     TakeOver,
     /// A search of the journal.
     Find(evidence::Query),
+    /// One entry of the journal, by its name.
+    Entry(String),
+    /// Entries of the journal as they are kept, a page of them.
+    Entries(Page),
     /// Every event of a subscriber, in the order in which they happened.
     History(u64),
     /// Every event of every subscriber.
@@ -47,6 +52,10 @@ pub enum Request {
         /// What it says.
         keyword: String,
     },
+    /// Events of an import, to be kept with the next commit of the same conversation.
+    Stage(Vec<Held>),
+    /// The end of what was staged: durable when it is answered.
+    Commit,
 }
 
 /// One line from the gate; `End` or `Error` is the last of an answer.
@@ -68,6 +77,8 @@ pub enum Line {
     Held(Held),
     /// One thing found in the journal.
     Found(Found),
+    /// Entries of the journal, in their order.
+    Entries(Vec<Entry>),
     /// One measure in force.
     Measure(MeasureStatus),
     /// One step of a measure, in the past.
@@ -105,9 +116,14 @@ pub struct Status {
     pub parts: (usize, usize),
     /// Journal entries made durable since the start.
     pub durable: u64,
+    /// Whether the consents can be read and written.
+    #[serde(default)]
+    pub consents: String,
     /// The measures in force.
+    #[serde(default)]
     pub measures: Vec<MeasureStatus>,
     /// The steps of measures since the start.
+    #[serde(default)]
     pub steps: StepTotals,
 }
 
@@ -128,7 +144,9 @@ impl Books<'_> {
     pub fn answer(&self, request: &Request, emit: &mut dyn FnMut(Line) -> bool) {
         let now_ms = self.now.as_millisecond();
         let outcome = match request {
-            Request::Status | Request::TakeOver | Request::Probe { .. } => Err("no gate is running".to_owned()),
+            Request::Status | Request::TakeOver | Request::Probe { .. } | Request::Stage(_) | Request::Commit => {
+                Err("no gate is running".to_owned())
+            }
             Request::Apply(rows) => self.apply(rows).map(|applied| vec![applied]),
             Request::Show(msisdn) => {
                 self.consents.show(*msisdn).map(|held| held.into_iter().map(Line::Held).collect()).map_err(said)
@@ -139,6 +157,10 @@ impl Books<'_> {
             Request::Find(query) => evidence::find(self.journal, query, &mut |found| emit(Line::Found(found)))
                 .map(|()| Vec::new())
                 .map_err(said),
+            Request::Entry(id) => entries::one(self.journal, id).map(|entry| vec![Line::Entries(entry)]),
+            Request::Entries(page) => {
+                entries::page(self.journal, page, &mut |entries| emit(Line::Entries(entries))).map(|()| Vec::new())
+            }
             Request::Export => return self.export(false, emit),
             Request::ExportHistory => return self.export(true, emit),
             Request::Measures => Ok(self.measures.list(now_ms).into_iter().map(Line::Measure).collect()),

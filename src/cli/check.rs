@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::clock;
 use crate::config::{Config, Fault, Listen};
+use crate::gate::DoNotDisturb;
 use crate::register::Register;
 use crate::rules::{Class, r06_phone};
 use crate::tls::{self, ClientAuth};
@@ -74,12 +75,18 @@ fn examine(args: &CheckArgs) -> Report {
         }
         None => None,
     };
+    let lists =
+        config.as_ref().map(|config| DoNotDisturb::load(&config.do_not_disturb)).unwrap_or(Ok(DoNotDisturb::default()));
+    let lists = lists.unwrap_or_else(|more| {
+        faults.extend(more);
+        DoNotDisturb::default()
+    });
     let mut summary = None;
     if let (Some(config), Some(register)) = (&config, &register) {
         warnings.extend_from_slice(register.warnings());
         warnings.extend(mismatches(config, register));
         warnings.extend(expiring(config, clock::wall()));
-        summary = faults.is_empty().then(|| summarize(config, register));
+        summary = faults.is_empty().then(|| summarize(config, register, &lists));
     }
     Report { faults, warnings, summary }
 }
@@ -140,14 +147,14 @@ fn expiring(config: &Config, now: Timestamp) -> Vec<Fault> {
     expiring
 }
 
-fn summarize(config: &Config, register: &Register) -> String {
+fn summarize(config: &Config, register: &Register, lists: &DoNotDisturb) -> String {
     let count = |class| register.ports().iter().filter(|port| port.class == class).count();
     let classes: Vec<String> = Class::ALL
         .into_iter()
         .filter(|&class| count(class) > 0)
         .map(|class| format!("{} {class}", count(class)))
         .collect();
-    format!(
+    let summary = format!(
         "{}: no faults\n  profile {} ({})\n  register {} version {}: {}, {}, {} ({})",
         config.file.display(),
         config.profile.name,
@@ -158,7 +165,8 @@ fn summarize(config: &Config, register: &Register) -> String {
         counted(register.senders().len(), "sender"),
         counted(register.ports().len(), "port"),
         classes.join(", "),
-    )
+    );
+    lists.lists().fold(summary, |summary, list| format!("{summary}\n  {list}"))
 }
 
 fn counted(count: usize, what: &str) -> String {

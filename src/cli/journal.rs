@@ -59,7 +59,7 @@ struct FindArgs {
     /// At most this many, oldest first; all, unless given
     #[arg(long)]
     limit: Option<usize>,
-    /// Binds and endings of sessions too
+    /// Binds and endings of sessions, and refreshed do-not-disturb lists too
     #[arg(long)]
     sessions: bool,
     /// Print JSON, one line each
@@ -131,6 +131,18 @@ fn print(out: &mut impl Write, found: &Found, json: bool, zone: &TimeZone) -> io
             session.provider,
             session.peer,
             session.event
+        ),
+        Found::List(list) => writeln!(
+            out,
+            "{}  {}  do-not-disturb list {} ({}): {} numbers and {} prefixes, {} added, {} removed",
+            local(list.at),
+            list.id,
+            list.name,
+            list.file,
+            list.numbers,
+            list.prefixes,
+            list.added,
+            list.removed
         ),
     }
 }

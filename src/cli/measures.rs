@@ -15,8 +15,8 @@ use crate::config::Config;
 use crate::document::did_you_mean;
 use crate::gate::measures::{FoundStep, MeasureStatus, Order};
 use crate::register::Register;
-use crate::rules::r25_measures::{Kind, Reach, Step};
-use crate::rules::{Class, Mode, Rule};
+use crate::rules::r25_measures::{Kind, Measure, Reach, Step};
+use crate::rules::{Class, Identity, Mode, Rule};
 
 /// Who is warned of, slowed down or suspended, and lifting that.
 #[derive(Args, Debug)]
@@ -129,6 +129,24 @@ fn list(args: &ListArgs) -> Result<(), Failure> {
         eprintln!("no measure is in force");
     }
     Ok(())
+}
+
+/// The suspension that speaks of a message, for a dry run: a slow-down depends on the moment.
+pub(super) fn suspension(measures: &[MeasureStatus], identity: &Identity<'_>) -> Option<Measure> {
+    let is_of = |measure: &&MeasureStatus| match measure.kind {
+        Kind::Provider => identity.provider.system_id == measure.name,
+        Kind::Sender => identity.port.and(identity.sender).is_some_and(|sender| sender.id == measure.name),
+        Kind::Port => identity.port.is_some_and(|port| port.number == measure.name),
+    };
+    let of_message = measures.iter().filter(|measure| measure.step == Step::Suspend).filter(is_of);
+    let hardest = of_message.max_by_key(|measure| measure.reach == Reach::Everything)?;
+    Some(Measure {
+        kind: hardest.kind,
+        name: hardest.name.as_str().into(),
+        step: hardest.step,
+        reach: hardest.reach,
+        reason: hardest.reason.as_str().into(),
+    })
 }
 
 fn history(args: &HistoryArgs) -> Result<(), Failure> {

@@ -45,7 +45,7 @@ pub(super) fn run(args: &StatusArgs) -> Result<(), Failure> {
 fn print(status: &Status) {
     let totals = &status.totals;
     println!("since {} · profile {} · register {}", status.started, status.profile, status.register);
-    println!("journal {} · {} entries durable", status.journal, status.durable);
+    println!("journal {} · {} entries durable · consents {}", status.journal, status.durable, status.consents);
     println!(
         "{} forwarded · {} rejected · {} held · {} malformed · {} unrecorded · {} throttled · {} deliveries · {} refusals and {} consents by reply · {} messages/s",
         totals.forwarded,

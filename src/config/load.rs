@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::tz::{Offset, TimeZone};
 
 use super::links::{carrier, listen};
-use super::{Config, Durability, JournalConfig, LongMessages, SessionConfig};
+use super::{Config, Durability, JournalConfig, ListFile, LongMessages, QueueConfig, SessionConfig};
 use crate::document::{self, Complaints, Fault, Section, unknown_word};
 use crate::register::{LongMode, WindowOverflow};
 use crate::rules::{Class, Mode, Profile, Rule, profile};
@@ -29,6 +29,8 @@ pub(super) fn config(path: &Path, text: &str) -> (Config, Vec<Fault>) {
         journal: journal(&top),
         session: session(&top),
         long_messages: long_messages(&top),
+        do_not_disturb: do_not_disturb(&top, folder),
+        queue: queue(&top),
         drain_timeout: seconds(&top, "drain_timeout", 10),
         profile,
         time_zone,
@@ -143,6 +145,35 @@ fn long_messages(top: &Section<'_, '_>) -> LongMessages {
     }
     section.finish();
     long_messages
+}
+
+/// The lists of `[[do_not_disturb]]`; what they hold is read by the gate.
+fn do_not_disturb(top: &Section<'_, '_>, folder: &Path) -> Vec<ListFile> {
+    let mut lists: Vec<ListFile> = Vec::new();
+    for section in top.sections("do_not_disturb") {
+        let file = folder.join(section.required("file"));
+        let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = section.string("name").map_or(stem, str::to_owned);
+        if lists.iter().any(|list| list.file == file) {
+            section.fault("file", "is a list already");
+        } else if lists.iter().any(|list| list.name == name) {
+            section.fault("name", format!("{name:?} is the name of another list"));
+        }
+        section.finish();
+        lists.push(ListFile { name, file });
+    }
+    lists
+}
+
+fn queue(top: &Section<'_, '_>) -> QueueConfig {
+    let empty = toml::de::DeTable::new();
+    let section = top.section("queue").unwrap_or_else(|| Section::top(&empty, top.complaints()));
+    let queue = QueueConfig {
+        max_messages: whole(&section, "max_messages", 1..=1_000_000).unwrap_or(50_000),
+        per_second: whole(&section, "per_second", 1..=100_000).and_then(|n| u32::try_from(n).ok()).unwrap_or(100),
+    };
+    section.finish();
+    queue
 }
 
 fn session(top: &Section<'_, '_>) -> SessionConfig {

@@ -165,6 +165,14 @@ impl<'d, 's> Section<'d, 's> {
         self.table.keys().map(|key| key.get_ref().as_ref())
     }
 
+    /// All that the table sets, in one form whatever the order, the blanks and the comments; without these keys.
+    pub fn settings(&self, without: &[&str]) -> String {
+        let mut out = String::new();
+        let keys = |name: &str| !without.contains(&name);
+        write_table(self.table, keys, &mut out);
+        out
+    }
+
     /// Whether a key is there that is known, though not read.
     pub fn knows(&self, key: &str) -> bool {
         self.value(key).is_some()
@@ -257,6 +265,40 @@ impl<'d, 's> Section<'d, 's> {
 
     fn complain(&self, at: usize, key: &str, message: impl Into<String>) {
         self.complaints.fault(Some(at), self.name(key), message);
+    }
+}
+
+fn write_table(table: &DeTable<'_>, keys: impl Fn(&str) -> bool, out: &mut String) {
+    let mut entries: Vec<(&str, &DeValue<'_>)> =
+        table.iter().map(|(key, value)| (key.get_ref().as_ref(), value.get_ref())).collect();
+    entries.sort_by_key(|(key, _)| *key);
+    for (key, value) in entries.into_iter().filter(|(key, _)| keys(key)) {
+        out.push_str(&format!("{key:?}="));
+        write_value(value, out);
+        out.push(';');
+    }
+}
+
+fn write_value(value: &DeValue<'_>, out: &mut String) {
+    match value {
+        DeValue::String(text) => out.push_str(&format!("{text:?}")),
+        DeValue::Integer(number) => out.push_str(&format!("{}/{}", number.as_str(), number.radix())),
+        DeValue::Float(number) => out.push_str(number.as_str()),
+        DeValue::Boolean(truth) => out.push_str(&truth.to_string()),
+        DeValue::Datetime(time) => out.push_str(&time.to_string()),
+        DeValue::Array(items) => {
+            out.push('[');
+            for item in items.iter() {
+                write_value(item.get_ref(), out);
+                out.push(',');
+            }
+            out.push(']');
+        }
+        DeValue::Table(table) => {
+            out.push('{');
+            write_table(table, |_| true, out);
+            out.push('}');
+        }
     }
 }
 

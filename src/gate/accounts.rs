@@ -36,7 +36,7 @@ struct Bound {
 impl Bound {
     fn fits(&self, owed: &Owed) -> bool {
         match owed {
-            Owed::Part(_) => self.kind != BindKind::Receiver,
+            Owed::Part(_) | Owed::Withdrawal(_) => self.kind != BindKind::Receiver,
             Owed::Report(_) => self.kind != BindKind::Transmitter,
         }
     }
@@ -74,6 +74,12 @@ impl Accounts {
         let mut list = self.lock();
         let account = list.entry(owed.provider().to_owned()).or_default();
         account.post(Box::new(owed));
+    }
+
+    /// Whether a session of the account is there that can send messages.
+    pub(super) fn can_send(&self, provider: &str) -> bool {
+        let can_send = |bound: &Bound| bound.kind != BindKind::Receiver;
+        self.lock().get(provider).is_some_and(|account| account.binds.iter().any(can_send))
     }
 
     /// What nobody has sent.

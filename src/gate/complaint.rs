@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{self, EvidenceError, Found, FoundMessage};
-use super::measures::{MeasureError, Measures, settle};
+use super::measures::{MeasureError, Measures, check_health, settle};
 use super::record::{self, COMPLAINTS, Name, Record, entry_id, name};
 use crate::rules::r25_measures::{Fingerprint, Kind};
 use crate::store::{EntryId, Index, Journal, Query, StoreError};
@@ -68,7 +68,7 @@ pub enum ComplaintError {
     #[error("the complaint cannot be recorded: {0}")]
     Append(#[from] crate::store::journal::AppendError),
     /// It does not get to disk.
-    #[error("the complaint's record does not get to disk: it is not taken")]
+    #[error("the complaint is not taken: {0}")]
     Unsettled(#[from] MeasureError),
 }
 
@@ -79,6 +79,7 @@ pub fn open(
     plea: &Plea,
     now: Timestamp,
 ) -> Result<FoundComplaint, ComplaintError> {
+    check_health(journal)?;
     let subscriber = plea.msisdn.to_string();
     let messages = meant(journal, plea)?;
     let names: Vec<Name> = messages.iter().filter_map(|message| message.id.parse().ok().map(name)).collect();

@@ -23,7 +23,9 @@ use crate::relay::{self, Ending, Leg, Outcome, Ticket};
 use crate::store::{EntryId, Health, Progress};
 use crate::tls::Secured;
 
+mod awaiting;
 mod bind;
+mod counting;
 mod delivery;
 mod explain;
 mod long;
@@ -31,10 +33,14 @@ mod message;
 mod multi;
 mod naming;
 mod owing;
+mod queueing;
 mod rate;
 mod ruling;
+mod weighing;
 mod write;
 
+pub(super) use awaiting::Schedule;
+pub(super) use counting::{Counted, catch_up};
 pub(super) use delivery::Waiting;
 use long::Held;
 pub(super) use long::key_of;
@@ -132,6 +138,10 @@ pub(super) struct Sent {
     pub(super) port: String,
     /// Whether its verdict lets it go on: others of the same PDU may not.
     pub(super) goes_on: bool,
+    /// Its place among the messages that count.
+    pub(super) counted: Option<Counted>,
+    /// When it is to be delivered, where that is later.
+    pub(super) schedule: Option<Box<Schedule>>,
 }
 
 /// What is to become of a request, and which record that waits for.

@@ -16,9 +16,11 @@ use crate::store::{EntryId, Index, Journal, Query as Entries, StoreError};
 
 mod found;
 mod joining;
+mod list;
 
 pub use found::{Found, FoundDelivery, FoundMessage, FoundOutcome, FoundPart, FoundReceipt, FoundSession, FoundTaken};
 use joining::Joining;
+pub use list::FoundList;
 
 /// What to look for; every condition given must hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +37,7 @@ pub struct Query {
     pub since_ms: Option<i64>,
     /// Before this moment, UTC milliseconds.
     pub until_ms: Option<i64>,
-    /// Session events too.
+    /// Session events and refreshed lists too.
     pub sessions: bool,
     /// At most this many, oldest first.
     pub limit: usize,
@@ -125,6 +127,7 @@ fn named(
                 let submission = &long.submission;
                 subscribers.insert(subscriber_key(submission.msisdn, &submission.destination.addr).into_owned());
             }
+            // Nothing else bears an id that does not stand in one of these.
             _ => {}
         }
     }
@@ -189,6 +192,20 @@ fn matching(query: &Query, id: EntryId, record: &Record<'_>) -> Option<Found> {
         }
         Record::Long(record) => matches(query, &record.submission.origin.provider, &record.submission.source)
             .then(|| Found::Message(Box::new(FoundMessage::of_parts(id, record)))),
+        Record::List(record) => {
+            let of_gate = query.sessions && query.provider.is_none() && query.from.is_none();
+            of_gate.then(|| Found::List(FoundList::new(id, record)))
+        }
+        // The others tell what became of these.
+        _ => None,
+    }
+}
+
+/// A message's record by itself, without what became of it; none of another kind.
+pub fn message(id: EntryId, record: &Record<'_>) -> Option<FoundMessage> {
+    match record {
+        Record::Submission(record) => Some(FoundMessage::new(id, record)),
+        Record::Long(record) => Some(FoundMessage::of_parts(id, record)),
         _ => None,
     }
 }

@@ -149,6 +149,7 @@ impl Measures {
             && let Err(error) = self.take(journal, changes, now_ms)
         {
             tracing::error!(%error, "a measure that is due is not taken: it is tried again");
+            subjects.iter().for_each(|subject| subject.touch());
         }
         if self.reviews.fetch_add(1, Ordering::Relaxed) % KEEP_EVERY == KEEP_EVERY - 1 {
             self.keep_counts(now_ms);
@@ -187,9 +188,7 @@ impl Measures {
     /// The journal, the file, the effect: in this order, so that none is lost and none acts unrecorded.
     fn take(&self, journal: &Journal, changes: Vec<Change>, now_ms: i64) -> Result<(), MeasureError> {
         let mut kept = lock(&self.kept);
-        if let Health::Down { reason } = &journal.progress().borrow().health {
-            return Err(MeasureError::Down(Arc::clone(reason)));
-        }
+        check_health(journal)?;
         let mut last = None;
         for change in &changes {
             last = Some(journal.append(change.record(now_ms).encode(Vec::new()))?);
@@ -253,6 +252,14 @@ impl Change {
                 standings.insert(name, standing);
             }
         }
+    }
+}
+
+/// What must be on disk is not even tried while nothing gets there.
+pub(super) fn check_health(journal: &Journal) -> Result<(), MeasureError> {
+    match &journal.progress().borrow().health {
+        Health::Up => Ok(()),
+        Health::Down { reason } => Err(MeasureError::Down(Arc::clone(reason))),
     }
 }
 

@@ -16,6 +16,7 @@ use portcullis_protocol::tlv::{MessageState, TlvTag, Tlvs, push};
 use portcullis_protocol::{CommandStatus, Frame, Pdu};
 
 use super::desk::Sent;
+use super::scheduled::Withdrawal;
 use crate::rules::Permit;
 use crate::store::EntryId;
 
@@ -26,6 +27,8 @@ pub enum Owed {
     Part(OwedPart),
     /// To the provider.
     Report(Report),
+    /// To the carrier: a scheduled message is not to be delivered.
+    Withdrawal(Withdrawal),
 }
 
 /// An acknowledged part whose message may pass.
@@ -76,6 +79,7 @@ impl Owed {
         match self {
             Self::Part(part) => &part.provider,
             Self::Report(report) => &report.provider,
+            Self::Withdrawal(withdrawal) => &withdrawal.provider,
         }
     }
 
@@ -83,6 +87,7 @@ impl Owed {
         match self {
             Self::Part(part) => part.not_before,
             Self::Report(report) => report.not_before,
+            Self::Withdrawal(withdrawal) => withdrawal.not_before,
         }
     }
 }

@@ -10,11 +10,13 @@ use portcullis_protocol::address::Address;
 use portcullis_protocol::field::{COctetString, DataCoding, EsmClass, RegisteredDelivery};
 use portcullis_protocol::pdu::{BroadcastSm, DataSm, DeliverSm, Destinations, ReplaceSm, SubmitMulti, SubmitSm};
 use portcullis_protocol::text::{self, Concatenation, Piece, Text, TextSettings};
-use portcullis_protocol::time::SmppTime;
+use portcullis_protocol::time::{Absolute, SmppTime};
 use portcullis_protocol::tlv::{Subunit, TlvTag, Tlvs};
 use portcullis_protocol::{BodyFault, CommandStatus, Frame, Pdu};
 
 use super::parts::Kind;
+use super::record;
+use crate::register::Provider;
 use crate::rules::{Operation, Presentation};
 
 /// One message, whatever the operation that carries it.
@@ -38,6 +40,8 @@ pub(super) struct Reading<'a> {
     /// Until when the carrier is to try.
     validity: Option<SmppTime>,
     replaces: bool,
+    /// It replaces a message that nobody here knows.
+    pub(super) replaces_unknown: bool,
 }
 
 /// Whom a message is for.
@@ -278,6 +282,7 @@ impl<'a> Reading<'a> {
             schedules: Vec::new(),
             validity: None,
             replaces: false,
+            replaces_unknown: false,
         };
         (reading, fault)
     }
@@ -293,9 +298,28 @@ impl<'a> Reading<'a> {
         Ok(Self { presentation, replaces, schedules: schedule.into_iter().collect(), validity, ..self })
     }
 
-    /// When it is to be delivered, where that is later than `now`: with its last part.
-    pub(super) fn deliver_at(&self, now: Timestamp) -> Option<Timestamp> {
-        self.schedules.iter().filter_map(|time| moment(*time, now)).max().filter(|at| *at > now)
+    /// A replacement that names no time of its own keeps the original's.
+    pub(super) fn keep_schedule(&mut self, at: Timestamp) {
+        if self.schedules.is_empty() {
+            self.schedules.push(SmppTime::Absolute(Absolute::from_unix_ms(at.as_millisecond())));
+        }
+    }
+
+    /// When it is to be delivered, as it says itself: with its last part.
+    pub(super) fn scheduled(&self, now: Timestamp) -> Option<Timestamp> {
+        self.schedules.iter().filter_map(|time| moment(*time, now)).max()
+    }
+
+    /// What of it the rules are told and its record's own fields do not hold.
+    pub(super) fn handling(&self, provider: Option<&Provider>, now: Timestamp) -> record::Handling<'a> {
+        let declared = provider.and_then(|provider| provider.class_tlv.as_ref());
+        record::Handling {
+            deliver_at: self.scheduled(now),
+            valid_until: self.valid_until(now),
+            sm_default_msg_id: self.sm_default_msg_id,
+            presentation: self.presentation,
+            class_tlv: declared.and_then(|declared| self.tlvs.get(declared.tag)),
+        }
     }
 
     /// Until when the carrier is to try.
@@ -304,7 +328,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn moment(time: SmppTime, now: Timestamp) -> Option<Timestamp> {
+pub(super) fn moment(time: SmppTime, now: Timestamp) -> Option<Timestamp> {
     match time {
         SmppTime::Absolute(time) => Timestamp::from_millisecond(time.unix_ms()).ok(),
         SmppTime::Relative(span) => {

@@ -13,11 +13,17 @@ use serde::{Deserialize, Serialize};
 use crate::store::EntryId;
 use crate::store::journal::Day;
 
+mod grounds;
 mod keys;
 mod measure;
+mod pending;
 
-pub use keys::{ACKNOWLEDGED, COMPLAINTS, MEASURES, REPLY_ROUTE, RecordSchema, port_key, subscriber_key};
+pub use grounds::{Ground, Grounds, Handling};
+pub use keys::{
+    ACKNOWLEDGED, ASKED, COMPLAINTS, MEASURES, REPLY_ROUTE, RecordSchema, SCHEDULED, SILENCE, port_key, subscriber_key,
+};
 pub use measure::{Complaint, Measure};
+pub use pending::{Asked, Scheduled, Silence, Withdrawn};
 
 /// Written before every record; readers of a later schema keep reading this one.
 const VERSION: u8 = 1;
@@ -48,6 +54,16 @@ pub enum Record<'a> {
     Measure(Measure<'a>),
     /// Somebody complained of a message.
     Complaint(Complaint<'a>),
+    /// A do-not-disturb list was read anew.
+    List(List<'a>),
+    /// A consent request went out.
+    Asked(Asked<'a>),
+    /// Nobody answered it in time.
+    Silence(Silence<'a>),
+    /// The carrier took a message that is to be delivered later.
+    Scheduled(Scheduled<'a>),
+    /// Such a message was withdrawn, or could not be.
+    Withdrawn(Withdrawn<'a>),
 }
 
 /// A send record as later ones name it: year, month and day of its entry's name, and its number.
@@ -294,6 +310,26 @@ pub struct Taken<'a> {
     pub senders: Vec<Cow<'a, str>>,
 }
 
+/// A new state of a do-not-disturb list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct List<'a> {
+    /// UTC milliseconds.
+    pub at_ms: i64,
+    /// Its name.
+    #[serde(borrow)]
+    pub name: Cow<'a, str>,
+    /// Its file.
+    pub file: Cow<'a, str>,
+    /// Whole numbers on it.
+    pub numbers: u64,
+    /// Prefixes on it.
+    pub prefixes: u64,
+    /// Entries that are new.
+    pub added: u64,
+    /// Entries that are there no longer.
+    pub removed: u64,
+}
+
 /// A bind began, was refused or ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session<'a> {
@@ -351,6 +387,11 @@ impl<'a> Record<'a> {
             Self::Taken(record) => record.at_ms,
             Self::Measure(record) => record.at_ms,
             Self::Complaint(record) => record.at_ms,
+            Self::List(record) => record.at_ms,
+            Self::Asked(record) => record.at_ms,
+            Self::Silence(record) => record.at_ms,
+            Self::Scheduled(record) => record.at_ms,
+            Self::Withdrawn(record) => record.at_ms,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! on disk, the journal tells what it answers, the event is durable, then the reply may go on.
 //! Refuses to do any of it on a session's task. Driven by the desks; bounded in what may wait.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +19,8 @@ use super::mailbox::{Mail, Mailbox};
 use super::record::{self, Record};
 use crate::register::{Port, Provider, Register};
 use crate::rules::reply::{self, Said, Scope, Taken};
-use crate::rules::{Class, Mode, Rule};
-use crate::store::consents::Status;
+use crate::rules::{Class, Frequency, Mode, Rule};
+use crate::store::consents::{Status, all_senders_of};
 use crate::store::{EntryId, Event, StoreError};
 
 mod context;
@@ -185,7 +186,11 @@ impl Gate {
                 self.write_taken(reply, question, Rule::R23, "recorded", &[]);
                 Effect::None
             }
-            Taken::Refuse(scope) => self.store(reply, question, Rule::R23, &question.refused(scope), None)?,
+            Taken::Refuse(scope) => {
+                let refused = question.refused(scope);
+                let refused: Vec<&str> = refused.iter().map(AsRef::as_ref).collect();
+                self.store(reply, question, Rule::R23, &refused, None)?
+            }
             Taken::Grant { expires } => {
                 let senders: Vec<&str> = question.sender.as_deref().into_iter().collect();
                 self.store(reply, question, Rule::R24, &senders, Some(expires))?
@@ -261,6 +266,8 @@ impl Gate {
         let request = question.last.as_ref().filter(|_| status == Status::Consent);
         let proof = evidence::text(reply, request);
         let category = if status == Status::Consent { question.category() } else { "" };
+        let asked = request.map_or("", |request| request.text.as_str());
+        let frequency = Frequency::named_in(asked).map(|frequency| frequency.to_string()).unwrap_or_default();
         let event = |sender| Event {
             msisdn,
             sender,
@@ -270,6 +277,8 @@ impl Gate {
             method: if reply.synthetic { evidence::PROBE } else { evidence::METHOD },
             evidence: &proof,
             expires_at_ms: expires.map(Timestamp::as_millisecond),
+            frequency: &frequency,
+            wording: evidence::wording(asked),
             recorded_by: evidence::RECORDED_BY,
             ..Event::default()
         };
@@ -303,13 +312,16 @@ impl Gate {
 }
 
 impl Question<'_> {
-    fn refused(&self, scope: Scope) -> Vec<&str> {
+    /// The senders a refusal speaks to. One of all of a provider's holds for those it gets later as well.
+    fn refused(&self, scope: Scope) -> Vec<Cow<'_, str>> {
         let own = self.sender.as_deref();
-        let all = match (scope, self.provider) {
-            (Scope::Provider, Some(provider)) => self.register.senders_of(provider),
-            _ => std::collections::BTreeSet::new(),
-        };
-        own.into_iter().chain(all.into_iter().filter(|sender| Some(*sender) != own)).collect()
+        let mut refused: Vec<Cow<'_, str>> = own.into_iter().map(Cow::Borrowed).collect();
+        if let (Scope::Provider, Some(provider)) = (scope, self.provider) {
+            let others = self.register.senders_of(provider).into_iter().filter(|sender| Some(*sender) != own);
+            refused.extend(others.map(Cow::Borrowed));
+            refused.push(all_senders_of(&provider.system_id).into());
+        }
+        refused
     }
 
     /// A consent is of the port's kind of messages; without one it covers every port of the sender.

@@ -6,7 +6,7 @@
 //! says that it is not known. Driven once, when the gate opens.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::BytesMut;
 use jiff::{Timestamp, ToSpan};
@@ -39,6 +39,15 @@ struct Known {
     taken: Vec<(EntryId, Taken)>,
     /// What became of the message.
     judged: HashMap<Name, Option<State>>,
+    /// The record and the number of a part whose message waits for the end of quiet hours.
+    queued: HashMap<Name, (Name, u8)>,
+}
+
+/// A message that waits for the end of quiet hours, as far as its parts are read.
+struct Waiting {
+    provider: String,
+    parts: BTreeMap<u8, EntryId>,
+    frame: Frame,
 }
 
 /// Takes up what is owed.
@@ -52,11 +61,16 @@ pub(super) fn restore(gate: &Gate, now: Moment) -> Result<(), StoreError> {
         ..Query::default()
     };
     let (mut known, mut waiting, mut reported) = (Known::default(), 0, 0);
+    let mut queued: HashMap<Name, Waiting> = HashMap::new();
     for entry in gate.journal.find(query)? {
         let (id, payload) = entry?;
         match Record::decode(&payload) {
             Ok(Record::Part(part)) => match known.fate(id) {
                 Fate::Done => {}
+                Fate::Waits if known.queued.contains_key(&name(id)) => {
+                    waiting += 1;
+                    gather_queued(&mut queued, &known, id, &part);
+                }
                 Fate::Waits => waiting += usize::from(wait_again(gate, id, &part, now)),
                 Fate::Unsent => {
                     waiting += 1;
@@ -67,9 +81,12 @@ pub(super) fn restore(gate: &Gate, now: Moment) -> Result<(), StoreError> {
                     report(gate, id, &part, state, now.wall);
                 }
             },
-            Ok(record) => known.learn(&record),
+            Ok(record) => known.learn(id, &record),
             Err(error) => tracing::error!(record = %id, %error, "a record of an acknowledged part cannot be read"),
         }
+    }
+    for message in queued.into_values() {
+        gate.enqueue_again(&message.provider, message.parts.into_values().collect(), &message.frame, now.wall);
     }
     // The newest last: they are the ones to be kept.
     known.taken.sort_unstable();
@@ -91,7 +108,7 @@ enum Fate {
 }
 
 impl Known {
-    fn learn(&mut self, record: &Record<'_>) {
+    fn learn(&mut self, id: EntryId, record: &Record<'_>) {
         match record {
             Record::Report(report) => drop(self.reported.insert(report.of)),
             Record::PartOutcome(part) => {
@@ -106,8 +123,13 @@ impl Known {
             }
             Record::Long(long) => {
                 let state = state(&long.submission);
-                for part in long.parts.iter().filter_map(|part| part.acknowledged) {
-                    self.judged.entry(part).or_insert(state);
+                for part in &long.parts {
+                    let Some(acknowledged) = part.acknowledged else { continue };
+                    let Entry::Vacant(place) = self.judged.entry(acknowledged) else { continue };
+                    place.insert(state);
+                    if is_queued(&long.submission) {
+                        self.queued.insert(acknowledged, (name(id), part.number));
+                    }
                 }
             }
             _ => {}
@@ -180,6 +202,22 @@ fn frame_of(part: &record::Part<'_>) -> Option<Frame> {
     frame::split(&mut octets, limit).ok().flatten()
 }
 
+/// Whether a message with this verdict was put into the queue for quiet hours.
+fn is_queued(submission: &record::Submission<'_>) -> bool {
+    let holds = |finding: &record::Finding<'_>| finding.effect == "held";
+    let mut held = submission.findings.iter().filter(|finding| holds(finding)).peekable();
+    submission.verdict == "hold" && held.peek().is_some() && held.all(|finding| finding.rule == Rule::R18.id())
+}
+
+fn gather_queued(queued: &mut HashMap<Name, Waiting>, known: &Known, id: EntryId, part: &record::Part<'_>) {
+    let (Some((of, number)), Some(frame)) = (known.queued.get(&name(id)), frame_of(part)) else {
+        return tracing::error!(record = %id, "a queued message cannot be read");
+    };
+    let provider = || part.origin.provider.clone().into_owned();
+    let message = queued.entry(*of).or_insert_with(|| Waiting { provider: provider(), parts: BTreeMap::new(), frame });
+    message.parts.insert(*number, id);
+}
+
 /// Whether the part could be put back where it waited.
 fn wait_again(gate: &Gate, id: EntryId, part: &record::Part<'_>, now: Moment) -> bool {
     let register = gate.register.load();
@@ -202,7 +240,9 @@ fn wait_again(gate: &Gate, id: EntryId, part: &record::Part<'_>, now: Moment) ->
 fn send_again(gate: &Gate, id: EntryId, part: &record::Part<'_>, of: Option<Name>, now: Moment) {
     let register = gate.register.load();
     let provider = register.provider(&part.origin.provider);
-    let place = provider.zip(frame_of(part)).and_then(|(provider, frame)| Some((key_of(provider, &frame)?.1, frame)));
+    // What waited for the end of quiet hours need not be long.
+    let number = |provider, frame: &Frame| key_of(provider, frame).map_or(1, |(_, number)| number);
+    let place = provider.zip(frame_of(part)).map(|(provider, frame)| (number(provider, &frame), frame));
     // Of a submit_multi some recipients may have been refused: which, the part alone does not tell.
     let place = place.filter(|(_, frame)| frame.command_id() != CommandId::SUBMIT_MULTI);
     let (Some((number, frame)), Some(record)) = (place, of.and_then(entry_id)) else {
@@ -231,7 +271,15 @@ fn send_again(gate: &Gate, id: EntryId, part: &record::Part<'_>, of: Option<Name
         id,
         number,
         frame,
-        records: vec![Sent { id: record, sequence: ticket.sequence, subscriber, port, goes_on: true }],
+        records: vec![Sent {
+            id: record,
+            sequence: ticket.sequence,
+            subscriber,
+            port,
+            goes_on: true,
+            counted: None,
+            schedule: None,
+        }],
         permit: Permit::unjudged("judged by the process before, whose record of it names the verdict"),
         marketing: record_of(gate, record).and_then(|long| marketing(gate, provider, &long)),
         received: Timestamp::from_millisecond(part.received_ms).unwrap_or(now.wall),

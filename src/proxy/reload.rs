@@ -1,4 +1,4 @@
-//! The register follows its file: swapped whole, and a bad file changes nothing.
+//! Register and do-not-disturb lists follow their files: swapped whole, and a bad file changes nothing.
 //!
 //! Owns the watch on files, by name, once a second: that survives editors and deployments
 //! that replace the file, on every file system.
@@ -12,7 +12,10 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::clock;
+use crate::config::ListFile;
 use crate::gate::Gate;
+use crate::gate::do_not_disturb::Difference;
 use crate::register::Register;
 
 /// How often the files are looked at.
@@ -57,6 +60,18 @@ impl Watched {
             }
         }
     }
+
+    /// Waits until the files have stayed as they are for one look: a long one is seen while it is still written.
+    async fn settled(&mut self) {
+        loop {
+            sleep(EVERY).await;
+            let now = stamps(&self.files);
+            if now == self.seen {
+                return;
+            }
+            self.seen = now;
+        }
+    }
 }
 
 fn stamps(files: &[PathBuf]) -> Vec<Stamp> {
@@ -74,6 +89,32 @@ pub(super) async fn watch(gate: Arc<Gate>, file: PathBuf, mut watched: Watched, 
         if let Ok(loaded) = tokio::task::spawn_blocking(move || Register::load(&path)).await {
             swap(&gate, &file, loaded);
             watched.follow(gate.register.load().files());
+        }
+    }
+}
+
+/// Reads a do-not-disturb list again whenever its file changes, until the gate drains.
+pub(super) async fn watch_list(
+    gate: Arc<Gate>,
+    list: ListFile,
+    mut watched: Watched,
+    mut drain: watch::Receiver<bool>,
+) {
+    while watched.changed(&mut drain).await {
+        watched.settled().await;
+        let (busy, file) = (Arc::clone(&gate), list.clone());
+        let refresh = move || busy.do_not_disturb.refresh(&file, &busy.journal, clock::wall());
+        match tokio::task::spawn_blocking(refresh).await {
+            Ok(Ok(Difference { added, removed })) => {
+                tracing::info!(list = list.name, added, removed, "do-not-disturb list reloaded");
+            }
+            Ok(Err(faults)) => {
+                for fault in &faults {
+                    tracing::error!("{fault}");
+                }
+                tracing::error!(list = list.name, "the do-not-disturb list keeps its last good state");
+            }
+            Err(error) => tracing::error!(%error, list = list.name, "the do-not-disturb list could not be read"),
         }
     }
 }

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use ipnet::IpNet;
 
-use super::{ClassTlv, LONGEST_PORT, LongMode, Port, Provider, Rate, Register, Secret, Sender, WindowOverflow};
+use super::{
+    ClassTlv, LONGEST_PORT, LongMode, Port, Provider, QuietHours, Rate, Register, Secret, Sender, WindowOverflow,
+};
 use super::{templates, version_of};
 use portcullis_protocol::text::{Alphabet, TextSettings};
 use portcullis_protocol::tlv::TlvTag;
@@ -98,6 +100,7 @@ fn add_provider(register: &mut Register, section: &Section<'_, '_>) {
         explain: section.boolean("explain").unwrap_or(false),
         text: text_settings(section),
         long_messages: section.word("long_messages", &LongMode::WORDS),
+        quiet_hours: section.word("quiet_hours", &QuietHours::WORDS).unwrap_or_default(),
         distribution_lists: section.boolean("distribution_lists").unwrap_or(false),
         broadcasts: section.boolean("broadcasts").unwrap_or(false),
         service_types: service_types(section),

@@ -109,7 +109,12 @@ impl<'a> Case<'a> {
 
     /// How the raw text tells the way to refuse.
     pub(super) fn told(&self) -> &Told {
-        self.told.get_or_init(|| self.tell(body(self.text, self.signatures)))
+        self.told.get_or_init(|| self.tell(self.body()))
+    }
+
+    /// The raw text without a signature at its tail.
+    pub(super) fn body(&self) -> &'a str {
+        body(self.text, self.signatures)
     }
 
     /// How the text as a reader takes it does.
@@ -168,6 +173,11 @@ impl<'a> Case<'a> {
     /// Whether one of these rules has already refused the message.
     pub(super) fn refused_by(&self, rules: &[Rule]) -> bool {
         self.findings.iter().any(|finding| finding.effect == Effect::Failed && rules.contains(&finding.rule))
+    }
+
+    /// What the rules have found so far, in order.
+    pub(super) fn findings(&self) -> &[Finding] {
+        &self.findings
     }
 
     /// Whether a rule had something to say, in whichever mode.

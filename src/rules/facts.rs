@@ -3,6 +3,8 @@
 //! Owns the words in which the register and the store tell a rule what they know. Refuses to
 //! look anything up: [`crate::register::Register::identify`] and the gate fill it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::r25_measures::Measure;
@@ -53,16 +55,24 @@ pub struct Facts<'r> {
     pub unasked: bool,
     /// Whether the recipient agreed to this sender's messages.
     pub consent: Consent,
+    /// Which consent says so, in term or past it.
+    pub basis: Option<Basis>,
     /// How often that consent allows messages, where it says so.
     pub frequency: Option<Frequency>,
     /// Whether the recipient refused them.
     pub refusal: Option<Refusal>,
     /// Whether this sender has asked the recipient for consent before (R12).
     pub asked_before: bool,
+    /// When this sender's messages to the recipient were delivered that count (R19), as far back as matters.
+    pub sent: Vec<Timestamp>,
+    /// It replaces a message that nobody here knows (R22).
+    pub replaces_unknown: bool,
     /// Only the carrier knows the recipients (a distribution list, a broadcast area), and the provider may address them.
     pub vouched: bool,
     /// The hardest measure in force that speaks of this message (R25).
     pub measure: Option<Measure>,
+    /// Whether its text is to be compared with others, to find bursts (R25).
+    pub sampled: bool,
     /// Since when no bind of the provider can receive replies, where there is none and that matters (R07).
     pub reply_route_lost: Option<Timestamp>,
 }
@@ -74,14 +84,27 @@ impl<'r> Facts<'r> {
             identity,
             unasked: false,
             consent: Consent::None,
+            basis: None,
             frequency: None,
             refusal: None,
             asked_before: false,
+            sent: Vec::new(),
+            replaces_unknown: false,
             vouched: false,
             measure: None,
+            sampled: false,
             reply_route_lost: None,
         }
     }
+}
+
+/// A consent's name among those of its subscriber and sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Basis {
+    /// When it was given, UTC milliseconds.
+    pub at_ms: i64,
+    /// What kind of messages it is for.
+    pub category: Arc<str>,
 }
 
 /// The recipient's agreement.

@@ -8,6 +8,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::{fold, r24_mo_consent};
+
 /// So many messages in each period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Frequency {
@@ -64,7 +66,7 @@ impl Period {
         known.map(|&(_, period)| period)
     }
 
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Day => "day",
             Self::Week => "week",
@@ -107,19 +109,20 @@ impl Frequency {
         Some(Self { count, per: Period::parse(period)? })
     }
 
-    /// What a consent request says about it, in the folded text: 每月不超过4条, "2 messages per month".
-    pub fn named_in(folded: &str) -> Option<Self> {
+    /// What a consent request says about it: 每月不超过4条, "2 messages per month".
+    pub fn named_in(text: &str) -> Option<Self> {
+        let folded = fold::fold(text);
         let patterns = NAMED.as_ref()?;
         let of = |number: &str, period: &str| {
-            let count = super::r24_mo_consent::count(number).or(if number == "once" { Some(1) } else { None })?;
+            let count = r24_mo_consent::count(number).or(if number == "once" { Some(1) } else { None })?;
             let count = u16::try_from(count).ok().filter(|count| *count > 0)?;
             Some(Self { count, per: Period::parse(period)? })
         };
-        let found = patterns.iter().find_map(|pattern| pattern.captures(folded));
+        let found = patterns.iter().find_map(|pattern| pattern.captures(&folded));
         if let Some(found) = found {
             return of(&found["count"].to_lowercase(), &found["per"]);
         }
-        let adverb = ADVERB.as_ref()?.captures(folded)?;
+        let adverb = ADVERB.as_ref()?.captures(&folded)?;
         Some(Self { count: 1, per: Period::parse(&adverb[1])? })
     }
 }

@@ -3,13 +3,14 @@
 //! Owns the reading of profile data, built in or from a configuration. Refuses settings that
 //! would let a marketing rule stop service or public messages (R13). Driven by `config`.
 
+use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
 
 use jiff::tz::{Offset, TimeZone};
 
 use super::{
     Class, Mode, Modes, Rule, r05_name, r06_phone, r07_opt_out, r10_class, r13_no_over_restriction, r17_links,
-    r18_quiet_hours, r25_measures, r26_evidence, reply,
+    r18_quiet_hours, r19_frequency, r21_schedule, r25_measures, r26_evidence, reply,
 };
 use crate::document::{self, Complaints, Fault, Section};
 use crate::register::Provider;
@@ -59,6 +60,10 @@ pub struct Profile {
     pub links: r17_links::Settings,
     /// The hours in which commercial messages are delivered (R18); none for all.
     pub quiet_hours: Option<r18_quiet_hours::Window>,
+    /// How often a sender may write to a number (R19).
+    pub frequency: r19_frequency::Settings,
+    /// How far ahead messages may be scheduled, and how long they may be valid (R21).
+    pub schedule: r21_schedule::Settings,
     /// From when on measures are taken (R25).
     pub measures: r25_measures::Settings,
     /// What becomes of messages while the store cannot do its part (R26).
@@ -69,6 +74,7 @@ pub struct Profile {
     pub time_zone: TimeZone,
     rules: Modes,
     class_rules: [Modes; Class::ALL.len()],
+    digest: u64,
 }
 
 /// How long evidence is kept, in calendar months.
@@ -131,12 +137,29 @@ impl Profile {
     }
 
     /// Sets a rule's mode for every class.
-    pub const fn set_mode(&mut self, rule: Rule, mode: Mode) {
+    pub fn set_mode(&mut self, rule: Rule, mode: Mode) {
         self.rules.set(rule, mode);
+        self.note(&(rule.id(), mode as u8));
+    }
+
+    /// A short name for exactly these settings, for the records.
+    pub const fn digest(&self) -> [u8; 8] {
+        self.digest.to_be_bytes()
+    }
+
+    /// Takes settings into the digest, in the order in which they are made.
+    fn note(&mut self, settings: &impl Hash) {
+        let mut hasher = siphasher::sip::SipHasher13::new();
+        (self.digest, settings).hash(&mut hasher);
+        self.digest = hasher.finish();
     }
 
     /// Takes over every setting that a table names.
     pub fn read(&mut self, section: &Section<'_, '_>) {
+        let settings = section.settings(&["base"]);
+        if !settings.is_empty() {
+            self.note(&settings);
+        }
         if let Some(law) = section.string("law") {
             law.clone_into(&mut self.law);
         }
@@ -150,6 +173,8 @@ impl Profile {
         self.thresholds.read(section);
         self.links.read(section);
         r18_quiet_hours::read(&mut self.quiet_hours, section);
+        self.frequency.read(section);
+        self.schedule.read(section);
         self.measures.read(section);
         self.failure.read(section);
         self.replies.read(section);
@@ -179,12 +204,15 @@ impl Profile {
             thresholds: r10_class::Thresholds::default(),
             links: r17_links::Settings::default(),
             quiet_hours: None,
+            frequency: r19_frequency::Settings::default(),
+            schedule: r21_schedule::Settings::default(),
             measures: r25_measures::Settings::default(),
             failure: r26_evidence::Failure::default(),
             replies: reply::Settings::default(),
             time_zone: TimeZone::fixed(Offset::constant(8)),
             rules: Modes::default(),
             class_rules: [Modes::default(); Class::ALL.len()],
+            digest: 0,
         }
     }
 }
@@ -226,6 +254,20 @@ fn set<T>(place: &mut T, value: Option<T>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parsed(text: &str) -> Profile {
+        Profile::parse("p", std::path::Path::new("p.toml"), text).unwrap_or_else(|faults| panic!("{}", faults[0]))
+    }
+
+    #[test]
+    fn the_digest_is_of_the_settings_and_not_of_their_writing() {
+        let profile = parsed("R05 = \"enforce\"\nphone = \"optional\"\n");
+        assert_eq!(profile.digest(), parsed("# a word\nphone   =  'optional'\nR05 = \"enforce\"").digest());
+        assert_ne!(profile.digest(), parsed("R05 = \"observe\"\nphone = \"optional\"\n").digest());
+        let mut changed = profile.clone();
+        changed.set_mode(Rule::R06, Mode::Observe);
+        assert_ne!(profile.digest(), changed.digest());
+    }
 
     #[test]
     fn every_built_in_profile_reads() {

@@ -147,6 +147,42 @@ pub(super) enum Told {
 
 /// Looks for an accepted phrase at the end of a text.
 pub(super) fn told(text: &str, settings: &Settings, port: Option<&Port>) -> Told {
+    look(
+        text,
+        settings,
+        port,
+        |start, keyword, is_honoured| {
+            if is_honoured { Told::Yes(start) } else { Told::InVain(keyword.iter().collect()) }
+        },
+    )
+    .unwrap_or(Told::No)
+}
+
+/// An accepted phrase as it stands at the end of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Offer {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) keyword: String,
+    pub(super) is_honoured: bool,
+}
+
+/// The same, with where it stands and what it asks to be sent: for who wants to see it.
+pub(super) fn offer(text: &str, settings: &Settings, port: Option<&Port>) -> Option<Offer> {
+    let end = text.trim_end_matches(is_closing).len();
+    look(text, settings, port, |start, keyword, is_honoured| {
+        let keyword = keyword.iter().collect();
+        Offer { start, end, keyword, is_honoured }
+    })
+}
+
+/// Makes something of the phrase whose keyword is honoured, or else of the last that is there in vain.
+fn look<T>(
+    text: &str,
+    settings: &Settings,
+    port: Option<&Port>,
+    make: impl Fn(usize, &[char], bool) -> T,
+) -> Option<T> {
     let mut ending = ['\0'; LONGEST_PHRASE];
     let mut starts = [0; LONGEST_PHRASE];
     let mut free = LONGEST_PHRASE;
@@ -161,13 +197,14 @@ pub(super) fn told(text: &str, settings: &Settings, port: Option<&Port>) -> Told
         }
     }
     let ending = &ending[free..];
-    let mut in_vain = Told::No;
+    let mut in_vain = None;
     for phrase in &settings.phrases {
-        match phrase.find(ending) {
-            Some((keyword, start)) if settings.honours(port, keyword) => return Told::Yes(starts[free + start]),
-            Some((keyword, _)) => in_vain = Told::InVain(keyword.iter().collect()),
-            None => {}
+        let Some((keyword, start)) = phrase.find(ending) else { continue };
+        let start = starts[free + start];
+        if settings.honours(port, keyword) {
+            return Some(make(start, keyword, true));
         }
+        in_vain = Some(make(start, keyword, false));
     }
     in_vain
 }
@@ -296,6 +333,16 @@ mod tests {
         for text in ["退订回T", "拒收请回复RT", "回复R领券", "R", ""] {
             assert!(!settings.offers(text, "R"), "{text}");
         }
+    }
+
+    #[test]
+    fn the_phrase_is_shown_with_its_keyword() {
+        let text = "全场特惠，拒收请回复“Ｒ”。";
+        let offer = offer(text, &Profile::default().opt_out, None).unwrap();
+        assert_eq!(
+            (&text[offer.start..offer.end], offer.keyword.as_str(), offer.is_honoured),
+            ("拒收请回复“Ｒ", "R", true)
+        );
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Commercial if the port is, if the provider declares it so, or if the text promotes; a
 //! notice with a promotion is commercial. It answers nothing by itself: R03 does.
 
+mod otp;
+
 use std::borrow::Cow;
 
 use super::case::Case;
@@ -18,18 +20,20 @@ pub(super) const ABOUT: About = About {
     sentence: "A message is commercial if its port is, if it is declared so, or if its text promotes goods, services or investment.",
 };
 
-/// How many points make a text commercial.
+/// What makes a text commercial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thresholds {
     /// On service and personal ports.
     pub service: u32,
     /// On public ports of government senders.
     pub public: u32,
+    /// Whether a one-time password with a link that drives traffic is commercial, registered or not.
+    pub otp_links: bool,
 }
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { service: 4, public: 8 }
+        Self { service: 4, public: 8, otp_links: false }
     }
 }
 
@@ -38,6 +42,8 @@ impl Thresholds {
         let points = |key| section.integer(key, 1..=1000).and_then(|points| u32::try_from(points).ok());
         self.service = points("promotion_threshold").unwrap_or(self.service);
         self.public = points("promotion_threshold_public").unwrap_or(self.public);
+        let words = [("commercial", true), ("service", false)];
+        self.otp_links = section.word("otp_with_link", &words).unwrap_or(self.otp_links);
     }
 }
 
@@ -48,6 +54,11 @@ pub struct Weight {
     pub points: u32,
     /// The weightiest terms that made the points.
     pub terms: String,
+}
+
+/// The points alone, as a verdict that forwards asks for them.
+pub fn points(text: &str) -> u32 {
+    scorer::promotion(body(&fold(text)))
 }
 
 /// Weighs a whole text, its signature included, as one on a service port is weighed.
@@ -90,19 +101,25 @@ pub(super) fn promotion(case: &Case<'_>) -> Option<Cow<'static, str>> {
     if let Some(promotion) = text_promotes(case, kept.filter(|kept| kept.class.is_some())) {
         return Some(promotion.into());
     }
+    if case.profile.thresholds.otp_links
+        && let Some(link) = otp::driving_link(case.folded())
+    {
+        return Some(format!("it is a one-time password that leads to {link}").into());
+    }
     let link = case.leads_astray().filter(|_| case.port_class == Class::Service)?;
     Some(format!("its text leads to {link}, which the sender has not registered").into())
 }
 
-/// Whether the text promotes: of a filed template what stands in its variables, for a government body
-/// by the lexicon alone, which knows its warnings of lures from the lures.
+/// Whether the text promotes: of a filed template what stands in its variables. The lexicon alone is asked
+/// for a government body, whose warnings of lures it knows from the lures, and for what goes between
+/// persons, of which nothing was learned.
 fn text_promotes(case: &Case<'_>, kept: Option<&Kept<'_, '_>>) -> Option<String> {
     let thresholds = &case.profile.thresholds;
     let trusted = r14_public_interest::speaks_for(case);
     let threshold = if trusted { thresholds.public } else { thresholds.service };
     let text = body(case.folded());
     let (points, terms) = match kept {
-        None if !trusted => {
+        None if !trusted && case.port_class != Class::Personal => {
             let points = scorer::promotion(text);
             (points, (points >= threshold).then(|| scorer::explain_promotion(text)))
         }

@@ -16,7 +16,7 @@ use crate::document::{Section, unknown_word};
 
 pub(super) use accounts::ACCOUNT_WORDS;
 use accounts::accounts;
-use contacts::Contact;
+pub(super) use contacts::Contact;
 pub(super) use urls::WRITTEN_DOTS;
 use urls::urls;
 
@@ -52,6 +52,11 @@ impl Settings {
     }
 }
 
+/// Every link in a folded text, without its scheme, also one with a word for its dot.
+pub(super) fn links(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    urls(text, true)
+}
+
 /// The first contact in the text that its sender has not registered.
 pub(super) fn stray(case: &Case<'_>) -> Option<String> {
     let settings = case.profile.links;
@@ -78,6 +83,17 @@ pub(super) fn stray(case: &Case<'_>) -> Option<String> {
     let stray =
         phones(&text, case.submission.source.addr.0).find(|phone| !registered.iter().any(|number| phone.is(number)))?;
     Some(stray.number())
+}
+
+/// Every link and contact id in the text, as it stands there, and whether the sender has registered it.
+pub(super) fn listed<'c>(case: &'c Case<'_>) -> impl Iterator<Item = (Contact<'c>, bool)> {
+    let links = case.facts.identity.sender.map_or(&[][..], |sender| &sender.links);
+    let text = case.folded();
+    let all = urls(text, case.hints().dots).map(Contact::Url).chain(accounts(text));
+    all.map(move |contact| {
+        let is_registered = links.iter().any(|link| contact.is(link));
+        (contact, is_registered)
+    })
 }
 
 pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {

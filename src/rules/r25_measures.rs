@@ -11,10 +11,10 @@ use std::sync::Arc;
 use portcullis_protocol::CommandStatus;
 use serde::{Deserialize, Serialize};
 
+use super::Code;
 use super::case::Case;
 use super::rule::About;
 use super::verdict::Flaw;
-use super::{Code, Mode, Rule};
 
 mod settings;
 mod texts;
@@ -159,10 +159,10 @@ pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
     }
 }
 
-/// What tells near-duplicates of a marketing text that passes; none where nobody counts them.
+/// What tells near-duplicates of a marketing text that passes; none where nobody compares them.
 pub(super) fn fingerprint(case: &Case<'_>) -> Option<Fingerprint> {
-    let counts = case.profile.measures.bursts.is_on() && case.is_marketing() && case.mode(Rule::R25) != Mode::Off;
-    (counts && case.text().is_some()).then(|| Fingerprint::of(case.folded()))
+    let compared = case.facts.sampled && case.is_marketing() && case.text().is_some();
+    compared.then(|| Fingerprint::of(case.folded()))
 }
 
 /// What was counted of one provider, sender or port, each within its window.

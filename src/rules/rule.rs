@@ -47,10 +47,6 @@ pub(super) struct About {
     pub(super) sentence: &'static str,
 }
 
-const fn about(name: &'static str, article: &'static str, sentence: &'static str) -> About {
-    About { name, article, sentence }
-}
-
 /// Every rule in order.
 const ROWS: [(Rule, &str, About); 26] = [
     (Rule::R01, "R01", super::r01_source_present::ABOUT),
@@ -71,14 +67,10 @@ const ROWS: [(Rule, &str, About); 26] = [
     (Rule::R16, "R16", super::r16_opaque::ABOUT),
     (Rule::R17, "R17", super::r17_links::ABOUT),
     (Rule::R18, "R18", super::r18_quiet_hours::ABOUT),
-    (
-        Rule::R19,
-        "R19",
-        about("frequency", "profile", "No more messages to a number than the profile and the consent allow."),
-    ),
+    (Rule::R19, "R19", super::r19_frequency::ABOUT),
     (Rule::R20, "R20", super::r20_template::ABOUT),
-    (Rule::R21, "R21", about("schedule", "the gate's own", "Scheduled delivery and validity stay within bounds.")),
-    (Rule::R22, "R22", about("replace", "the gate's own", "A replaced message is judged again, as the original was.")),
+    (Rule::R21, "R21", super::r21_schedule::ABOUT),
+    (Rule::R22, "R22", super::r22_replace::ABOUT),
     (Rule::R23, "R23", super::r23_mo_refusal::ABOUT),
     (Rule::R24, "R24", super::r24_mo_consent::ABOUT),
     (Rule::R25, "R25", super::r25_measures::ABOUT),

@@ -55,8 +55,15 @@ pub struct Submission<'a> {
     pub presentation: Presentation,
     /// Its place in a long message, where only a part of one is judged; from the user-data header or the SAR parameters.
     pub part: Option<Concatenation>,
-    /// When it is to be delivered, where that is not at once.
+    /// When it is to be delivered, as it says itself: a moment that is past means at once.
     pub deliver_at: Option<Timestamp>,
     /// Until when the carrier is to try, where the message says so.
     pub valid_until: Option<Timestamp>,
+}
+
+impl Submission<'_> {
+    /// When the subscriber gets it at the earliest.
+    pub fn delivery(&self, now: Timestamp) -> Timestamp {
+        self.deliver_at.map_or(now, |at| at.max(now))
+    }
 }

@@ -85,6 +85,20 @@ impl Verdict {
         self.findings.iter().filter(|finding| finding.effect != Effect::Observed).map(|finding| finding.rule)
     }
 
+    /// The same with further findings, of rules that look at more than this message: as they were recorded when it
+    /// came. None is added of a rule that has spoken.
+    #[must_use]
+    pub fn with(self, recorded: impl IntoIterator<Item = Finding>) -> Self {
+        let mut findings = self.findings;
+        for finding in recorded {
+            if !findings.iter().any(|known| known.rule == finding.rule) {
+                findings.push(finding);
+            }
+        }
+        findings.sort_by_key(|finding| finding.rule);
+        Self::new(self.class, findings)
+    }
+
     pub(super) fn new(class: Class, findings: Vec<Finding>) -> Self {
         let first = |effect| findings.iter().find(|finding: &&Finding| finding.effect == effect);
         let (decision, status) = match (first(Effect::Failed), first(Effect::Held)) {

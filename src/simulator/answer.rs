@@ -51,6 +51,7 @@ pub(super) struct Conversation {
     awaits_link: bool,
     /// The minute as receipts print it.
     minute: String,
+    now: Timestamp,
 }
 
 impl Conversation {
@@ -68,11 +69,13 @@ impl Conversation {
             sequence_number: 0,
             awaits_link: false,
             minute: String::new(),
+            now: Timestamp::UNIX_EPOCH,
         }
     }
 
-    /// Takes over the faults in force and, for receipts, the time.
+    /// Takes over the faults in force and the time.
     pub(super) fn begin_batch(&mut self, now: Timestamp) {
+        self.now = now;
         self.faults = self.carrier.faults();
         if self.carrier.options.receipts {
             self.minute = now.strftime("%y%m%d%H%M").to_string();
@@ -166,11 +169,8 @@ impl Conversation {
                 Flow::Ending
             }
             CommandId::QUERY_SM => self.handle_query(frame),
-            // Every message has arrived the moment it was accepted: too late to change it.
-            CommandId::CANCEL_SM | CommandId::CANCEL_BROADCAST_SM => {
-                self.respond(frame, CommandStatus::ESME_RCANCELFAIL, &[])
-            }
-            CommandId::REPLACE_SM => self.respond(frame, CommandStatus::ESME_RREPLACEFAIL, &[]),
+            CommandId::CANCEL_SM | CommandId::REPLACE_SM => self.handle_change(frame),
+            CommandId::CANCEL_BROADCAST_SM => self.respond(frame, CommandStatus::ESME_RCANCELFAIL, &[]),
             CommandId::QUERY_BROADCAST_SM => self.respond(frame, CommandStatus::ESME_RQUERYFAIL, &[]),
             _ => self.refuse_unknown(frame),
         }
@@ -265,6 +265,9 @@ impl Conversation {
             Form::GenericNack => return count(&self.carrier.tally.refused),
             Form::Response | Form::HexadecimalId | Form::WithoutMessageId => {}
         }
+        if self.carrier.waiting.take(number, pdu, self.now) {
+            return;
+        }
         let Some(message) = Message::of(pdu) else { return };
         if self.carrier.options.receipts && message.asks_receipt() {
             self.deliver_after(message.receipt(id.digits(), &self.minute));
@@ -285,7 +288,18 @@ impl Conversation {
         self.answers.extend_from_slice(frame.as_bytes());
     }
 
-    /// Every message this carrier took has arrived.
+    /// A message that is not for later has arrived the moment it was accepted: too late to change it.
+    fn handle_change(&mut self, frame: &Frame) -> Flow {
+        let (changed, otherwise) = match Pdu::decode(frame) {
+            Ok(Pdu::CancelSm(pdu)) => (self.carrier.waiting.cancel(&pdu, self.now), CommandStatus::ESME_RCANCELFAIL),
+            Ok(Pdu::ReplaceSm(pdu)) => (self.carrier.waiting.replace(&pdu, self.now), CommandStatus::ESME_RREPLACEFAIL),
+            Ok(_) => return self.refuse_unknown(frame),
+            Err(fault) => return self.refuse(frame, fault),
+        };
+        self.respond(frame, if changed { CommandStatus::ESME_ROK } else { otherwise }, &[])
+    }
+
+    /// Every message this carrier took has arrived, unless it is for later.
     fn handle_query(&mut self, frame: &Frame) -> Flow {
         let id = match Pdu::decode(frame) {
             Ok(Pdu::QuerySm(query)) => query.message_id.0,
@@ -298,7 +312,10 @@ impl Conversation {
             return self.respond(frame, CommandStatus::ESME_RQUERYFAIL, &[]);
         }
         // message_id, final_date (none), message_state, error_code
-        let body = [id, &[0, 0, MessageState::DELIVERED.0, 0]].concat();
+        let waits = std::str::from_utf8(id).ok().and_then(|id| id.parse().ok());
+        let waits = waits.is_some_and(|id| self.carrier.waiting.has(id, self.now));
+        let state = if waits { MessageState::ENROUTE } else { MessageState::DELIVERED };
+        let body = [id, &[0, 0, state.0, 0]].concat();
         self.respond(frame, CommandStatus::ESME_ROK, &body)
     }
 

@@ -12,6 +12,7 @@ use portcullis_protocol::Frame;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::waiting::Waiting;
 use super::{Faults, SimulatorOptions};
 use crate::clock;
 
@@ -96,6 +97,8 @@ pub struct Received {
 pub(super) struct Carrier {
     pub(super) options: SimulatorOptions,
     pub(super) tally: Tally,
+    /// Messages for later.
+    pub(super) waiting: Waiting,
     faults: Mutex<Faults>,
     first_id: u64,
     next_id: AtomicU64,
@@ -146,6 +149,7 @@ impl Carrier {
             faults: Mutex::new(options.faults),
             options,
             tally: Tally::default(),
+            waiting: Waiting::default(),
             first_id,
             next_id: AtomicU64::new(first_id),
             open: AtomicUsize::new(0),

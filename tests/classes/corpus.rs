@@ -19,7 +19,10 @@ pub(crate) const ALIKE: f64 = 0.3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Training,
+    /// Seen by nobody who learns, but by whoever settled how to learn.
     HeldOut,
+    /// Written when that was settled.
+    Exam,
 }
 
 /// Messages of one wording.
@@ -31,6 +34,12 @@ pub(crate) struct Campaign {
     pub(crate) kind: String,
     pub(crate) text: String,
     pub(crate) part: Part,
+}
+
+impl Campaign {
+    fn shingles(&self) -> Shingles {
+        Shingles::of(&plain(&self.text))
+    }
 }
 
 /// A made-up message.
@@ -52,27 +61,34 @@ pub(crate) struct Corpus {
 /// The kind of the rulebook's cases.
 pub(crate) const RULEBOOK: &str = "rulebook";
 
-const FILES: [(&str, &str); 4] = [
-    ("service-zh.txt", "service"),
-    ("service-en.txt", "service"),
-    ("promotion-zh.txt", "commercial"),
-    ("promotion-en.txt", "commercial"),
+const FILES: [(&str, &str, Part); 6] = [
+    ("service-zh.txt", "service", Part::Training),
+    ("service-en.txt", "service", Part::Training),
+    ("promotion-zh.txt", "commercial", Part::Training),
+    ("promotion-en.txt", "commercial", Part::Training),
+    ("exam-service.txt", "service", Part::Exam),
+    ("exam-promotion.txt", "commercial", Part::Exam),
 ];
 
 impl Corpus {
     pub(crate) fn read() -> Self {
-        let mut campaigns = Vec::new();
-        for (name, class) in FILES {
+        let (mut campaigns, mut exam) = (Vec::new(), Vec::new());
+        for (name, class, part) in FILES {
             let mut kind = String::new();
             for line in lines(name) {
+                let of_part = if part == Part::Exam { &mut exam } else { &mut campaigns };
                 match line.strip_prefix("== ") {
                     Some(heading) => heading.clone_into(&mut kind),
-                    None => campaigns.push(Campaign { class, kind: kind.clone(), text: line, part: Part::Training }),
+                    None => of_part.push(Campaign { class, kind: kind.clone(), text: line, part }),
                 }
             }
         }
         campaigns.extend(rulebook());
         divide(&mut campaigns);
+        let known: Vec<Shingles> =
+            campaigns.iter().filter(|c| c.part == Part::Training).map(Campaign::shingles).collect();
+        exam.retain(|campaign| known.iter().all(|known| likeness(known, &campaign.shingles()) < ALIKE));
+        campaigns.extend(exam);
         let slots = Slots::read(&text_of("slots.toml"));
         Self { campaigns, slots, senders: lines("senders.txt") }
     }
@@ -86,13 +102,13 @@ impl Corpus {
         turns.map(|&(index, campaign)| self.message(index, campaign, &mut rng)).collect()
     }
 
-    /// A message; the two parts share no sender.
+    /// A message; who is learned from sends nothing else.
     fn message(&self, index: usize, campaign: &Campaign, rng: &mut Rng) -> Message {
         if campaign.kind == RULEBOOK {
             let (class, kind, text) = (campaign.class, campaign.kind.clone(), campaign.text.clone());
             return Message { class, kind, campaign: index, text };
         }
-        let first = usize::from(campaign.part == Part::HeldOut);
+        let first = usize::from(campaign.part != Part::Training);
         let senders: Vec<&String> = self.senders.iter().skip(first).step_by(2).collect();
         let sender = senders[rng.usize(..senders.len())];
         let body = expand(&campaign.text, &self.slots, rng);
@@ -135,7 +151,7 @@ fn rulebook() -> Vec<Campaign> {
 
 /// Every second group of campaigns that are worded alike is held out, within each kind.
 fn divide(campaigns: &mut [Campaign]) {
-    let shingles: Vec<Shingles> = campaigns.iter().map(|campaign| Shingles::of(&plain(&campaign.text))).collect();
+    let shingles: Vec<Shingles> = campaigns.iter().map(Campaign::shingles).collect();
     let mut group: Vec<usize> = (0..campaigns.len()).collect();
     for later in 1..campaigns.len() {
         for earlier in 0..later {

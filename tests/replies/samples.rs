@@ -43,7 +43,9 @@ impl Sample {
             "refuse" => vec![("qinghe", Status::Refusal)],
             "grant, both texts kept" => vec![("qinghe", Status::Consent)],
             "refuse for every sender of that provider" => {
-                ["binjiang", "kuaiyi", "linhu", "qinghe", "yunfan"].map(|sender| (sender, Status::Refusal)).to_vec()
+                // And of those it gets later.
+                let all = ["binjiang", "kuaiyi", "linhu", "provider:agg1", "qinghe", "yunfan"];
+                all.map(|sender| (sender, Status::Refusal)).to_vec()
             }
             "record only: service messages go on" | "forward only" | "never a refusal" => Vec::new(),
             other => panic!("{}: what is {other:?}?", self.id),

@@ -8,7 +8,7 @@ use std::path::Path;
 use bytes::BytesMut;
 use portcullis::admin::api::{Line, Request};
 use portcullis::clock;
-use portcullis::gate::evidence::{Found, FoundDelivery, Query};
+use portcullis::gate::evidence::{Found, FoundDelivery, FoundTaken, Query};
 use portcullis::simulator::{Simulator, SimulatorOptions};
 use portcullis::store::consents::{Held, Status};
 use portcullis_protocol::field::{DataCoding, EsmClass};
@@ -272,6 +272,18 @@ impl Scene {
         let deliveries =
             found.into_iter().filter_map(|one| if let Found::Delivery(one) = one { Some(one) } else { None });
         deliveries.collect()
+    }
+
+    /// What the first of them was taken for, once the journal says so.
+    pub(crate) async fn meaning(&self) -> FoundTaken {
+        let end = clock::monotonic() + PATIENCE;
+        loop {
+            if let Some(taken) = self.replies()[0].taken.clone() {
+                return taken;
+            }
+            assert!(clock::monotonic() < end, "no meaning of the reply");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
     }
 
     /// Takes the consents' database away from under the running gate.

@@ -189,3 +189,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn every_reason_is_read_back_from_its_text() {
+    let mut reasons = vec![
+        Opaque::Binary,
+        Opaque::PortAddressed(2948),
+        Opaque::UnknownDataCoding(0x0D),
+        Opaque::Compressed,
+        Opaque::ShiftTable(3),
+        Opaque::BrokenUdh,
+    ];
+    reasons.extend(ALPHABETS.map(|(alphabet, _)| Opaque::Undecodable { alphabet, at: 17 }));
+    for reason in reasons {
+        assert_eq!(Opaque::from_text(&reason.to_string()), Some(reason), "{reason}");
+    }
+    assert_eq!(Opaque::from_text("something else"), None);
+    assert_eq!(Opaque::from_text("octet x is not gsm7"), None);
+}

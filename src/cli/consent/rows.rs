@@ -1,121 +1,129 @@
-//! One consent or refusal as a CSV row or a JSON line.
+//! One event as a CSV row or a JSON line, both ways.
+//!
+//! Owns the columns, and the writing of rows in a form that reads back; [`reading`] reads them. Driven by
+//! imports, exports and `show`.
+
+pub(super) mod reading;
 
 use std::collections::HashMap;
 use std::io::{self, Write};
 
 use csv::ByteRecord;
 use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use serde_json::json;
+use serde_json::{Map, Value};
 
-use crate::register::Register;
 use crate::rules::Msisdn;
-use crate::store::consents::{EVIDENCE_OCTETS, Held, NAME_OCTETS, Status};
+use crate::store::consents::{Held, Status};
 
-/// Where each column stands in a file.
-pub(super) struct Columns([Option<usize>; NAMES.len()]);
+/// What may stand in a row; the first eight are those of every file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Column {
+    Msisdn,
+    Sender,
+    Category,
+    Status,
+    At,
+    Method,
+    Evidence,
+    ExpiresAt,
+    Frequency,
+    Wording,
+    Sha256,
+    RecordedBy,
+    RecordedAt,
+}
 
-const NAMES: [&str; 8] = ["msisdn", "sender", "category", "status", "at", "method", "evidence", "expires_at"];
+impl Column {
+    const ALL: [Self; 13] = [
+        Self::Msisdn,
+        Self::Sender,
+        Self::Category,
+        Self::Status,
+        Self::At,
+        Self::Method,
+        Self::Evidence,
+        Self::ExpiresAt,
+        Self::Frequency,
+        Self::Wording,
+        Self::Sha256,
+        Self::RecordedBy,
+        Self::RecordedAt,
+    ];
 
-/// The columns a row cannot do without.
-const REQUIRED: [&str; 4] = ["msisdn", "sender", "status", "at"];
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Msisdn => "msisdn",
+            Self::Sender => "sender",
+            Self::Category => "category",
+            Self::Status => "status",
+            Self::At => "at",
+            Self::Method => "method",
+            Self::Evidence => "evidence",
+            Self::ExpiresAt => "expires_at",
+            Self::Frequency => "frequency",
+            Self::Wording => "wording",
+            Self::Sha256 => "sha256",
+            Self::RecordedBy => "recorded_by",
+            Self::RecordedAt => "recorded_at",
+        }
+    }
 
-/// The words for each status.
-const WORDS: [(&str, Status); 7] = [
-    ("consent", Status::Consent),
-    ("active", Status::Consent),
-    ("granted", Status::Consent),
-    ("refusal", Status::Refusal),
-    ("refused", Status::Refusal),
-    ("withdrawn", Status::Refusal),
-    ("revoked", Status::Refusal),
-];
+    fn list() -> String {
+        Self::ALL.map(Self::name).join(",")
+    }
+}
+
+/// Where each column stands in a CSV file.
+pub(super) struct Columns([Option<usize>; Column::ALL.len()]);
 
 impl Columns {
-    /// The header line of an export.
-    pub(super) const HEADER: &str = "msisdn,sender,category,status,at,method,evidence,expires_at";
-
     /// Reads a header line; columns may stand in any order.
-    pub(super) fn of(header: &ByteRecord) -> Result<Self, String> {
+    pub(super) fn of(header: &ByteRecord, required: &[Column]) -> Result<Self, String> {
         let places: HashMap<_, _> = header
             .iter()
             .enumerate()
             .map(|(at, name)| (String::from_utf8_lossy(name).trim_start_matches('\u{feff}').trim().to_lowercase(), at))
             .collect();
-        if let Some(missing) = REQUIRED.iter().find(|name| !places.contains_key(**name)) {
-            return Err(format!("the header has no column {missing:?}: expected {}", Self::HEADER));
+        if let Some(missing) = required.iter().find(|column| !places.contains_key(column.name())) {
+            return Err(format!("the header has no column {:?}: expected {}", missing.name(), Column::list()));
         }
-        if let Some(unknown) = places.keys().find(|name| !NAMES.contains(&name.as_str())) {
-            return Err(format!("column {unknown:?} is unknown: expected {}", Self::HEADER));
+        if let Some(unknown) = places.keys().find(|name| Column::ALL.iter().all(|column| column.name() != *name)) {
+            return Err(format!("column {unknown:?} is unknown: expected {}", Column::list()));
         }
-        Ok(Self(NAMES.map(|name| places.get(name).copied())))
+        Ok(Self(Column::ALL.map(|column| places.get(column.name()).copied())))
     }
 
-    fn field<'r>(&self, row: &'r ByteRecord, column: usize) -> Result<&'r str, String> {
-        let Some(octets) = self.0[column].and_then(|at| row.get(at)) else { return Ok("") };
-        std::str::from_utf8(octets).map(str::trim).map_err(|_| format!("{} is not UTF-8", NAMES[column]))
-    }
-
-    /// Reads a row.
-    pub(super) fn read(&self, row: &ByteRecord, register: &Register, zone: &TimeZone) -> Result<Held, String> {
-        let field = |column| self.field(row, column);
-        let msisdn = field(0)?;
-        let msisdn = Msisdn::parse(msisdn).ok_or_else(|| format!("msisdn {msisdn:?} is no subscriber's number"))?;
-        let sender = field(1)?;
-        if register.sender(sender).is_none() {
-            return Err(format!("sender {sender:?} is not in the register"));
-        }
-        let word = field(3)?;
-        let status = WORDS
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(word))
-            .map(|(_, status)| *status)
-            .ok_or_else(|| format!("status {word:?} is unknown: expected consent or refusal"))?;
-        let at_ms = moment(field(4)?, zone).map_err(|error| format!("at {error}"))?;
-        let expires_at_ms = match field(7)? {
-            "" => None,
-            text => Some(moment(text, zone).map_err(|error| format!("expires_at {error}"))?),
-        };
-        if expires_at_ms.is_some_and(|end| end <= at_ms) {
-            return Err("expires_at is not after at".to_owned());
-        }
-        let short = |column: usize, most: usize| match field(column)? {
-            text if text.len() <= most => Ok(text.to_owned()),
-            text => {
-                let (name, length) = (NAMES[column], text.len());
-                Err(format!("{name} has {length} octets: at most {most} (is a quote not closed?)"))
-            }
-        };
-        Ok(Held {
-            msisdn: msisdn.0,
-            sender: sender.to_owned(),
-            category: short(2, NAME_OCTETS)?,
-            status,
-            at_ms,
-            method: short(5, NAME_OCTETS)?,
-            evidence: short(6, EVIDENCE_OCTETS)?,
-            expires_at_ms,
-            ..Held::default()
-        })
+    pub(super) fn field<'r>(&self, row: &'r ByteRecord, column: Column) -> Result<&'r str, String> {
+        let Some(octets) = self.0[column as usize].and_then(|at| row.get(at)) else { return Ok("") };
+        std::str::from_utf8(octets).map(str::trim).map_err(|_| format!("{} is not UTF-8", column.name()))
     }
 }
 
-fn moment(text: &str, zone: &TimeZone) -> Result<i64, String> {
-    if let Ok(timestamp) = text.parse::<Timestamp>() {
-        return Ok(timestamp.as_millisecond());
+/// The object of a JSON line; keys that are no columns are refused.
+pub(super) fn json_row(line: &[u8]) -> Result<Map<String, Value>, String> {
+    let row: Map<String, Value> = serde_json::from_slice(line).map_err(|error| format!("no JSON object: {error}"))?;
+    match row.keys().find(|key| Column::ALL.iter().all(|column| column.name() != *key)) {
+        Some(unknown) => Err(format!("key {unknown:?} is unknown: expected {}", Column::list())),
+        None => Ok(row),
     }
-    text.parse::<Date>()
-        .and_then(|day| day.to_zoned_datetime(zone.clone()))
-        .map(|day| day.timestamp().as_millisecond())
-        .map_err(|_| format!("{text:?} is no time: expected 2026-11-23T10:15:00+08:00 or 2026-11-23"))
+}
+
+/// A column of a JSON line; numbers are taken for an msisdn.
+pub(super) fn json_field(row: &Map<String, Value>, column: Column) -> Result<String, String> {
+    match row.get(column.name()) {
+        None | Some(Value::Null) => Ok(String::new()),
+        Some(Value::String(text)) => Ok(text.trim().to_owned()),
+        Some(Value::Number(number)) if column == Column::Msisdn => Ok(number.to_string()),
+        Some(other) => Err(format!("{} is {other}: expected a string", column.name())),
+    }
 }
 
 fn shown(ms: i64) -> String {
     Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |at| at.to_string())
 }
 
-fn word(status: Status) -> &'static str {
+/// The word for a status.
+pub(super) const fn word(status: Status) -> &'static str {
     match status {
         Status::Consent => "consent",
         Status::Refusal => "refusal",
@@ -123,31 +131,84 @@ fn word(status: Status) -> &'static str {
     }
 }
 
-pub(super) fn write_csv(out: &mut impl Write, held: &Held) -> io::Result<()> {
-    let mut row = csv::WriterBuilder::new().has_headers(false).from_writer(out);
-    row.write_record([
-        held.msisdn.to_string().as_str(),
-        &held.sender,
-        &held.category,
-        word(held.status),
-        &shown(held.at_ms),
-        &held.method,
-        &held.evidence,
-        &held.expires_at_ms.map(shown).unwrap_or_default(),
-    ])?;
-    row.flush()
+/// A number as it reads back: with a plus where bare digits would be taken for another.
+pub(super) fn spelled(msisdn: u64) -> String {
+    let bare = msisdn.to_string();
+    if Msisdn::parse(&bare) == Some(Msisdn(msisdn)) { bare } else { format!("+{bare}") }
 }
 
-pub(super) fn write_json(out: &mut impl Write, held: &Held) -> io::Result<()> {
-    let row = json!({
-        "msisdn": held.msisdn.to_string(),
-        "sender": held.sender,
-        "category": held.category,
-        "status": word(held.status),
-        "at": shown(held.at_ms),
-        "method": held.method,
-        "evidence": held.evidence,
-        "expires_at": held.expires_at_ms.map(shown),
-    });
-    writeln!(out, "{row}")
+fn fields(held: &Held) -> [String; Column::ALL.len()] {
+    [
+        spelled(held.msisdn),
+        held.sender.clone(),
+        held.category.clone(),
+        word(held.status).to_owned(),
+        shown(held.at_ms),
+        held.method.clone(),
+        held.evidence.clone(),
+        held.expires_at_ms.map(shown).unwrap_or_default(),
+        held.frequency.clone(),
+        held.wording.clone(),
+        held.sha256.map(|sha256| sha256.to_string()).unwrap_or_default(),
+        held.recorded_by.clone(),
+        held.recorded_at_ms.map(shown).unwrap_or_default(),
+    ]
 }
+
+/// Where events are written, one a row or a line.
+pub(super) enum Sink<W: Write> {
+    Csv(Box<csv::Writer<W>>),
+    Json(W),
+}
+
+impl<W: Write> Sink<W> {
+    /// CSV begins with its header.
+    pub(super) fn new(out: W, json: bool) -> io::Result<Self> {
+        if json {
+            return Ok(Self::Json(out));
+        }
+        let mut csv = csv::WriterBuilder::new().buffer_capacity(1 << 16).from_writer(out);
+        csv.write_record(Column::ALL.map(Column::name)).map_err(plain)?;
+        Ok(Self::Csv(Box::new(csv)))
+    }
+
+    pub(super) fn write(&mut self, held: &Held) -> io::Result<()> {
+        match self {
+            Self::Csv(csv) => csv.write_record(fields(held)).map_err(plain),
+            Self::Json(out) => writeln!(out, "{}", Value::Object(json_of(held))),
+        }
+    }
+
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Csv(csv) => csv.flush(),
+            Self::Json(out) => out.flush(),
+        }
+    }
+}
+
+/// The error of the file underneath, so that a reader who has seen enough is told as one.
+fn plain(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}
+
+/// The object of a JSON line; what the further columns do not say is left out.
+pub(super) fn json_of(held: &Held) -> Map<String, Value> {
+    let mut row = Map::new();
+    for (column, text) in Column::ALL.into_iter().zip(fields(held)) {
+        let is_further = column as usize >= Column::Frequency as usize;
+        let value = match column {
+            Column::ExpiresAt if text.is_empty() => Value::Null,
+            _ if is_further && text.is_empty() => continue,
+            _ => Value::String(text),
+        };
+        row.insert(column.name().to_owned(), value);
+    }
+    row
+}
+
+#[cfg(test)]
+mod tests;

@@ -119,12 +119,16 @@ impl Desk {
             Ok(reading) => reading,
             Err(fault) => return self.turn_away_parts(&fault, parts, now.wall),
         };
-        let judgements = match self.judgements(register, provider, &reading, now.wall) {
+        let judgements = match self.weigh(register, provider, &reading, now.wall) {
             Ok(judgements) => judgements,
             Err(fault) => return self.turn_away_parts(&fault, parts, now.wall),
         };
         let Some(first) = frames.first() else { return };
         let ruling = self.rule(&judgements, now.wall);
+        let parts = match self.queue_parts((register, provider), parts, &reading, &judgements, &ruling, now.wall) {
+            Ok(()) => return,
+            Err(parts) => parts,
+        };
         let written = self.pen().write_submissions(
             register,
             &Message { frame: first, reading: &reading, parts: &parts },
@@ -132,6 +136,7 @@ impl Desk {
             &ruling,
             now.wall,
         );
+        self.gate.settle_counts(&judgements, &ruling, written.is_ok());
         let whole = Whole { ruling, judgements: &judgements, written, now: now.wall };
         let mut undecided = Vec::new();
         for part in parts {
@@ -165,7 +170,8 @@ impl Desk {
         let Holder::Acknowledged { id } = part.holder else { return None };
         let provider = self.provider.clone().unwrap_or_default();
         match (whole.ruling, &whole.written) {
-            (Ruling::Refuse { down: true, status: TRY_AGAIN }, _) | (_, Err(_)) => return Some(part),
+            (ruling, _) if ruling.waits() => return Some(part),
+            (_, Err(_)) => return Some(part),
             (Ruling::Refuse { status, .. }, Ok(_)) => {
                 let state = State::Rejected(status);
                 self.gate.report(&provider, &part.frame, id, state, part.received, now.wall);
@@ -291,7 +297,7 @@ impl Desk {
 
 impl Gate {
     /// Tells a session of a decision; where it has ended meanwhile, the part has not gone on.
-    fn deliver(&self, mailbox: &Mailbox, late: Late, now: Timestamp) {
+    pub(super) fn deliver(&self, mailbox: &Mailbox, late: Late, now: Timestamp) {
         if let Err(back) = mailbox.try_send(Mail::Judged(Box::new(late)))
             && let Mail::Judged(late) = back.into_inner()
         {
@@ -303,6 +309,11 @@ impl Gate {
     /// Whose refusal stops a message that has not gone out yet; nobody's where R11 is not enforced.
     pub(super) fn marketing(&self, judgements: &[Judgement<'_, '_>]) -> Option<(String, u64)> {
         let [judgement] = judgements else { return None };
+        self.marketing_of(judgement)
+    }
+
+    /// The same for one recipient of several.
+    pub(super) fn marketing_of(&self, judgement: &Judgement<'_, '_>) -> Option<(String, u64)> {
         let identity = &judgement.facts.identity;
         let port_class = identity.port.map_or(Class::Commercial, |port| port.class);
         let enforced = self.profile.mode(Rule::R11, port_class, identity.provider) == Mode::Enforce;
@@ -421,7 +432,7 @@ fn missing(key: &Key, parts: &[Part]) -> String {
     format!("part {} of {} did not come in time", missing.join(", "), key.total)
 }
 
-fn acknowledged(id: crate::store::EntryId) -> Judged {
+pub(super) fn acknowledged(id: crate::store::EntryId) -> Judged {
     let decision = relay::Decision::Acknowledge { body: acknowledgement(id) };
     Judged { decision, settling: Settling::Now, frame: None }
 }

@@ -2,20 +2,19 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use portcullis_protocol::address::Address;
-use portcullis_protocol::pdu::Destination;
 use portcullis_protocol::{BodyFault, CommandStatus, Frame};
 
 use super::ruling::{Judgement, Ruling};
+use super::weighing::Watch;
 use super::write::{Message, Written};
 use super::{Desk, Judged, Kind, Open, Settling, TRY_AGAIN, explain, multi};
 use crate::config::Durability;
-use crate::gate::reading::{DISTRIBUTION_LIST, Reading, Recipients, STRUCK_OFF};
-use crate::gate::{Moment, facts};
+use crate::gate::Moment;
+use crate::gate::reading::{Reading, STRUCK_OFF};
 use crate::register::{Provider, Register};
 use crate::relay::{self, Ticket};
 use crate::rules::r26_evidence::Unrecorded;
-use crate::rules::{self, Class, Decision, Facts, Mode, Operation, Rule, Submission};
+use crate::rules::{self, Class, Decision};
 use crate::store::journal::AppendError;
 
 impl Desk {
@@ -38,6 +37,11 @@ impl Desk {
         if self.exceeds_rate(provider, &reading, now.monotonic) {
             return Some(self.throttle());
         }
+        if reading.scheduled(now.wall).is_some_and(|at| at > now.wall) && !self.gate.scheduled.has_room() {
+            // What could not be withdrawn is not taken.
+            self.gate.counters.throttled();
+            return Some(self.refuse(ticket, Open::unrecorded(now.wall), CommandStatus::ESME_RMSGQFUL));
+        }
         if let Some(part) = reading.part.filter(|part| part.total > 1) {
             return self.gather(register, provider, ticket, frame, &reading, part, now);
         }
@@ -54,13 +58,20 @@ impl Desk {
         reading: &Reading<'_>,
         now: Timestamp,
     ) -> Judged {
-        let judgements = match self.judgements(register, provider, reading, now) {
+        let judgements = match self.weigh(register, provider, reading, now) {
             Ok(judgements) => judgements,
             Err(fault) => return self.turn_away(ticket, frame, &fault, now),
         };
         let ruling = self.rule(&judgements, now);
+        if let Some(until) = self.gate.queues_until(provider, reading.operation, &judgements, &ruling, now)
+            && let Some(queued) =
+                self.queue_message((register, ticket, frame), reading, &judgements, (&ruling, until), now)
+        {
+            return queued;
+        }
         let written =
             self.pen().write_submissions(register, &Message { frame, reading, parts: &[] }, &judgements, &ruling, now);
+        self.gate.settle_counts(&judgements, &ruling, written.is_ok());
         let explain = self.explains_to(provider);
         let (judged, open) = self.decide(ruling, frame, &judgements, written, (explain, now));
         self.open.insert(ticket, open);
@@ -68,90 +79,21 @@ impl Desk {
     }
 
     /// The verdict for each recipient.
-    pub(super) fn judgements<'r, 'm>(
+    pub(super) fn weigh<'r, 'm>(
         &mut self,
         register: &'r Register,
         provider: &'r Provider,
         reading: &Reading<'m>,
         now: Timestamp,
     ) -> Result<Vec<Judgement<'r, 'm>>, BodyFault> {
-        let mut judgements = Vec::with_capacity(1);
-        match reading.recipients {
-            Recipients::One(to) => {
-                let vouched = reading.operation == Operation::BroadcastSm && provider.broadcasts;
-                judgements.push(self.weigh(register, provider, reading, to, vouched, now));
-            }
-            Recipients::Many(list) => {
-                for destination in list.iter() {
-                    let (to, vouched) = match destination {
-                        Destination::Sme(to) => (to, false),
-                        Destination::DistributionList(name) if provider.distribution_lists => {
-                            (Address { addr: name, ..Address::default() }, true)
-                        }
-                        Destination::DistributionList(_) => return Err(DISTRIBUTION_LIST),
-                    };
-                    judgements.push(self.weigh(register, provider, reading, to, vouched, now));
-                }
-            }
-        }
-        Ok(judgements)
+        let mut watch = Watch { down: self.is_down(), trails: &mut self.trails, at: self.heard };
+        self.gate.judgements(register, provider, reading, &mut watch, now)
     }
 
     /// What the verdicts come to, counted.
     pub(super) fn rule(&self, judgements: &[Judgement<'_, '_>], now: Timestamp) -> Ruling {
-        for judgement in judgements {
-            self.gate.counters.judged(&judgement.verdict);
-            if let Some(trail) = &judgement.trail {
-                let port_class = judgement.facts.identity.port_class();
-                trail.note(&self.gate.measures, port_class, &judgement.verdict, now.as_millisecond());
-            }
-        }
+        self.gate.count_verdicts(judgements, now);
         Ruling::of(judgements, &self.gate.profile.failure)
-    }
-
-    /// One recipient's verdict. A store that cannot be asked is a fact of its own (R26).
-    fn weigh<'r, 'm>(
-        &mut self,
-        register: &'r Register,
-        provider: &'r Provider,
-        reading: &Reading<'m>,
-        to: Address<'m>,
-        vouched: bool,
-        now: Timestamp,
-    ) -> Judgement<'r, 'm> {
-        let deliver_at = reading.deliver_at(now);
-        let submission = Submission {
-            operation: reading.operation,
-            source: reading.source,
-            destination: to,
-            service_type: reading.service_type.0,
-            class_tlv: provider.class_tlv.as_ref().and_then(|declared| reading.tlvs.get(declared.tag)),
-            sm_default_msg_id: reading.sm_default_msg_id,
-            content: reading.text.clone(),
-            presentation: reading.presentation,
-            part: reading.part,
-            deliver_at,
-            valid_until: reading.valid_until(now),
-        };
-        let identity = register.identify(provider, &submission);
-        let port_class = identity.port_class();
-        let watched = self.gate.profile.mode(Rule::R25, port_class, provider) != Mode::Off;
-        let trail = watched.then(|| self.trails.of(&self.gate.measures, &identity));
-        let measure = trail.as_ref().and_then(|t| t.in_force(&self.gate.measures, port_class, self.heard));
-        let reply_route_lost = self.gate.lost_route(&provider.system_id, now);
-        let (facts, outage) = match facts::look_up(&self.gate.consents, identity, deliver_at.unwrap_or(now)) {
-            Ok(facts) => {
-                let outage = self.is_down().then(|| "the journal cannot write".to_owned());
-                (Facts { vouched, measure, reply_route_lost, ..facts }, outage)
-            }
-            Err(error) => {
-                tracing::error!(%error, "the consents cannot be asked");
-                let facts = Facts { vouched, measure, reply_route_lost, unasked: true, ..Facts::new(identity) };
-                (facts, Some(format!("the consents cannot be asked: {error}")))
-            }
-        };
-        let verdict = rules::judge(&submission, &facts, &self.gate.profile, now);
-        Judgement { to, facts, verdict, outage, trail }
     }
 
     /// What becomes of one PDU under a ruling, and what is to be remembered of it.

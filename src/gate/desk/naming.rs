@@ -23,7 +23,7 @@ use crate::gate::record::{self, Name, Record, entry_id};
 use crate::gate::{Gate, Moment};
 use crate::register::Register;
 use crate::relay::{self, Ticket};
-use crate::rules::Permit;
+use crate::rules::{Class, Mode, Permit, Rule};
 use crate::store::{EntryId, Index, Query, StoreError};
 
 /// What the journal knows of a message somebody names.
@@ -57,13 +57,15 @@ enum Found {
 }
 
 /// What a replacement has in common with its message.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Original {
     source: Vec<u8>,
     destination: (u8, u8, Vec<u8>),
     service_type: Vec<u8>,
     esm_class: u8,
     data_coding: u8,
+    /// When it is delivered, where that is still to come, and the record that says so.
+    scheduled: Option<(EntryId, i64)>,
 }
 
 impl Desk {
@@ -152,12 +154,26 @@ impl Desk {
                     let open = Open { sequence, ..Open::recorded(Vec::new(), now.wall) };
                     self.refuse(ticket, open, CommandStatus::ESME_ROK)
                 }
-                // Its message has become whole: it is on its way.
-                None => self.answer_here(ticket, CommandStatus::ESME_RCANCELFAIL, now.wall),
+                None => self.cancel_queued(ticket, id, now.wall),
             },
             Found::Ended(..) => self.answer_here(ticket, CommandStatus::ESME_RCANCELFAIL, now.wall),
             Found::Nothing | Found::Message(_) | Found::Part => self.pass_question(ticket, None, now.wall),
         }
+    }
+
+    /// What waits for the end of quiet hours is with the gate; what does not is on its way.
+    fn cancel_queued(&mut self, ticket: Ticket, id: EntryId, now: Timestamp) -> Judged {
+        let provider = self.provider.clone().unwrap_or_default();
+        let Some(queued) = self.gate.queue.take(&provider, id) else {
+            return self.answer_here(ticket, CommandStatus::ESME_RCANCELFAIL, now);
+        };
+        let mut sequence = None;
+        for part in queued.parts {
+            let parties = (queued.subscriber.as_str(), queued.port.as_str());
+            sequence = self.pen().write_report(part, parties, DELETED, false, now).or(sequence);
+        }
+        let open = Open { sequence, ..Open::recorded(Vec::new(), now) };
+        self.refuse(ticket, open, CommandStatus::ESME_ROK)
     }
 
     /// A new text is judged like a new message to the same subscriber (R22).
@@ -169,23 +185,39 @@ impl Desk {
         found: Found,
         now: Moment,
     ) -> Judged {
-        let original = match found {
-            Found::Message(original) if original.source == pdu.source.addr.0 => original,
-            Found::Message(_) | Found::Nothing => return self.turn_away(ticket, frame, &UNKNOWN, now.wall),
-            _ => return self.turn_away(ticket, frame, &ONE_OF_SEVERAL, now.wall),
-        };
         let gate = Arc::clone(&self.gate);
         let register = gate.register.load();
         let Some(provider) = self.provider.as_deref().and_then(|system_id| register.provider(system_id)) else {
             return self.turn_away(ticket, frame, &STRUCK_OFF, now.wall);
         };
+        let port_class = register.port(pdu.source.addr.0).map_or(Class::Commercial, |port| port.class);
+        let enforced = gate.profile.mode(Rule::R22, port_class, provider) == Mode::Enforce;
+        let (original, is_unknown) = match found {
+            Found::Message(original) if original.source == pdu.source.addr.0 => (original, false),
+            Found::Message(_) | Found::Nothing if enforced => {
+                return self.turn_away(ticket, frame, &UNKNOWN, now.wall);
+            }
+            _ if enforced => return self.turn_away(ticket, frame, &ONE_OF_SEVERAL, now.wall),
+            _ => (Original::default(), true),
+        };
         let (ton, npi, addr) = &original.destination;
         let destination = Address::new(Ton(*ton), Npi(*npi), addr);
         let class = (EsmClass(original.esm_class), DataCoding(original.data_coding));
-        match Reading::of_replacement(pdu, destination, COctetString(&original.service_type), class, &provider.text) {
-            Ok(reading) => self.judge_reading(&register, provider, ticket, frame, &reading, now.wall),
-            Err(fault) => self.turn_away(ticket, frame, &fault, now.wall),
+        let service_type = COctetString(&original.service_type);
+        let mut reading = match Reading::of_replacement(pdu, destination, service_type, class, &provider.text) {
+            Ok(reading) => reading,
+            Err(fault) => return self.turn_away(ticket, frame, &fault, now.wall),
+        };
+        reading.replaces_unknown = is_unknown;
+        if let Some((_, at_ms)) = original.scheduled.filter(|(_, at_ms)| *at_ms > now.wall.as_millisecond()) {
+            reading.keep_schedule(Timestamp::from_millisecond(at_ms).unwrap_or_default());
         }
+        let judged = self.judge_reading(&register, provider, ticket, frame, &reading, now.wall);
+        let records = self.open.get_mut(&ticket).map(|open| &mut open.records);
+        for schedule in records.into_iter().flatten().filter_map(|sent| sent.schedule.as_mut()) {
+            schedule.take_place_of(original.scheduled);
+        }
+        judged
     }
 
     /// What only names a message goes on, under the carrier's name for it.
@@ -242,15 +274,22 @@ fn look_up(gate: &Gate, provider: &str, message_id: &str) -> Result<Found, Store
         return look_up_part(gate, id, message_id);
     }
     let key = Some((Index::MessageId, message_id.as_bytes().to_vec()));
+    let mut scheduled = None;
     for entry in gate.journal.find(Query { key, newest_first: true, limit: 100, ..Query::default() })? {
-        let (_, payload) = entry?;
+        let (id, payload) = entry?;
         let found = match Record::decode(&payload) {
             // The index has looser spellings, too.
             Ok(Record::Outcome(outcome)) if outcome.message_id.as_deref() == Some(message_id) => {
-                original(gate, provider, outcome.of)?
+                original(gate, provider, outcome.of, scheduled)?
             }
             Ok(Record::PartOutcome(part)) if part.outcome.message_id.as_deref() == Some(message_id) => {
-                original(gate, provider, part.outcome.of)?.map(|_| Found::Part)
+                original(gate, provider, part.outcome.of, None)?.map(|_| Found::Part)
+            }
+            // The last one stands, and comes first.
+            Ok(Record::Scheduled(last)) if last.message_id.as_deref() == Some(message_id) => {
+                let is_own = last.provider == provider;
+                scheduled = scheduled.or_else(|| is_own.then_some((id, last.deliver_ms)));
+                None
             }
             _ => None,
         };
@@ -298,7 +337,12 @@ fn state(word: &str) -> MessageState {
 }
 
 /// The message itself, where one text to one subscriber can take its place.
-fn original(gate: &Gate, provider: &str, of: Name) -> Result<Option<Found>, StoreError> {
+fn original(
+    gate: &Gate,
+    provider: &str,
+    of: Name,
+    scheduled: Option<(EntryId, i64)>,
+) -> Result<Option<Found>, StoreError> {
     let Some(payload) = entry_id(of).map(|id| gate.journal.get(id)).transpose()?.flatten() else { return Ok(None) };
     let submission = match Record::decode(&payload) {
         Ok(Record::Submission(submission)) => submission,
@@ -319,6 +363,7 @@ fn original(gate: &Gate, provider: &str, of: Name) -> Result<Option<Found>, Stor
         service_type: octets(&submission.service_type),
         esm_class: submission.flags.0,
         data_coding: submission.flags.1,
+        scheduled,
     })))
 }
 

@@ -9,6 +9,7 @@ use super::write::{Pen, message_id};
 use super::{Desk, Kind, Open, Sent, Settling};
 use crate::gate::owed::{Owed, OwedPart, Report, State, receipt};
 use crate::gate::parts::{Holder, Part};
+use crate::gate::scheduled::Withdrawal;
 use crate::gate::{Gate, Moment, facts};
 use crate::relay::{BindKind, Leg, Outcome, Ticket};
 use crate::rules::Permit;
@@ -36,7 +37,7 @@ impl Desk {
     /// Takes over something the gate owes.
     pub fn owe(&mut self, owed: Owed) {
         let asking = match owed {
-            Owed::Part(_) => Leg::Provider,
+            Owed::Part(_) | Owed::Withdrawal(_) => Leg::Provider,
             Owed::Report(_) => Leg::Carrier,
         };
         self.owed[place(asking)].push_back(owed);
@@ -60,6 +61,17 @@ impl Desk {
                 Owed::Report(report) => {
                     return Some((report.frame.clone(), Permit::unjudged("a receipt of the gate's own")));
                 }
+                Owed::Withdrawal(withdrawal) if withdrawal.deliver_at > now.wall => {
+                    return Some((
+                        withdrawal.frame.clone(),
+                        Permit::unjudged("withdraws what the subscriber has refused"),
+                    ));
+                }
+                Owed::Withdrawal(_) => {
+                    if let Some(Owed::Withdrawal(withdrawal)) = self.owed[place(asking)].pop_front() {
+                        self.pen().write_withdrawn(&withdrawal, "too-late", 0, now.wall);
+                    }
+                }
                 Owed::Part(part) if !is_recorded(part, progress) => return None,
                 Owed::Part(part) if !self.gate.is_refused_since(part, now.wall) => {
                     return Some((part.frame.clone(), part.permit));
@@ -78,7 +90,7 @@ impl Desk {
         let Some(owed) = self.owed[place(asking)].pop_front() else { return };
         let (records, part, acknowledged) = match &owed {
             Owed::Part(part) => (part.records.clone(), Some(part.number), Some(part.id)),
-            Owed::Report(_) => (Vec::new(), None, None),
+            Owed::Report(_) | Owed::Withdrawal(_) => (Vec::new(), None, None),
         };
         if let Some(Sent { subscriber, .. }) = records.first() {
             self.gate.ids.expect(subscriber);
@@ -114,6 +126,7 @@ impl Desk {
                 subscriber.inspect(|subscriber| self.gate.ids.expect_no_more(subscriber));
             }
             Owed::Report(report) => self.conclude_report(report, outcome, now),
+            Owed::Withdrawal(withdrawal) => self.conclude_withdrawal(withdrawal, outcome, now),
         }
     }
 
@@ -164,6 +177,21 @@ impl Desk {
             }
             _ => self.gate.accounts.post(Owed::Report(report)),
         }
+    }
+
+    fn conclude_withdrawal(&mut self, mut withdrawal: Withdrawal, outcome: Outcome, now: Moment) {
+        let status = match outcome {
+            Outcome::Answered(status) | Outcome::Nacked(status) => status,
+            // Asking twice does no harm.
+            _ => return self.gate.accounts.post(Owed::Withdrawal(withdrawal)),
+        };
+        if is_temporary(status) && withdrawal.attempts < ATTEMPTS {
+            withdrawal.attempts += 1;
+            withdrawal.not_before = Some(now.monotonic + PAUSE);
+            return self.owe(Owed::Withdrawal(withdrawal));
+        }
+        let word = if status == CommandStatus::ESME_ROK { "cancelled" } else { "failed" };
+        self.pen().write_withdrawn(&withdrawal, word, status.0, now.wall);
     }
 
     /// The subscriber refused after the verdict: what has not gone out does not go out.
@@ -218,7 +246,12 @@ impl Gate {
     }
 
     /// Whether a subscriber has refused a sender, or all of the provider's.
-    pub(super) fn has_refused(&self, (sender, msisdn): &(String, u64), provider: &str, now: Timestamp) -> bool {
+    pub(in crate::gate) fn has_refused(
+        &self,
+        (sender, msisdn): &(String, u64),
+        provider: &str,
+        now: Timestamp,
+    ) -> bool {
         let register = self.register.load();
         let unknown = Towards { sender, former: &[], provider: Some(provider) };
         let towards = register.sender(sender).map_or(unknown, |sender| facts::towards(sender, Some(provider)));

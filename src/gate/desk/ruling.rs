@@ -2,21 +2,27 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use portcullis_protocol::CommandStatus;
 use portcullis_protocol::address::Address;
 
 use super::TRY_AGAIN;
+use super::counting::Counted;
 use crate::gate::measures::Trail;
 use crate::rules::r26_evidence::{Failure, Resort};
 use crate::rules::{Decision, Facts, Permit, Verdict};
 
 /// One recipient's verdict and what it rests on.
-pub(super) struct Judgement<'r, 'm> {
+pub(in crate::gate) struct Judgement<'r, 'm> {
     pub(super) to: Address<'m>,
     pub(super) facts: Facts<'r>,
     pub(super) verdict: Verdict,
     /// What the store could not do for it, if anything.
     pub(super) outage: Option<String>,
+    /// Its place among the messages that count, which it gives back if it does not arrive.
+    pub(super) counted: Option<Counted>,
+    /// When it is to be delivered, where that is later.
+    pub(super) deliver_at: Option<Timestamp>,
     /// Who is counted for it, where R25 is on.
     pub(super) trail: Option<Arc<Trail>>,
 }
@@ -34,7 +40,7 @@ impl Judgement<'_, '_> {
 
 /// What becomes of the PDU.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Ruling {
+pub(in crate::gate) enum Ruling {
     /// Every recipient's verdict permits it.
     Forward(Permit),
     /// It goes on without the recipients whose verdict refuses it.
@@ -48,7 +54,12 @@ pub(super) enum Ruling {
 }
 
 impl Ruling {
-    pub(super) fn of(judgements: &[Judgement<'_, '_>], failure: &Failure) -> Self {
+    /// Whether the provider is to try again: what it was told to be accepted then waits with the rest.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self, Self::Refuse { status: TRY_AGAIN | CommandStatus::ESME_RTHROTTLED, .. })
+    }
+
+    pub(in crate::gate) fn of(judgements: &[Judgement<'_, '_>], failure: &Failure) -> Self {
         let first = |decision| judgements.iter().find(|judgement| judgement.verdict.decision == decision);
         // Before any rejection: consent unknown is not consent missing.
         for (resort, status) in [(Resort::Hold, TRY_AGAIN), (Resort::Reject, CommandStatus::ESME_RSUBMITFAIL)] {

@@ -10,14 +10,15 @@ use jiff::Timestamp;
 use portcullis_protocol::address::Address;
 use portcullis_protocol::field::COctetString;
 use portcullis_protocol::text::Text;
-use portcullis_protocol::{BodyFault, Frame, Pdu};
+use portcullis_protocol::{BodyFault, CommandId, CommandStatus, Frame, Pdu};
 
 use super::ruling::{Judgement, Ruling};
 use super::{Desk, Open, Sent, TRY_AGAIN, multi};
 use crate::gate::Gate;
 use crate::gate::parts::Part;
 use crate::gate::reading::{Reading, Recipients};
-use crate::gate::record::{self, Content, Origin, PartOf, Record, WireAddress, name, subscriber_key};
+use crate::gate::record::{self, Content, Grounds, Origin, PartOf, Record, WireAddress, name, subscriber_key};
+use crate::gate::scheduled::Withdrawal;
 use crate::register::Register;
 use crate::relay::Outcome;
 use crate::rules::{Effect, Msisdn, Rule};
@@ -75,6 +76,8 @@ impl<'a> Pen<'a> {
         let Message { frame, reading, parts } = *message;
         let source = wire_address(&reading.source);
         let parts: Vec<PartOf> = parts.iter().map(part_of).collect();
+        let provider = judgements.first().map(|judgement| judgement.facts.identity.provider);
+        let handling = reading.handling(provider, now);
         let mut records = Vec::with_capacity(judgements.len());
         for judgement in judgements {
             let identity = &judgement.facts.identity;
@@ -98,10 +101,20 @@ impl<'a> Pen<'a> {
                 [] => Record::Submission(submission),
                 parts => Record::Long(record::Long { submission, parts: parts.to_vec() }),
             };
-            let ticket = self.append(&record)?;
+            let grounds = Grounds::of(handling, &judgement.facts, self.gate.profile.digest());
+            let ticket = self.append_grounded(&record, Some(&grounds))?;
             let port = source.addr.clone().into_owned();
             let goes_on = judgement.is_forwarded();
-            records.push(Sent { id: ticket.id, sequence: ticket.sequence, subscriber, port, goes_on });
+            let (counted, schedule) = (judgement.counted, self.schedule(frame, reading, judgement));
+            records.push(Sent {
+                id: ticket.id,
+                sequence: ticket.sequence,
+                subscriber,
+                port,
+                goes_on,
+                counted,
+                schedule,
+            });
         }
         Ok(records)
     }
@@ -133,7 +146,7 @@ impl<'a> Pen<'a> {
         let subscriber = subscriber_key(msisdn, &submission.destination.addr).into_owned();
         let parts = parts.iter().map(part_of).collect();
         let ticket = self.append(&Record::Long(record::Long { submission, parts }))?;
-        Ok(vec![Sent { id: ticket.id, sequence: ticket.sequence, subscriber, port: source, goes_on: false }])
+        Ok(vec![Sent { subscriber, port: source, ..Sent::nobody(ticket) }])
     }
 
     /// What a submission's record holds whatever is decided.
@@ -165,6 +178,12 @@ impl<'a> Pen<'a> {
     }
 
     pub(super) fn write_turned_away(self, frame: &Frame, fault: &BodyFault, now: Timestamp) -> Written {
+        let is_replacement = frame.command_id() == CommandId::REPLACE_SM;
+        let findings = if is_replacement && fault.status == CommandStatus::ESME_RREPLACEFAIL {
+            vec![record::Finding { rule: Rule::R22.id().into(), effect: "failed".into(), why: fault.fault.into() }]
+        } else {
+            Vec::new()
+        };
         let nobody = || WireAddress { ton: 0, npi: 0, addr: "".into() };
         let record = Record::Submission(record::Submission {
             received_ms: now.as_millisecond(),
@@ -183,7 +202,7 @@ impl<'a> Pen<'a> {
             content: Content::Opaque(fault.to_string().into(), frame.body().into()),
             verdict: "reject".into(),
             status: fault.status.0,
-            findings: Vec::new(),
+            findings,
             profile: self.gate.profile.name.as_str().into(),
             register: self.gate.register.load().version().to_owned().into(),
         });
@@ -221,7 +240,8 @@ impl<'a> Pen<'a> {
         let mut last = None;
         for sent in open.records.iter().filter(|sent| sent.goes_on) {
             let status = unserved.get(&sent.subscriber).map_or(status, |own| own.0);
-            let outcome = record::Outcome {
+            self.gate.tell_count(sent.counted.as_ref(), outcome, status);
+            let ended = record::Outcome {
                 of: name(sent.id),
                 forwarded_ms: open.judged_at.as_millisecond(),
                 at_ms: now.as_millisecond(),
@@ -232,9 +252,9 @@ impl<'a> Pen<'a> {
                 message_id: message_id.as_deref().map(Cow::Borrowed),
             };
             let record = match open.part {
-                None => Record::Outcome(outcome),
+                None => Record::Outcome(ended),
                 Some(number) => Record::PartOutcome(record::PartOutcome {
-                    outcome,
+                    outcome: ended,
                     number,
                     acknowledged: open.acknowledged.map(name),
                 }),
@@ -243,6 +263,10 @@ impl<'a> Pen<'a> {
                 Ok(ticket) => last = Some(ticket.sequence),
                 // The message is with the carrier whatever is written: say it loudly.
                 Err(error) => tracing::error!(%error, record = %sent.id, "an outcome could not be recorded"),
+            }
+            // Of a long message, one part speaks for the request; each is scheduled by itself.
+            if matches!(outcome, Outcome::Answered(_)) && status == 0 {
+                self.write_awaited(sent, open.part.is_none_or(|number| number == 1), message_id.as_deref(), now);
             }
         }
         last
@@ -274,6 +298,23 @@ impl<'a> Pen<'a> {
         }
     }
 
+    /// What became of the withdrawal of a scheduled message.
+    pub(super) fn write_withdrawn(self, withdrawal: &Withdrawal, outcome: &str, status: u32, now: Timestamp) {
+        tracing::info!(message = %withdrawal.id, outcome, status, "the withdrawal of a scheduled message has ended");
+        let record = Record::Withdrawn(record::Withdrawn {
+            at_ms: now.as_millisecond(),
+            subscriber: withdrawal.subscriber.as_str().into(),
+            port: withdrawal.port.as_str().into(),
+            of: name(withdrawal.id),
+            message: withdrawal.message,
+            outcome: outcome.into(),
+            status,
+        });
+        if let Err(error) = self.append(&record) {
+            tracing::error!(%error, message = %withdrawal.id, "a withdrawal could not be recorded");
+        }
+    }
+
     pub(super) fn write_session(self, event: &str, now: Timestamp) {
         let record = Record::Session(record::Session {
             at_ms: now.as_millisecond(),
@@ -286,10 +327,17 @@ impl<'a> Pen<'a> {
     }
 
     pub(in crate::gate) fn append(self, record: &Record<'_>) -> Result<Ticket, AppendError> {
+        self.append_grounded(record, None)
+    }
+
+    fn append_grounded(self, record: &Record<'_>, grounds: Option<&Grounds<'_>>) -> Result<Ticket, AppendError> {
         SCRATCH.with_borrow_mut(|scratch| {
             let mut payload = std::mem::take(scratch);
             payload.clear();
             payload = record.encode(payload);
+            if let Some(grounds) = grounds {
+                payload = grounds.encode(payload);
+            }
             let appended = self.gate.journal.append(&payload);
             if payload.capacity() <= KEPT {
                 *scratch = payload;
@@ -307,7 +355,15 @@ impl Sent {
     /// Of a record that nothing later refers to.
     pub(super) fn nobody(ticket: Ticket) -> Self {
         let (subscriber, port) = (String::new(), String::new());
-        Self { id: ticket.id, sequence: ticket.sequence, subscriber, port, goes_on: false }
+        Self {
+            id: ticket.id,
+            sequence: ticket.sequence,
+            subscriber,
+            port,
+            goes_on: false,
+            counted: None,
+            schedule: None,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use jiff::civil::DateTime;
 use portcullis_protocol::CommandStatus;
 use serde::{Deserialize, Serialize};
 
-use super::{text, time};
+use super::{FoundList, text, time};
 use crate::gate::message_id::loose;
 use crate::gate::receipt::{self, Ending};
 use crate::gate::record;
@@ -25,6 +25,8 @@ pub enum Found {
     Delivery(FoundDelivery),
     /// A bind began, was refused or ended.
     Session(FoundSession),
+    /// A do-not-disturb list was read anew.
+    List(FoundList),
 }
 
 /// A message.
@@ -82,6 +84,9 @@ pub struct FoundMessage {
     pub final_state: Option<String>,
     /// When the gate heard so.
     pub final_at: Option<Timestamp>,
+    /// That the gate withdrew it at the carrier before its scheduled delivery, or tried to (R21).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<FoundWithdrawal>,
     /// The parts it came in, where it is a long message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<FoundPart>,
@@ -104,6 +109,17 @@ pub struct FoundPart {
     pub outcome: Option<FoundOutcome>,
     /// What the gate's own receipt told of it, where the carrier had nothing to tell.
     pub reported: Option<String>,
+}
+
+/// What became of a withdrawal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundWithdrawal {
+    /// When.
+    pub at: Timestamp,
+    /// `cancelled`, `failed` or `too-late`.
+    pub outcome: String,
+    /// What the carrier answered.
+    pub status: String,
 }
 
 /// One rule's result.
@@ -208,7 +224,7 @@ impl Found {
         match self {
             Self::Message(message) => Some(&message.id),
             Self::Delivery(delivery) => Some(&delivery.id),
-            Self::Session(_) => None,
+            Self::Session(_) | Self::List(_) => None,
         }
     }
 }
@@ -257,6 +273,7 @@ impl FoundMessage {
             receipts: Vec::new(),
             final_state: None,
             final_at: None,
+            withdrawn: None,
             parts: Vec::new(),
         }
     }
@@ -361,7 +378,8 @@ impl FoundReceipt {
 }
 
 impl FoundDelivery {
-    pub(super) fn new(id: EntryId, record: &record::Delivery<'_>) -> Self {
+    /// From its record.
+    pub fn new(id: EntryId, record: &record::Delivery<'_>) -> Self {
         let (text, opaque) = text(&record.content);
         let receipt = record.receipt.as_ref();
         Self {
@@ -390,8 +408,16 @@ impl FoundTaken {
     }
 }
 
+impl FoundWithdrawal {
+    pub(super) fn new(record: &record::Withdrawn<'_>) -> Self {
+        let status = CommandStatus(record.status).to_string();
+        Self { at: time(record.at_ms), outcome: record.outcome.to_string(), status }
+    }
+}
+
 impl FoundSession {
-    pub(super) fn new(id: EntryId, record: &record::Session<'_>) -> Self {
+    /// From its record.
+    pub fn new(id: EntryId, record: &record::Session<'_>) -> Self {
         Self {
             id: id.to_string(),
             at: time(record.at_ms),

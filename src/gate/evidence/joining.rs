@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::found::{Found, FoundMessage, FoundOutcome, FoundReceipt, FoundTaken};
+use super::found::{Found, FoundMessage, FoundOutcome, FoundReceipt, FoundTaken, FoundWithdrawal};
 use crate::config::MessageIdForm;
 use crate::gate::message_id::Key;
 use crate::gate::record::{Delivery, Name, Outcome, Record, entry_id, name, port_key, subscriber_key};
@@ -128,6 +128,14 @@ impl Joining {
                 }
                 true
             }
+            Record::Withdrawn(withdrawn) => {
+                let place = entry_id(withdrawn.message).and_then(|of| self.places.get(&of)).copied();
+                if let Some(message) = place.and_then(|place| self.message(place)) {
+                    message.withdrawn = Some(FoundWithdrawal::new(withdrawn));
+                }
+                true
+            }
+            Record::Asked(_) | Record::Silence(_) | Record::Scheduled(_) => true,
             _ => false,
         }
     }
@@ -261,7 +269,7 @@ impl Held {
     fn is_told(&self) -> bool {
         match &self.found {
             Some(Found::Message(message)) => message.is_told(),
-            Some(Found::Delivery(_) | Found::Session(_)) | None => true,
+            Some(Found::Delivery(_) | Found::Session(_) | Found::List(_)) | None => true,
         }
     }
 }

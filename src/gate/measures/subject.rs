@@ -18,6 +18,8 @@ pub(in crate::gate) struct Subject {
     name: Arc<str>,
     /// Whether a measure may stop a message: nearly always not, and then nothing is locked for it.
     stops: AtomicBool,
+    /// Whether anything was counted since it was last looked at.
+    touched: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -83,7 +85,7 @@ impl Counted {
 impl Subject {
     pub(super) fn new(kind: Kind, name: Arc<str>, settings: &Settings) -> Self {
         let state = State { counted: Counted::new(settings), standing: None, allowance: Allowance::default() };
-        Self { kind, name, stops: AtomicBool::new(false), state: Mutex::new(state) }
+        Self { kind, name, stops: AtomicBool::new(false), touched: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
     /// The measure that speaks of a message now: of a slow-down, only once its rate is used up.
@@ -109,6 +111,7 @@ impl Subject {
 
     /// Counts a verdict.
     pub(in crate::gate) fn note(&self, noted: Noted<'_>, settings: &Settings, now_ms: i64) {
+        self.touch();
         let mut state = self.lock();
         if noted.marketing {
             state.counted.rejects.add(now_ms, [1, u64::from(!noted.sent)]);
@@ -117,18 +120,30 @@ impl Subject {
             state.counted.complaints.add(now_ms, [1, 0]);
         }
         if let Some(fingerprint) = noted.fingerprint {
-            state.counted.texts.note(fingerprint, settings.bursts.window, now_ms);
+            let each = settings.bursts.sampling().unwrap_or(1);
+            state.counted.texts.note(fingerprint, each, settings.bursts.window, now_ms);
         }
     }
 
     /// Counts a complaint.
     pub(super) fn complain(&self, at_ms: i64) {
+        self.touch();
         self.lock().counted.complaints.add(at_ms, [0, 1]);
+    }
+
+    /// Lets it be looked at anew.
+    pub(super) fn touch(&self) {
+        self.touched.store(true, Ordering::Relaxed);
     }
 
     /// The step that is due now, if any.
     pub(super) fn review(&self, settings: &Settings, now_ms: i64) -> Option<Change> {
+        let touched = self.touched.swap(false, Ordering::Relaxed);
         let mut state = self.lock();
+        // A rate that rises because good messages grow old tells of nothing new.
+        if !touched && state.standing.is_none() {
+            return None;
+        }
         let current = state.standing.as_ref().map(|standing| standing.step);
         if current == Some(Step::Suspend) {
             return None;
@@ -194,6 +209,7 @@ impl Subject {
 
     /// Goes on counting where a process before left off; windows that were set anew begin anew.
     pub(super) fn count_on(&self, counted: Counted) {
+        self.touch();
         let mut state = self.lock();
         let State { counted: own, .. } = &mut *state;
         if own.rejects.is_as_long_as(&counted.rejects) {

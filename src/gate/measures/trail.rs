@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::subject::Noted;
@@ -19,6 +20,7 @@ const REMEMBERED: usize = 64;
 pub(in crate::gate) struct Trail {
     sender: Option<String>,
     subjects: Vec<Arc<Subject>>,
+    messages: AtomicU64,
 }
 
 /// A session's trails by their port's number.
@@ -38,7 +40,7 @@ impl Trails {
         let mut subjects = vec![measures.subject(Kind::Provider, &identity.provider.system_id)];
         subjects.extend(sender.map(|id| measures.subject(Kind::Sender, id)));
         subjects.extend(identity.port.map(|port| measures.subject(Kind::Port, &port.number)));
-        let trail = Arc::new(Trail { sender: sender.map(str::to_owned), subjects });
+        let trail = Arc::new(Trail { sender: sender.map(str::to_owned), subjects, messages: AtomicU64::new(0) });
         if self.0.len() >= REMEMBERED {
             self.0.clear();
         }
@@ -61,6 +63,12 @@ impl Trail {
             }
         }
         hardest
+    }
+
+    /// Whether the text of the message at hand is to be compared with others.
+    pub(in crate::gate) fn samples(&self, measures: &Measures) -> bool {
+        let each = measures.settings.bursts.sampling();
+        each.is_some_and(|each| self.messages.fetch_add(1, Ordering::Relaxed).is_multiple_of(each))
     }
 
     /// Counts a verdict; what only a measure stopped, and what must wait, does not count.

@@ -50,6 +50,10 @@ enum Head<'a> {
     Complaint(ReportHead<'a>),
     #[expect(dead_code, reason = "the time is stepped over on the way to the keys")]
     List(i64),
+    Asked(ReportHead<'a>),
+    Silence(ReportHead<'a>),
+    Scheduled(OutcomeHead<'a>),
+    Withdrawn(ReportHead<'a>),
 }
 
 #[derive(Deserialize)]
@@ -94,6 +98,15 @@ pub const COMPLAINTS: &[u8] = b"\0complaints";
 /// The source under which what became of reply routes is found again.
 pub const REPLY_ROUTE: &[u8] = b"\0reply route";
 
+/// The same for consent requests that wait for an answer.
+pub const ASKED: &[u8] = b"\0asked";
+
+/// The same for those that got none.
+pub const SILENCE: &[u8] = b"\0silence";
+
+/// The same for scheduled messages, and those withdrawn.
+pub const SCHEDULED: &[u8] = b"\0scheduled";
+
 /// The parts a record tells of that were acknowledged: found by the names the provider has for them.
 fn acknowledged(payload: &[u8], emit: &mut dyn FnMut(Index, &[u8])) {
     let names: Vec<Name> = match Record::decode(payload) {
@@ -134,6 +147,9 @@ impl Schema for RecordSchema {
             Some(Head::Long(_) | Head::PartOutcome(_) | Head::Report(_)) => acknowledged(payload, emit),
             Some(Head::Measure(_)) => emit(Index::Source, MEASURES),
             Some(Head::Complaint(_)) => emit(Index::Source, COMPLAINTS),
+            Some(Head::Asked(_)) => emit(Index::Source, ASKED),
+            Some(Head::Silence(_)) => emit(Index::Source, SILENCE),
+            Some(Head::Scheduled(_) | Head::Withdrawn(_)) => emit(Index::Source, SCHEDULED),
             _ => {}
         }
         match head {
@@ -141,11 +157,18 @@ impl Schema for RecordSchema {
                 emit(Index::Destination, subscriber_key(head.msisdn, &head.destination.addr).as_bytes());
                 emit(Index::Source, head.source.addr.as_bytes());
             }
-            Some(Head::Report(head) | Head::Taken(head) | Head::Complaint(head)) => {
+            Some(
+                Head::Report(head)
+                | Head::Taken(head)
+                | Head::Complaint(head)
+                | Head::Asked(head)
+                | Head::Silence(head)
+                | Head::Withdrawn(head),
+            ) => {
                 emit(Index::Destination, head.subscriber.as_bytes());
                 emit(Index::Source, head.port.as_bytes());
             }
-            Some(Head::Outcome(head) | Head::PartOutcome(head)) => {
+            Some(Head::Outcome(head) | Head::PartOutcome(head) | Head::Scheduled(head)) => {
                 emit(Index::Destination, head.subscriber.as_bytes());
                 emit(Index::Source, head.port.as_bytes());
                 if let Some(message_id) = &head.message_id {

@@ -108,8 +108,8 @@ fn complaint() -> Record<'static> {
     })
 }
 
-fn all() -> [Record<'static>; 11] {
-    [
+fn all() -> Vec<Record<'static>> {
+    let plain = [
         submission(),
         outcome(),
         delivery(),
@@ -121,6 +121,56 @@ fn all() -> [Record<'static>; 11] {
         taken(),
         measure(),
         complaint(),
+        list(),
+    ];
+    plain.into_iter().chain(pending()).collect()
+}
+
+/// What waits for its time, and what became of it.
+fn pending() -> [Record<'static>; 4] {
+    let (subscriber, port) = (|| "8613900001111".into(), || "10690001230801".into());
+    [
+        Record::Asked(Asked {
+            at_ms: 1,
+            subscriber: subscriber(),
+            port: port(),
+            of: (2026, 11, 24, 5),
+            sender: "shop".into(),
+            msisdn: 8_613_900_001_111,
+            category: "".into(),
+            until_ms: 99,
+        }),
+        Record::Silence(Silence {
+            at_ms: 2,
+            subscriber: subscriber(),
+            port: port(),
+            of: (2026, 11, 24, 6),
+            asked_ms: 1,
+            sender: "shop".into(),
+            effect: "refused".into(),
+        }),
+        Record::Scheduled(Scheduled {
+            at_ms: 3,
+            subscriber: subscriber(),
+            port: port(),
+            message_id: Some("4f2a".into()),
+            of: (2026, 11, 24, 5),
+            provider: "agg".into(),
+            deliver_ms: 99,
+            service_type: "".into(),
+            source: address("10690001230801"),
+            destination: address("8613900001111"),
+            marketing: Some(("shop".into(), 8_613_900_001_111)),
+        }),
+        Record::Withdrawn(Withdrawn {
+            at_ms: 4,
+            subscriber: subscriber(),
+            port: port(),
+            of: (2026, 11, 24, 7),
+            message: (2026, 11, 24, 5),
+            outcome: "cancelled".into(),
+            status: 0,
+        }),
     ]
 }
 
@@ -151,6 +201,18 @@ fn taken() -> Record<'static> {
         rule: "R24".into(),
         effect: "consented".into(),
         senders: vec!["shop".into()],
+    })
+}
+
+fn list() -> Record<'static> {
+    Record::List(List {
+        at_ms: 43,
+        name: "national".into(),
+        file: "dnd.txt".into(),
+        numbers: 5_000_000,
+        prefixes: 3,
+        added: 12,
+        removed: 1,
     })
 }
 
@@ -195,6 +257,18 @@ fn a_long_message_is_found_as_a_short_one_is() {
     assert_eq!(keys(&part()), with(&[&acknowledged], keys(&submission())));
     assert_eq!(keys(&report()), with(&[&acknowledged, &own], keys(&submission())));
     assert_eq!(keys(&part_outcome()), with(&[&acknowledged, &own], keys(&outcome())));
+}
+
+#[test]
+fn what_waits_for_its_time_is_found_by_its_kind_too() {
+    let kinds = pending().map(|record| keys(&record)[0].clone());
+    assert_eq!(kinds, ["asked", "silence", "scheduled", "scheduled"].map(|kind| (Index::Source, format!("\0{kind}"))));
+    for record in pending() {
+        let keys = keys(&record);
+        assert_eq!(keys[1..3], super::tests::keys(&submission()), "{record:?}");
+        let id = (Index::MessageId, "4f2a".to_owned());
+        assert_eq!(keys.contains(&id), matches!(record, Record::Scheduled(_)));
+    }
 }
 
 #[test]

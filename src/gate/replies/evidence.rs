@@ -2,6 +2,7 @@
 
 use super::Reply;
 use super::context::LastMessage;
+use crate::store::consents::WORDING_OCTETS;
 
 /// How the event came about.
 pub(super) const METHOD: &str = "mo";
@@ -25,6 +26,11 @@ pub(super) fn text(reply: &Reply, request: Option<&LastMessage>) -> String {
         Some(request) => format!("{said}\nto request {}: {}", request.id, shortened(&request.text, REQUEST)),
         None => said,
     }
+}
+
+/// What the subscriber was shown before agreeing.
+pub(super) fn wording(request: &str) -> &str {
+    shortened(request, WORDING_OCTETS)
 }
 
 fn shortened(text: &str, octets: usize) -> &str {

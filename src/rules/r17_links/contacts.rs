@@ -8,7 +8,7 @@ use std::fmt;
 
 /// A way to reach somebody other than by phone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Contact<'t> {
+pub(in crate::rules) enum Contact<'t> {
     /// Host and what follows, without the scheme.
     Url(Cow<'t, str>),
     /// A QQ number.
@@ -18,6 +18,15 @@ pub(super) enum Contact<'t> {
 }
 
 impl Contact<'_> {
+    /// What stands in the text.
+    pub(in crate::rules) fn as_str(&self) -> &str {
+        match self {
+            Self::Url(text) => text,
+            Self::Qq(text) | Self::WeChat(text) => text,
+        }
+    }
+
+    /// Whether a registered link covers it: a host covers its subdomains and paths, a path what is below it.
     /// Whether a registered link covers it: a host covers its subdomains, ports and paths, a path what is below it.
     pub(super) fn is(&self, registered: &str) -> bool {
         match self {

@@ -139,6 +139,12 @@ impl Thresholds {
         table.finish();
     }
 
+    /// Of how many messages one is looked at: the lowest threshold is still hundreds of those away.
+    pub fn sampling(&self) -> Option<u64> {
+        const ENOUGH: u64 = 256;
+        self.steps.iter().flatten().min().map(|lowest| (lowest / ENOUGH).max(1))
+    }
+
     /// Whether any step is set.
     pub fn is_on(&self) -> bool {
         self.steps.iter().any(Option::is_some)

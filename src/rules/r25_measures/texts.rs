@@ -71,8 +71,8 @@ struct Text {
 }
 
 impl Texts {
-    /// Counts one message with such a text.
-    pub fn note(&mut self, fingerprint: &Fingerprint, window: Duration, now_ms: i64) {
+    /// Counts messages with such a text: the one at hand and those that went unseen since the last.
+    pub fn note(&mut self, fingerprint: &Fingerprint, messages: u64, window: Duration, now_ms: i64) {
         let half = now_ms.div_euclid(half_ms(window));
         match self.0.iter().position(|text| text.fingerprint.is_like(fingerprint)) {
             Some(place) => self.0[..=place].rotate_right(1),
@@ -84,7 +84,7 @@ impl Texts {
         let text = &mut self.0[0];
         text.counts = text.counts_at(half);
         text.half = text.half.max(half);
-        text.counts[0] += 1;
+        text.counts[0] = text.counts[0].saturating_add(messages);
     }
 
     /// The most messages within the window that a text has made which is not known for `known_after`.
@@ -154,13 +154,13 @@ mod tests {
     fn a_new_text_counts_within_its_window_and_a_known_one_not_at_all() {
         let (mut texts, print) = (Texts::default(), Fingerprint::of(OFFER));
         for n in 0..100 {
-            texts.note(&print, MINUTE, 90_000 + n * 10);
+            texts.note(&print, 1, MINUTE, 90_000 + n * 10);
         }
         assert_eq!(texts.largest_burst(MINUTE, DAY, 91_000), 100);
         assert_eq!(texts.largest_burst(MINUTE, DAY, 120_000), 100, "the half before");
         assert_eq!(texts.largest_burst(MINUTE, DAY, 150_000), 0);
         let next_day = 90_000 + 86_400_000;
-        texts.note(&print, MINUTE, next_day);
+        texts.note(&print, 1, MINUTE, next_day);
         assert_eq!(texts.largest_burst(MINUTE, DAY, next_day), 0, "known by now");
     }
 
@@ -170,8 +170,8 @@ mod tests {
         let hot = Fingerprint::of(OFFER);
         for n in 0..1000_u32 {
             let filler: String = (0..60).filter_map(|k| char::from_u32(0x4E00 + (n * 61 + k * 7) % 20_000)).collect();
-            texts.note(&Fingerprint::of(&filler), MINUTE, 0);
-            texts.note(&hot, MINUTE, 0);
+            texts.note(&Fingerprint::of(&filler), 1, MINUTE, 0);
+            texts.note(&hot, 1, MINUTE, 0);
         }
         assert_eq!(texts.0.len(), MOST_TEXTS);
         assert_eq!(texts.largest_burst(MINUTE, DAY, 0), 1000);

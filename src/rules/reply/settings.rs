@@ -23,7 +23,7 @@ pub struct Settings {
     /// Words that say yes to a request.
     pub(in crate::rules) consents: Vec<String>,
     /// How long a request may be answered.
-    pub(in crate::rules) request_window: SignedDuration,
+    pub request_window: SignedDuration,
     /// How long a consent holds whose request names a term that cannot be reckoned with.
     pub(in crate::rules) unclear_term_days: i64,
     /// How far back the last message is looked for.
@@ -83,9 +83,9 @@ fn patterns(table: &Section<'_, '_>, key: &str, place: &mut RegexSet) {
 
 fn time(table: &Section<'_, '_>, key: &str, place: &mut SignedDuration) {
     let Some(duration) = table.duration(key) else { return };
-    let (least, most) = (Duration::from_secs(60), Duration::from_secs(366 * 24 * HOUR));
+    let (least, most) = (Duration::from_secs(1), Duration::from_secs(366 * 24 * HOUR));
     match SignedDuration::try_from(duration) {
         Ok(signed) if (least..=most).contains(&duration) => *place = signed,
-        _ => table.fault(key, "must be from 1m to 8784h, which is a year"),
+        _ => table.fault(key, "must be from 1s to 8784h, which is a year"),
     }
 }

@@ -125,7 +125,7 @@ pub struct Towards<'a> {
 
 impl Towards<'_> {
     /// Whether an event concerns the sender.
-    pub(super) fn is_meant_by(&self, held: &Held) -> bool {
+    pub fn is_meant_by(&self, held: &Held) -> bool {
         let is_all = |provider| held.sender.strip_prefix(ALL_SENDERS_OF) == Some(provider);
         match held.status {
             Status::HolderChange => true,

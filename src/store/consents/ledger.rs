@@ -267,3 +267,6 @@ fn begin(engine: &dyn Engine, path: &std::path::Path) -> Result<[u8; 16], StoreE
     engine.sync().map_err(failed)?;
     Ok(key)
 }
+
+#[cfg(test)]
+mod tests;

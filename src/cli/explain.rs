@@ -1,0 +1,284 @@
+//! `portcullis explain`: the whole reasoning on one record.
+//!
+//! Owns the finding of the record and of what belongs to it, in the running gate's journal or on the
+//! store, and the printing. Refuses to change anything. The account itself is `gate::explain`'s.
+
+mod print;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use portcullis_protocol::CommandId;
+use serde::Serialize;
+
+use super::{Failure, load, written};
+use crate::admin::api::{Line, Request};
+use crate::admin::client::Access;
+use crate::clock;
+use crate::config::Config;
+use crate::gate::DoNotDisturb;
+use crate::gate::again::Bench;
+use crate::gate::evidence::{self, Found, FoundDelivery, FoundMessage, FoundSession, Query};
+use crate::gate::explain::{Case, ExplainedMessage, ExplainedReply, explain_message, explain_reply};
+use crate::gate::record::{self, Grounds, Name, Record, entry_id};
+use crate::register::Register;
+use crate::rules::Msisdn;
+use crate::store::EntryId;
+use crate::store::consents::Held;
+
+/// Why a message was judged as it was, or what a reply was taken for.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  portcullis explain 20261124-000000123 --config portcullis.toml
+  portcullis explain --message-id 4F2A --json | jq .rules
+
+RECORD is the name that `journal find` prints. The record of an outcome, a part or a report leads to its message.
+Told are: the text with what was found in it; every rule with its mode, result and article; the consent or refusal
+it rested on, as it was known then and as it is known today; the profile and register it was judged by; and what
+judging it again comes to, by the profile and register of the configuration.")]
+pub(super) struct ExplainArgs {
+    /// The record's name
+    #[arg(required_unless_present = "message_id", conflicts_with = "message_id")]
+    record: Option<String>,
+    /// The carrier's name for the message, or the gate's own for a part it acknowledged
+    #[arg(long, value_name = "ID")]
+    message_id: Option<String>,
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
+    config: PathBuf,
+    /// Print JSON, one line for each record
+    #[arg(long)]
+    json: bool,
+}
+
+/// One record, accounted for.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Account {
+    Message(Box<ExplainedMessage>),
+    Reply(Box<ExplainedReply>),
+    Session(FoundSession),
+}
+
+pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
+    let config = load(&args.config)?;
+    let register = Register::load(&config.register).map_err(Failure::Config)?;
+    let lists = DoNotDisturb::load(&config.do_not_disturb).map_err(Failure::Config)?;
+    let mut desk = Desk { access: Access::open(&config)?, config: &config, register: &register, lists: &lists };
+    let names = match (&args.record, &args.message_id) {
+        (Some(name), _) => vec![name.clone()],
+        (None, Some(id)) => desk.named(id)?,
+        (None, None) => Vec::new(),
+    };
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    for name in names {
+        let account = desk.account(&name)?;
+        let told = if args.json {
+            serde_json::to_writer(&mut out, &account).map_err(io::Error::from).and_then(|()| writeln!(out))
+        } else {
+            print::account(&mut out, &account, &config.time_zone)
+        };
+        written(told)?;
+    }
+    written(out.flush())
+}
+
+struct Desk<'d> {
+    access: Access,
+    config: &'d Config,
+    register: &'d Register,
+    lists: &'d DoNotDisturb,
+}
+
+impl Desk<'_> {
+    fn account(&mut self, name: &str) -> Result<Account, Failure> {
+        let wanted: EntryId = name.parse().map_err(|error| Failure::Usage(format!("{error}")))?;
+        let (id, payload) = self.entry(wanted)?.ok_or_else(|| missing(wanted))?;
+        let (record, grounds) =
+            Grounds::decode(&payload).map_err(|error| Failure::Usage(format!("record {id}: {error}")))?;
+        let leads_to = |of: Name| entry_id(of).ok_or_else(|| Failure::Usage(format!("record {id} names no record")));
+        match &record {
+            Record::Submission(sent) => self.message(id, &record, sent, grounds.as_ref()),
+            Record::Long(long) => self.message(id, &record, &long.submission, grounds.as_ref()),
+            Record::Delivery(delivery) => self.reply(id, delivery),
+            Record::Outcome(outcome) => self.follow(id, leads_to(outcome.of)?),
+            Record::PartOutcome(part) => self.follow(id, leads_to(part.outcome.of)?),
+            Record::Taken(taken) => self.follow(id, leads_to(taken.of)?),
+            Record::Part(_) => self.whole_of(id),
+            Record::Report(report) => self.whole_of(leads_to(report.of)?),
+            Record::Session(session) => Ok(Account::Session(FoundSession::new(id, session))),
+            _ => Err(Failure::Usage(format!(
+                "record {id} is neither a message's nor a reply's: see `portcullis measures` and `complaint`"
+            ))),
+        }
+    }
+
+    /// A record that tells of another one.
+    fn follow(&mut self, from: EntryId, to: EntryId) -> Result<Account, Failure> {
+        if from == to {
+            return Err(Failure::Usage(format!("record {from} names itself")));
+        }
+        eprintln!("{from} tells what became of {to}");
+        self.account(&to.to_string())
+    }
+
+    /// The message that a part belongs to: known by the name the part was acknowledged under.
+    fn whole_of(&mut self, part: EntryId) -> Result<Account, Failure> {
+        let whole = self.named(&part.to_string())?.into_iter().find(|name| *name != part.to_string());
+        let whole = whole.ok_or_else(|| {
+            Failure::Usage(format!("{part} is a part that was acknowledged; its message is not judged yet"))
+        })?;
+        eprintln!("{part} is a part of {whole}");
+        self.account(&whole)
+    }
+
+    fn message(
+        &mut self,
+        id: EntryId,
+        record: &Record<'_>,
+        sent: &record::Submission<'_>,
+        grounds: Option<&Grounds<'_>>,
+    ) -> Result<Account, Failure> {
+        let subscriber = record::subscriber_key(sent.msisdn, &sent.destination.addr).into_owned();
+        let to = Some(subscriber).filter(|key| !key.is_empty());
+        let fate = match to {
+            Some(to) => self.at(sent.received_ms, Query { to: Some(to), ..Query::default() })?,
+            None => Vec::new(),
+        };
+        let message = fate.into_iter().find(|message| message.id == id.to_string());
+        let Some(message) = message.or_else(|| evidence::message(id, record)) else {
+            return Err(Failure::Usage(format!("record {id} is no message's")));
+        };
+        let others = match CommandId(sent.command_id) {
+            CommandId::SUBMIT_MULTI if !sent.source.addr.is_empty() => {
+                let from = Some(sent.source.addr.to_string());
+                self.at(sent.received_ms, Query { from, ..Query::default() })?
+            }
+            _ => Vec::new(),
+        };
+        let is_other = |other: &FoundMessage| {
+            other.id != message.id
+                && (other.session, other.sequence_number) == (message.session, message.sequence_number)
+        };
+        let events = self.events(sent.msisdn)?;
+        let case = Case {
+            others: others.into_iter().filter(is_other).collect(),
+            message,
+            record: sent,
+            grounds,
+            events: &events,
+            lists: self.lists,
+            bench: self.bench(),
+            now: clock::wall(),
+        };
+        Ok(Account::Message(Box::new(explain_message(case))))
+    }
+
+    fn reply(&mut self, id: EntryId, record: &record::Delivery<'_>) -> Result<Account, Failure> {
+        let to = record::subscriber_key(record.msisdn, &record.source.addr).into_owned();
+        let query = Query { to: Some(to), ..Query::default() };
+        let mut found = None;
+        for line in self.find(record.received_ms, query)? {
+            if let Found::Delivery(delivery) = line
+                && delivery.id == id.to_string()
+            {
+                found = Some(delivery);
+            }
+        }
+        // A receipt is found with its message, and so not by itself.
+        let delivery = found.unwrap_or_else(|| FoundDelivery::new(id, record));
+        let answers = match delivery.taken.as_ref().and_then(|taken| taken.answers.clone()) {
+            Some(name) => self.sent(&name)?,
+            None => None,
+        };
+        let events = self.events(record.msisdn)?;
+        Ok(Account::Reply(Box::new(explain_reply(delivery, answers, &events, self.bench()))))
+    }
+
+    fn bench(&self) -> Bench<'_> {
+        Bench { register: self.register, profile: &self.config.profile }
+    }
+
+    /// The message of that name by itself.
+    fn sent(&mut self, name: &str) -> Result<Option<FoundMessage>, Failure> {
+        let id: EntryId = name.parse().map_err(|error| Failure::Usage(format!("{error}")))?;
+        let Some((id, payload)) = self.entry(id)? else { return Ok(None) };
+        Ok(Record::decode(&payload).ok().and_then(|record| evidence::message(id, &record)))
+    }
+
+    fn entry(&mut self, id: EntryId) -> Result<Option<(EntryId, Vec<u8>)>, Failure> {
+        let mut entry = None;
+        self.access.ask(&Request::Entry(id.to_string()), |line| {
+            if let Line::Entries(entries) = line {
+                entry = entries.into_iter().next();
+            }
+            true
+        })?;
+        entry.map(|entry| entry.read().map_err(Failure::Usage)).transpose()
+    }
+
+    /// The records of the messages with this id.
+    fn named(&mut self, message_id: &str) -> Result<Vec<String>, Failure> {
+        let query = Query {
+            message_id: Some(message_id.to_owned()),
+            message_id_form: self.config.carrier.message_id,
+            ..Query::default()
+        };
+        let mut names = Vec::new();
+        self.access.ask(&Request::Find(query), |line| {
+            if let Line::Found(Found::Message(message)) = line {
+                names.push(message.id);
+            }
+            true
+        })?;
+        if names.is_empty() {
+            return Err(Failure::Usage(format!("no message with message_id {message_id:?} is in the journal")));
+        }
+        Ok(names)
+    }
+
+    /// Messages that came in this millisecond, with what became of them.
+    fn at(&mut self, at_ms: i64, query: Query) -> Result<Vec<FoundMessage>, Failure> {
+        let found = self.find(at_ms, query)?;
+        let messages = found.into_iter().filter_map(|found| match found {
+            Found::Message(message) => Some(*message),
+            _ => None,
+        });
+        Ok(messages.collect())
+    }
+
+    fn find(&mut self, at_ms: i64, query: Query) -> Result<Vec<Found>, Failure> {
+        let query = Query {
+            since_ms: Some(at_ms),
+            until_ms: Some(at_ms + 1),
+            message_id_form: self.config.carrier.message_id,
+            ..query
+        };
+        let mut all = Vec::new();
+        self.access.ask(&Request::Find(query), |line| {
+            if let Line::Found(found) = line {
+                all.push(found);
+            }
+            true
+        })?;
+        Ok(all)
+    }
+
+    /// Every event of a subscriber.
+    fn events(&mut self, msisdn: Option<u64>) -> Result<Vec<Held>, Failure> {
+        let Some(Msisdn(msisdn)) = msisdn.map(Msisdn) else { return Ok(Vec::new()) };
+        let mut events = Vec::new();
+        self.access.ask(&Request::History(msisdn), |line| {
+            if let Line::Held(held) = line {
+                events.push(held);
+            }
+            true
+        })?;
+        Ok(events)
+    }
+}
+
+fn missing(id: EntryId) -> Failure {
+    Failure::Usage(format!("no record {id} is in the journal; `portcullis journal find` prints the names of records"))
+}

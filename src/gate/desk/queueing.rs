@@ -1,0 +1,284 @@
+//! The gate's own queue for quiet hours (R18): a message is stored, answered, and judged again when they end.
+//!
+//! What the gate has answered in the carrier's place is treated as an acknowledged part is: a receipt tells of
+//! an end the carrier will not tell, and `query_sm` and `cancel_sm` go by the gate's `message_id`.
+
+use std::collections::BTreeMap;
+
+use bytes::BytesMut;
+use jiff::{SignedDuration, Timestamp};
+use portcullis_protocol::field::COctetString;
+use portcullis_protocol::pdu::SubmitSm;
+use portcullis_protocol::time::{Absolute, SmppTime};
+use portcullis_protocol::{CommandStatus, Frame, Pdu, frame};
+
+use super::long::{acknowledged, parties};
+use super::owing::owed_part;
+use super::ruling::{Judgement, Ruling};
+use super::weighing::Watch;
+use super::write::{Message, Pen};
+use super::{Desk, Judged, Late, Open};
+use crate::gate::measures::Trails;
+use crate::gate::owed::{Owed, State};
+use crate::gate::parts::{Holder, Part};
+use crate::gate::queue::Queued;
+use crate::gate::reading::{Reading, moment};
+use crate::gate::record::Record;
+use crate::gate::{Gate, Moment};
+use crate::register::{Provider, QuietHours, Register};
+use crate::relay::Ticket;
+use crate::rules::{Decision, Effect, Operation, Rule};
+use crate::store::{EntryId, Health, StoreError};
+
+/// What has waited for this long will not be delivered: the gate looks no further back after a restart.
+const LONGEST: SignedDuration = SignedDuration::from_hours(48);
+
+/// The wait before something that must still wait is looked at again.
+const AGAIN: SignedDuration = SignedDuration::from_secs(5);
+
+impl Desk {
+    /// Stores and answers a message that only quiet hours hold; `None` where that cannot be done.
+    pub(super) fn queue_message(
+        &mut self,
+        (register, ticket, frame): (&Register, Ticket, &Frame),
+        reading: &Reading<'_>,
+        judgements: &[Judgement<'_, '_>],
+        (ruling, until): (&Ruling, Timestamp),
+        now: Timestamp,
+    ) -> Option<Judged> {
+        let holder = Holder::Waiting { ticket, mailbox: self.mailbox.clone() };
+        let part = Part { number: 1, frame: frame.clone(), received: now, session: self.session, holder };
+        let id = self.pen().write_part(&part, reading).ok()?.id;
+        let part = Part { holder: Holder::Acknowledged { id }, ..part };
+        let message = Message { frame, reading, parts: std::slice::from_ref(&part) };
+        let records = self.pen().write_submissions(register, &message, judgements, ruling, now).ok()?;
+        let provider = self.provider.as_deref().unwrap_or_default();
+        self.gate.enqueue(provider, until, std::slice::from_ref(&part));
+        self.open.insert(ticket, Open::recorded(records, now));
+        Some(acknowledged(id))
+    }
+
+    /// The same for the parts of a long message; gives them back where it is not to be queued.
+    pub(super) fn queue_parts(
+        &mut self,
+        (register, provider): (&Register, &Provider),
+        parts: Vec<Part>,
+        reading: &Reading<'_>,
+        judgements: &[Judgement<'_, '_>],
+        ruling: &Ruling,
+        now: Timestamp,
+    ) -> Result<(), Vec<Part>> {
+        let Some(until) = self.gate.queues_until(provider, reading.operation, judgements, ruling, now) else {
+            return Err(parts);
+        };
+        let (mut taken, mut waiting) = (Vec::with_capacity(parts.len()), Vec::new());
+        for part in &parts {
+            let id = match &part.holder {
+                Holder::Acknowledged { id } => *id,
+                Holder::Waiting { ticket, mailbox } => {
+                    let Ok(written) = self.pen().write_part(part, reading) else {
+                        return Err(parts);
+                    };
+                    waiting.push((*ticket, mailbox.clone(), written.id));
+                    written.id
+                }
+            };
+            taken.push(Part { holder: Holder::Acknowledged { id }, ..part.clone() });
+        }
+        let Some(first) = taken.first() else { return Err(parts) };
+        let message = Message { frame: &first.frame, reading, parts: &taken };
+        let Ok(records) = self.pen().write_submissions(register, &message, judgements, ruling, now) else {
+            return Err(parts);
+        };
+        self.gate.enqueue(&provider.system_id, until, &taken);
+        for (ticket, mailbox, id) in waiting {
+            let open = Open::recorded(records.clone(), now);
+            self.gate.deliver(&mailbox, Late { ticket, judged: acknowledged(id), open }, now);
+        }
+        Ok(())
+    }
+}
+
+impl Gate {
+    /// Until when a message waits in the queue; `None` where it is not to wait there.
+    pub(super) fn queues_until(
+        &self,
+        provider: &Provider,
+        operation: Operation,
+        judgements: &[Judgement<'_, '_>],
+        ruling: &Ruling,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let ([judgement], Ruling::Refuse { down: false, .. }) = (judgements, ruling) else { return None };
+        let is_kind = matches!(operation, Operation::SubmitSm | Operation::DataSm);
+        let asks = provider.quiet_hours == QuietHours::Queue && is_kind;
+        (asks && is_quiet_alone(judgement) && self.queue.has_room(&provider.system_id))
+            .then(|| self.opening(judgement.deliver_at.unwrap_or(now)))
+            .flatten()
+    }
+
+    /// When deliveries are decent from a moment on.
+    fn opening(&self, from: Timestamp) -> Option<Timestamp> {
+        Some(self.profile.quiet_hours?.opens(from, &self.profile.time_zone))
+    }
+
+    fn enqueue(&self, provider: &str, until: Timestamp, parts: &[Part]) {
+        let Some(first) = parts.first() else { return };
+        let (subscriber, port) = parties(&first.frame);
+        let parts = parts.iter().filter_map(Part::acknowledged_as).collect();
+        self.queue.add(provider, until, Queued { parts, subscriber, port });
+    }
+
+    /// A message of the process before waits on; whether the hours are still quiet is found out at once.
+    pub(in crate::gate) fn enqueue_again(&self, provider: &str, parts: Vec<EntryId>, frame: &Frame, now: Timestamp) {
+        let (subscriber, port) = parties(frame);
+        self.queue.add(provider, now, Queued { parts, subscriber, port });
+    }
+
+    /// Judges again what has waited for long enough, and sends it on.
+    pub(in crate::gate) fn release_queued(&self, now: Moment) -> Result<(), StoreError> {
+        let register = self.register.load();
+        let can_send = |provider: &str| {
+            let known = register.provider(provider);
+            // One that was struck off is told so; one that is away is waited for.
+            (known.is_none() || self.accounts.can_send(provider)).then(|| known.and_then(|known| known.rate))
+        };
+        for (provider, queued) in self.queue.due(now.wall, now.monotonic, can_send) {
+            if let Err(error) = self.release(&register, &provider, &queued, now) {
+                self.queue.add(&provider, later(now.wall), queued);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn release(&self, register: &Register, account: &str, queued: &Queued, now: Moment) -> Result<(), StoreError> {
+        let Some(parts) = self.read_queued(queued, now.wall)? else {
+            tracing::error!(message = ?queued.parts, "a queued message cannot be read: it is not delivered");
+            return Ok(());
+        };
+        let Some(provider) = register.provider(account) else {
+            self.report_all(account, &parts, State::Rejected(CommandStatus::ESME_RINVSYSID), now.wall);
+            return Ok(());
+        };
+        if parts.iter().any(|part| part.received.duration_until(now.wall) > LONGEST) {
+            self.report_all(account, &parts, State::Undeliverable(CommandStatus::ESME_RTHROTTLED), now.wall);
+            return Ok(());
+        }
+        let frames: Vec<Frame> = parts.iter().map(|part| part.frame.clone()).collect();
+        let read = match frames.as_slice() {
+            [frame] => Reading::of(frame, &provider.text),
+            frames => Reading::of_parts(frames, &provider.text),
+        };
+        let mut trails = Trails::default();
+        let down = matches!(self.journal.progress().borrow().health, Health::Down { .. });
+        let mut watch = Watch { trails: &mut trails, at: now.monotonic, down };
+        let judged = read.and_then(|reading| {
+            let judgements = self.judgements(register, provider, &reading, &mut watch, now.wall)?;
+            Ok((reading, judgements))
+        });
+        match judged {
+            Ok((reading, judgements)) => self.let_go(register, account, queued, parts, &reading, &judgements, now.wall),
+            Err(fault) => self.report_all(account, &parts, State::Rejected(fault.status), now.wall),
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what was found out about one message, each thing once")]
+    fn let_go(
+        &self,
+        register: &Register,
+        account: &str,
+        queued: &Queued,
+        parts: Vec<Part>,
+        reading: &Reading<'_>,
+        judgements: &[Judgement<'_, '_>],
+        now: Timestamp,
+    ) {
+        let ruling = Ruling::of(judgements, &self.profile.failure);
+        let holds = judgements.iter().any(|judgement| judgement.verdict.decision == Decision::Hold);
+        if matches!(ruling, Ruling::Refuse { down: true, .. }) || holds {
+            self.settle_counts(judgements, &ruling, true);
+            let quiet = judgements.iter().all(is_quiet_alone).then(|| self.opening(now)).flatten();
+            return self.queue.add(account, quiet.unwrap_or(later(now)), queued.clone());
+        }
+        let Some(first) = parts.first() else { return };
+        let pen = Pen { gate: self, provider: account, session: first.session, peer: "" };
+        let message = Message { frame: &first.frame, reading, parts: &parts };
+        let written = pen.write_submissions(register, &message, judgements, &ruling, now);
+        self.settle_counts(judgements, &ruling, written.is_ok());
+        self.count_verdicts(judgements, now);
+        match (ruling, written) {
+            (_, Err(_)) => self.queue.add(account, later(now), queued.clone()),
+            (Ruling::Refuse { status, .. }, Ok(_)) => {
+                self.report_all(account, &parts, State::Rejected(status), now);
+            }
+            (Ruling::Forward(permit) | Ruling::Split(permit), Ok(records)) => {
+                let marketing = self.marketing(judgements);
+                for part in &parts {
+                    let owed = owed_part(account, part, part.frame.clone(), records.clone(), permit, marketing.clone());
+                    owed.into_iter().for_each(|part| self.accounts.post(Owed::Part(part)));
+                }
+            }
+        }
+    }
+
+    fn report_all(&self, account: &str, parts: &[Part], state: State, now: Timestamp) {
+        for part in parts {
+            if let Holder::Acknowledged { id } = part.holder {
+                self.report(account, &part.frame, id, state, part.received, now);
+            }
+        }
+    }
+
+    /// The parts of a queued message as they go on; `None` where one cannot be read.
+    fn read_queued(&self, queued: &Queued, now: Timestamp) -> Result<Option<Vec<Part>>, StoreError> {
+        let mut parts = BTreeMap::new();
+        for (number, id) in (1..).zip(&queued.parts) {
+            let payload = self.journal.get(*id)?;
+            let Some(Ok(Record::Part(part))) = payload.as_deref().map(Record::decode) else { return Ok(None) };
+            let received = Timestamp::from_millisecond(part.received_ms).unwrap_or(now);
+            let Some(frame) = frame_of(&part.frame).map(|frame| on_time(frame, received, now)) else { return Ok(None) };
+            let holder = Holder::Acknowledged { id: *id };
+            parts.insert(number, Part { number, frame, received, session: part.origin.session, holder });
+        }
+        Ok(Some(parts.into_values().collect()))
+    }
+}
+
+/// Whether quiet hours are all that holds a message.
+fn is_quiet_alone(judgement: &Judgement<'_, '_>) -> bool {
+    let verdict = &judgement.verdict;
+    let held = || verdict.findings.iter().filter(|finding| finding.effect == Effect::Held);
+    verdict.decision == Decision::Hold && judgement.outage.is_none() && held().all(|finding| finding.rule == Rule::R18)
+}
+
+fn later(now: Timestamp) -> Timestamp {
+    now.saturating_add(AGAIN).unwrap_or(now)
+}
+
+fn frame_of(octets: &[u8]) -> Option<Frame> {
+    let mut octets = BytesMut::from(octets);
+    let limit = octets.len();
+    frame::split(&mut octets, limit).ok().flatten()
+}
+
+/// A message whose times were counted from its arrival, as it reads later: what was scheduled for a quiet
+/// hour is delivered at once, and what was valid for some hours has fewer left.
+fn on_time(frame: Frame, received: Timestamp, now: Timestamp) -> Frame {
+    let Ok(Pdu::SubmitSm(pdu)) = Pdu::decode(&frame) else { return frame };
+    let at = |field| SmppTime::of(field).ok().flatten().and_then(|time| moment(time, received));
+    let schedule = at(pdu.schedule_delivery_time).filter(|at| *at > now).map(absolute).unwrap_or_default();
+    let validity = at(pdu.validity_period).map(absolute);
+    let is_same = pdu.schedule_delivery_time.0 == schedule.as_bytes() && validity.is_none();
+    if is_same {
+        return frame;
+    }
+    let validity_period = validity.as_deref().map_or(pdu.validity_period, |text| COctetString(text.as_bytes()));
+    let pdu = SubmitSm { schedule_delivery_time: COctetString(schedule.as_bytes()), validity_period, ..pdu };
+    Pdu::SubmitSm(pdu).to_frame(frame.command_status(), frame.sequence_number())
+}
+
+fn absolute(at: Timestamp) -> String {
+    SmppTime::Absolute(Absolute::from_unix_ms(at.as_millisecond())).to_string()
+}

@@ -1,0 +1,293 @@
+//! What would change: recorded messages judged again, and the differences counted.
+//!
+//! Owns the comparison of a record with its second verdict, and the sums. Refuses to read the
+//! journal, to send and to record. Keeps no more than its bounds, however many messages come.
+//! Driven by `portcullis replay`, entry by entry.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::again::{Bench, Lookup, Sent, Unjudged};
+use super::record::{self, Grounds, Record, RecordError};
+use crate::rules::{Effect, Rule, Verdict};
+use crate::store::EntryId;
+
+/// Ports or senders that are told apart; what exceeds this is counted together.
+const MOST_NAMES: usize = 10_000;
+
+/// The name under which those are counted.
+const OTHERS: &str = "(others)";
+
+/// Examples of one kind of change.
+const ALIKE: usize = 3;
+
+/// What a replay came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Messages met.
+    pub messages: u64,
+    /// Those with the same verdict, class and findings.
+    pub unchanged: u64,
+    /// The others.
+    pub changed: u64,
+    /// Those judged by what the consents know today of that time: their records are older than grounds are, or the
+    /// register now has another sender for them.
+    pub looked_up: u64,
+    /// Those that were not judged again, by reason.
+    pub unjudged: BTreeMap<String, u64>,
+    /// `forward -> reject` and so on; the same word twice where only the rules or the class differ.
+    pub decisions: BTreeMap<String, u64>,
+    /// By rule: what it newly finds and no longer finds.
+    pub rules: BTreeMap<String, RuleChanges>,
+    /// By class as it was judged then, the port, and the sender: its changed messages, by decision.
+    pub classes: BTreeMap<String, BTreeMap<String, u64>>,
+    /// By port.
+    pub ports: BTreeMap<String, BTreeMap<String, u64>>,
+    /// By sender.
+    pub senders: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Messages whose class differs: `service -> commercial`.
+    pub reclassed: BTreeMap<String, u64>,
+    /// Some of the changed messages.
+    pub examples: Vec<Example>,
+}
+
+/// How often a rule speaks otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RuleChanges {
+    /// It newly rejects or holds.
+    pub newly_failing: u64,
+    /// It no longer does.
+    pub no_longer_failing: u64,
+    /// It newly alerts or is newly observed.
+    pub newly_noted: u64,
+    /// It no longer is.
+    pub no_longer_noted: u64,
+}
+
+/// A changed message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Example {
+    /// Its record, for `portcullis explain`.
+    pub record: String,
+    /// When it came.
+    pub received: Timestamp,
+    /// The port.
+    pub source: String,
+    /// The recipient, its middle hidden.
+    pub destination: String,
+    /// The sender's id.
+    pub sender: Option<String>,
+    /// `forward -> reject`
+    pub decision: String,
+    /// `service -> commercial`, where the class differs.
+    pub class: Option<String>,
+    /// Each finding that is new, with its reason.
+    pub new: Vec<String>,
+    /// Each finding that is gone.
+    pub gone: Vec<String>,
+}
+
+/// A replay under way.
+pub struct Replay<'r> {
+    bench: Bench<'r>,
+    most_examples: usize,
+    report: Report,
+    /// How many examples there are of each kind of change.
+    shown: HashMap<String, usize>,
+}
+
+impl<'r> Replay<'r> {
+    /// Nothing judged yet.
+    pub fn new(bench: Bench<'r>, most_examples: usize) -> Self {
+        Self { bench, most_examples, report: Report::default(), shown: HashMap::new() }
+    }
+
+    /// What it has come to so far.
+    pub const fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Judges an entry again, if it is a message's.
+    pub fn take(&mut self, id: EntryId, payload: &[u8], lookup: &mut Lookup<'_>) -> Result<(), RecordError> {
+        let (record, grounds) = Grounds::decode(payload)?;
+        let record = match &record {
+            Record::Submission(record) => record,
+            Record::Long(long) => &long.submission,
+            _ => return Ok(()),
+        };
+        self.report.messages += 1;
+        let again = Sent::of(record, grounds.as_ref()).and_then(|sent| sent.judge(self.bench, lookup));
+        match again {
+            Ok((verdict, is_recorded)) => {
+                self.report.looked_up += u64::from(!is_recorded);
+                self.compare(id, record, &verdict);
+            }
+            Err(why) => *self.report.unjudged.entry(reason(&why)).or_default() += 1,
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self, id: EntryId, record: &record::Submission<'_>, verdict: &Verdict) {
+        let change = Change::of(record, verdict);
+        if change.is_none() {
+            self.report.unchanged += 1;
+            return;
+        }
+        self.report.changed += 1;
+        let report = &mut self.report;
+        *report.decisions.entry(change.decision.clone()).or_default() += 1;
+        if let Some(class) = &change.class {
+            *report.reclassed.entry(class.clone()).or_default() += 1;
+        }
+        for (findings, is_new) in [(&change.new, true), (&change.gone, false)] {
+            for (rule, fails, _) in findings {
+                let changes = report.rules.entry(rule.to_string()).or_default();
+                *match (is_new, fails) {
+                    (true, true) => &mut changes.newly_failing,
+                    (false, true) => &mut changes.no_longer_failing,
+                    (true, false) => &mut changes.newly_noted,
+                    (false, false) => &mut changes.no_longer_noted,
+                } += 1;
+            }
+        }
+        let port = record.port.as_ref().map_or(record.source.addr.as_ref(), |(number, _)| number);
+        count(&mut report.classes, &record.class, &change.decision);
+        count(&mut report.ports, port, &change.decision);
+        count(&mut report.senders, record.sender.as_deref().unwrap_or("(unknown)"), &change.decision);
+        self.show(id, record, &change);
+    }
+
+    fn show(&mut self, id: EntryId, record: &record::Submission<'_>, change: &Change) {
+        if self.report.examples.len() >= self.most_examples {
+            return;
+        }
+        let shown = self.shown.entry(change.kind()).or_default();
+        if *shown >= ALIKE {
+            return;
+        }
+        *shown += 1;
+        let said = |(rule, _, why): &(String, bool, String)| format!("{rule}: {why}");
+        self.report.examples.push(Example {
+            record: id.to_string(),
+            received: Timestamp::from_millisecond(record.received_ms).unwrap_or_default(),
+            source: record.source.addr.to_string(),
+            destination: masked(record.msisdn, &record.destination.addr),
+            sender: record.sender.as_ref().map(ToString::to_string),
+            decision: change.decision.clone(),
+            class: change.class.clone(),
+            new: change.new.iter().map(said).collect(),
+            gone: change.gone.iter().map(said).collect(),
+        });
+    }
+}
+
+/// How a second verdict differs.
+struct Change {
+    decision: String,
+    is_same_answer: bool,
+    class: Option<String>,
+    /// Rule with its effect, whether that stops the message, and why.
+    new: Vec<(String, bool, String)>,
+    gone: Vec<(String, bool, String)>,
+}
+
+impl Change {
+    fn of(record: &record::Submission<'_>, verdict: &Verdict) -> Self {
+        let now = verdict.decision.to_string();
+        let fails = |effect: &str| matches!(effect, "failed" | "held");
+        let same = |finding: &crate::rules::Finding, then: &record::Finding<'_>| {
+            finding.rule.id() == then.rule && word(finding.effect) == then.effect
+        };
+        let new = verdict.findings.iter().filter(|now| !record.findings.iter().any(|then| same(now, then)));
+        let gone = record.findings.iter().filter(|then| !verdict.findings.iter().any(|now| same(now, then)));
+        Self {
+            is_same_answer: now == record.verdict && verdict.status.0 == record.status,
+            decision: format!("{} -> {now}", record.verdict),
+            class: (verdict.class.name() != record.class).then(|| format!("{} -> {}", record.class, verdict.class)),
+            new: new.map(|f| (f.rule.to_string(), fails(word(f.effect)), f.why.to_string())).collect(),
+            gone: gone.map(|f| (f.rule.to_string(), fails(&f.effect), f.why.to_string())).collect(),
+        }
+    }
+
+    fn is_none(&self) -> bool {
+        self.is_same_answer && self.class.is_none() && self.new.is_empty() && self.gone.is_empty()
+    }
+
+    /// Changes of one kind have the same decision, class and rules.
+    fn kind(&self) -> String {
+        let rules = |list: &[(String, bool, String)]| list.iter().map(|(rule, ..)| rule.clone()).collect::<String>();
+        format!("{} {:?} {} {}", self.decision, self.class, rules(&self.new), rules(&self.gone))
+    }
+}
+
+/// An effect as records have it.
+pub(super) const fn word(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Failed => "failed",
+        Effect::Held => "held",
+        Effect::Alert => "alert",
+        Effect::Observed => "observed",
+    }
+}
+
+/// Reasons with a detail of their own are counted together.
+fn reason(why: &Unjudged) -> String {
+    match why {
+        Unjudged::NoConsents(_) => "the consents cannot be asked".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn count(groups: &mut BTreeMap<String, BTreeMap<String, u64>>, name: &str, decision: &str) {
+    let name = if groups.len() >= MOST_NAMES && !groups.contains_key(name) { OTHERS } else { name };
+    *groups.entry(name.to_owned()).or_default().entry(decision.to_owned()).or_default() += 1;
+}
+
+/// A subscriber's number as others may see it: 138****8001.
+pub fn masked(msisdn: Option<u64>, raw: &str) -> String {
+    let number = msisdn.map_or_else(|| raw.to_owned(), |number| number.to_string());
+    let own = number.strip_prefix("86").filter(|own| own.len() == 11).unwrap_or(&number);
+    let chars: Vec<char> = own.chars().collect();
+    if chars.len() < 8 {
+        return "*".repeat(chars.len().min(4));
+    }
+    let (head, tail) = (&chars[..3], &chars[chars.len() - 4..]);
+    head.iter().chain(&['*'; 4]).chain(tail).collect()
+}
+
+impl Report {
+    /// Rules by what they newly stop, the most first.
+    pub fn rules_by_weight(&self) -> Vec<(Rule, &RuleChanges)> {
+        let mut rules: Vec<_> =
+            self.rules.iter().filter_map(|(id, changes)| Some((Rule::from_id(id)?, changes))).collect();
+        rules.sort_by_key(|(rule, changes)| {
+            (std::cmp::Reverse(changes.newly_failing + changes.no_longer_failing), *rule)
+        });
+        rules
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_shown_without_its_middle() {
+        assert_eq!(masked(Some(8_613_800_138_001), "x"), "138****8001");
+        assert_eq!(masked(Some(447_700_900_123), "x"), "447****0123");
+        assert_eq!(masked(None, "10086"), "****");
+        assert_eq!(masked(None, "list-of-friends"), "lis****ends");
+    }
+
+    #[test]
+    fn names_beyond_the_bound_are_counted_together() {
+        let mut groups = BTreeMap::new();
+        for name in 0..MOST_NAMES + 5 {
+            count(&mut groups, &name.to_string(), "forward -> reject");
+        }
+        assert_eq!(groups.len(), MOST_NAMES + 1);
+        assert_eq!(groups[OTHERS]["forward -> reject"], 5);
+    }
+}

@@ -1,0 +1,156 @@
+//! R19: how often a sender writes to a number.
+
+use std::num::NonZeroU64;
+
+use portcullis::simulator::{Answers, Faults};
+use portcullis_protocol::field::{DataCoding, EsmClass};
+use portcullis_protocol::text::ucs2;
+use portcullis_protocol::{CommandStatus, Frame};
+
+use crate::provider::{OK, Provider, submit};
+use crate::scene::{OTHER_PORT, SERVICE, Scene, TOO_OFTEN, WILLING, WILLING_TOO, offer, offer_with, sent, text};
+
+const TWICE: &str = "[profile]\nfrequency = \"2/day\"";
+const ONCE: &str = "[profile]\nfrequency = \"1/day\"";
+
+#[tokio::test]
+async fn no_more_than_the_profile_allows_over_all_ports_and_binds() {
+    let scene = Scene::start(TWICE).await;
+    let (mut one, mut other) = (scene.provider().await, scene.provider().await);
+    assert_eq!(sent(&mut one, offer(WILLING, 1)).await, OK);
+    assert_eq!(sent(&mut other, submit(OTHER_PORT, WILLING, &text(1))).await, OK, "another message");
+    assert_eq!(sent(&mut one, offer(WILLING, 3)).await, TOO_OFTEN);
+    assert_eq!(sent(&mut other, submit(OTHER_PORT, WILLING, &text(4))).await, TOO_OFTEN);
+    assert_eq!(sent(&mut one, offer(WILLING_TOO, 3)).await, OK, "another number");
+    let code = submit(SERVICE, WILLING, "[Bakery] Your order 4711 is ready.");
+    assert_eq!(sent(&mut one, code).await, OK, "R13: a service message is not counted");
+    let record = scene.folder.sent_to(WILLING).into_iter().find(|record| record.verdict == "reject").expect("one");
+    let why = &record.findings.iter().find(|finding| finding.rule == "R19").expect("R19").why;
+    assert_eq!(why, "the profile allows 2 a day and 2 went to the recipient in this one");
+}
+
+#[tokio::test]
+async fn neither_kill_nor_restart_forgets() {
+    let mut scene = Scene::start(TWICE).await;
+    let mut provider = scene.provider().await;
+    assert_eq!(sent(&mut provider, offer(WILLING, 1)).await, OK);
+    scene.kill_and_restart();
+    let mut provider = scene.provider().await;
+    assert_eq!(sent(&mut provider, offer(WILLING, 2)).await, OK);
+    scene.restart();
+    let mut provider = scene.provider().await;
+    assert_eq!(sent(&mut provider, offer(WILLING, 3)).await, TOO_OFTEN);
+    scene.kill_and_restart();
+    let mut provider = scene.provider().await;
+    assert_eq!(sent(&mut provider, offer(WILLING, 4)).await, TOO_OFTEN);
+}
+
+/// Of many that come over several binds at once, exactly as many pass as may.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_place_is_given_once() {
+    let scene = Scene::start(TWICE).await;
+    let mut tasks = Vec::new();
+    for bind in 0..4 {
+        let mut provider = scene.provider().await;
+        tasks.push(tokio::spawn(async move {
+            for n in 0..25 {
+                provider.send(offer(WILLING, bind * 100 + n)).await;
+            }
+            let mut passed = 0;
+            for _ in 0..25 {
+                match provider.read().await.expect("an answer").command_status() {
+                    OK => passed += 1,
+                    status => assert_eq!(status, TOO_OFTEN),
+                }
+            }
+            passed
+        }));
+    }
+    let mut passed = 0;
+    for task in tasks {
+        passed += task.await.expect("a task");
+    }
+    assert_eq!(passed, 2);
+    assert_eq!(scene.carrier.counts().messages, 2);
+}
+
+#[tokio::test]
+async fn what_does_not_arrive_does_not_count() {
+    let scene = Scene::start(ONCE).await;
+    let mut provider = scene.provider().await;
+    let nobody = submit("10690007770001", WILLING, "[Bakery] Half price today. Reply TD to unsubscribe");
+    assert_eq!(sent(&mut provider, nobody).await, CommandStatus(0x0484), "a rejected message");
+    for status in [CommandStatus::ESME_RINVDSTADR, CommandStatus::ESME_RTHROTTLED, CommandStatus::ESME_RMSGQFUL] {
+        let refuse_every = Some((NonZeroU64::MIN, status));
+        scene.carrier.set_faults(Faults { refuse_every, ..Faults::default() });
+        assert_eq!(sent(&mut provider, offer(WILLING, 1)).await, status);
+    }
+    scene.carrier.set_faults(Faults::default());
+    assert_eq!(sent(&mut provider, offer(WILLING, 1)).await, OK);
+    assert_eq!(sent(&mut provider, offer(WILLING, 1)).await, TOO_OFTEN, "it has arrived: the same again is another");
+}
+
+/// The carrier may have it or not: the same again takes its place, another does not find one.
+#[tokio::test]
+async fn the_same_after_a_time_out_counts_once() {
+    let settings = format!("response_timeout = \"300ms\"\n{ONCE}");
+    let mut scene = Scene::start(&settings).await;
+    let mut provider = scene.provider().await;
+    scene.carrier.set_faults(Faults { answers: Answers::Never, ..Faults::default() });
+    assert_eq!(sent(&mut provider, offer(WILLING, 1)).await, CommandStatus::ESME_RSYSERR);
+    assert_eq!(sent(&mut provider, offer(WILLING, 2)).await, TOO_OFTEN);
+    scene.kill_and_restart();
+    let mut provider = scene.provider().await;
+    assert_eq!(sent(&mut provider, offer(WILLING, 2)).await, TOO_OFTEN);
+    assert_eq!(sent(&mut provider, offer(WILLING, 1)).await, CommandStatus::ESME_RSYSERR, "again without an answer");
+    scene.carrier.set_faults(Faults::default());
+    assert_eq!(sent(&mut provider, offer(WILLING, 1)).await, OK);
+    assert_eq!(sent(&mut provider, offer(WILLING, 1)).await, TOO_OFTEN);
+}
+
+#[tokio::test]
+async fn the_same_after_the_carrier_was_lost_counts_once() {
+    let scene = Scene::start(ONCE).await;
+    let mut provider = scene.provider().await;
+    scene.carrier.set_faults(Faults { close_on_submit: NonZeroU64::new(1), ..Faults::default() });
+    assert_eq!(sent(&mut provider, offer(WILLING, 1)).await, CommandStatus::ESME_RSYSERR);
+    scene.carrier.set_faults(Faults::default());
+    let mut provider = scene.provider().await;
+    assert_eq!(sent(&mut provider, offer(WILLING, 2)).await, TOO_OFTEN);
+    assert_eq!(sent(&mut provider, offer(WILLING, 1)).await, OK);
+}
+
+fn part(to: &str, number: u8, text: &str) -> Frame {
+    let octets = [&[5, 0, 3, 9, 2, number], &ucs2::encode(text)[..]].concat();
+    offer_with(to, 0, |pdu| {
+        pdu.esm_class = EsmClass::UDHI;
+        pdu.data_coding = DataCoding::UCS2;
+        pdu.short_message = octets.leak();
+    })
+}
+
+async fn both(provider: &mut Provider, to: &str) -> [CommandStatus; 2] {
+    let first = provider.send(part(to, 1, "【麦香坊】新炉面包今日出炉，全场八折，欢迎到店选购。")).await;
+    let second = provider.send(part(to, 2, "订购热线400-000-0077，拒收请回复R")).await;
+    [provider.answer_to(first).await.command_status(), provider.answer_to(second).await.command_status()]
+}
+
+#[tokio::test]
+async fn the_parts_of_a_message_count_once() {
+    let scene = Scene::start(&format!("{TWICE}\n[long_messages]\npatience = \"9s\"")).await;
+    let mut provider = scene.provider().await;
+    assert_eq!(both(&mut provider, WILLING).await, [OK, OK]);
+    assert_eq!(both(&mut provider, WILLING).await, [OK, OK]);
+    assert_eq!(both(&mut provider, WILLING).await, [TOO_OFTEN, TOO_OFTEN]);
+}
+
+#[tokio::test]
+async fn observed_it_only_says_what_it_would_have_done() {
+    let scene = Scene::start("[profile]\nfrequency = \"1/day\"\nR19 = \"observe\"").await;
+    let mut provider = scene.provider().await;
+    for n in 0..3 {
+        assert_eq!(sent(&mut provider, offer(WILLING, n)).await, OK);
+    }
+    let observed = scene.folder.sent_to(WILLING).into_iter().flat_map(|record| record.findings);
+    assert_eq!(observed.filter(|finding| finding.rule == "R19" && finding.effect == "observed").count(), 2);
+}
