@@ -127,6 +127,7 @@ impl Gate {
         let gate = Self::with_store(config, register.into(), now)?;
         desk::catch_up(&gate)?;
         restore::restore(&gate, now)?;
+        gate.measures.announce();
         gate.restore_routes(now.wall)?;
         gate.resume_silence(now.wall)?;
         gate.restore_scheduled(now.wall)?;

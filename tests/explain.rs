@@ -13,12 +13,14 @@ mod scene;
 use portcullis::admin::api::Line;
 use portcullis::admin::api::Request;
 use portcullis::admin::entries::Page;
+use portcullis::clock;
 use portcullis::gate::evidence::{Found, Query};
 use portcullis::gate::record::Record;
 use portcullis_protocol::pdu::{DeliverSm, Destination};
 use portcullis_protocol::{CommandStatus, Pdu};
 use serde_json::Value;
 
+use gate::PATIENCE;
 use provider::{OK, encoded, message_id, source, submit, subscriber};
 use scene::{
     COMMERCIAL, NO_PHONE, NOTICE, OFFER, SERVICE, SILENT, Scene, UNWILLING, WILLING, explained, multi, replacement,
@@ -184,12 +186,21 @@ async fn a_reply_is_accounted_for_with_what_it_answered() {
     assert!(scene.carrier.deliver("agg1", Pdu::DeliverSm(reply).to_frame(OK, 0)).await, "a bind to deliver to");
     // The receipt of the message comes as well, in no order.
     while scene.provider.request().await.body().windows(3).any(|octets| octets == b"id:") {}
-    let found = scene.folder.find(Query { to: Some(WILLING.to_owned()), ..Query::default() });
-    let id = found.into_iter().find_map(|found| match found {
-        Found::Delivery(delivery) if delivery.taken.is_some() => Some(delivery.id),
-        _ => None,
-    });
-    let account = scene.explained(&id.expect("a reply that was taken for something"));
+    // What it was taken for is written before the reply goes on, and on disk soon after.
+    let end = clock::monotonic() + PATIENCE;
+    let id = loop {
+        let found = scene.folder.find(Query { to: Some(WILLING.to_owned()), ..Query::default() });
+        let taken = found.into_iter().find_map(|found| match found {
+            Found::Delivery(delivery) if delivery.taken.is_some() => Some(delivery.id),
+            _ => None,
+        });
+        if let Some(id) = taken {
+            break id;
+        }
+        assert!(clock::monotonic() < end, "the reply is taken for nothing");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    };
+    let account = scene.explained(&id);
     assert!(text(&account, "taken").starts_with("R23 mo-refusal (Art 16, 19)"), "{account:#}");
     assert_eq!(account["answers"]["text"], OFFER);
     assert!(text(&account, "again").contains("refuses the port's sender"));

@@ -172,6 +172,12 @@ async fn rejects_warn_then_slow_down_then_suspend() {
     stage.gate.await_log("step=\"suspend\"");
     let totals = stage.folder.status().steps;
     assert_eq!((totals.alerts, totals.slowed, totals.suspended, totals.resumed), (3, 3, 3, 0));
+    let Stage { gate, folder, carrier } = stage;
+    drop(provider);
+    gate.kill();
+    let stage = Stage { gate: folder.start(), folder, carrier };
+    let mut provider = stage.herald().await;
+    assert_eq!(status(&mut provider, offer(WILLING)).await, SUSPENDED, "after a crash");
     // Resumed by hand it counts anew, and does not fall back at once.
     for (kind, name) in [("provider", "herald"), ("sender", "bakery"), ("port", COMMERCIAL_PORT)] {
         order(&stage, &["resume", kind, name, "--reason", "talked to"]);

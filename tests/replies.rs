@@ -73,8 +73,8 @@ async fn a_refusal_applies_from_its_answer_on_and_its_evidence_is_in_the_journal
     assert_eq!(scene.submit(COMMERCIAL, SUBSCRIBER, OFFERS_R).await, REFUSED);
     let answer = Frame::new(CommandId::DELIVER_SM_RESP, OK, forwarded.sequence_number(), &[0]);
     scene.write(&answer).await;
-    let replies = scene.replies_once_taken().await;
-    let taken = replies[0].taken.as_ref().expect("a meaning");
+    let taken = scene.meaning().await;
+    let replies = scene.replies();
     assert_eq!((taken.rule.as_str(), taken.effect.as_str()), ("R23", "refused"));
     assert_eq!(taken.senders, ["qinghe"]);
     let held = scene.held(SUBSCRIBER);

@@ -135,7 +135,11 @@ impl<'s> Trial<'s> {
                 method: "web",
                 evidence: "form",
                 expires_at_ms: (!end.is_empty()).then(|| at(end)),
-                ..Said::default()
+                frequency: "",
+                wording: "",
+                sha256: None,
+                recorded_by: "",
+                recorded_at_ms: None,
             })
         });
         let said: Vec<Said<'_>> = said.collect();
@@ -187,7 +191,7 @@ impl<'s> Trial<'s> {
         let (head, tail) = self.octets.split_at(seam);
         let parts = [long.part_in(coding, 1, 2, head, 0), long.part_in(coding, 2, 2, tail, 0)];
         // The last part first as often as not, over one bind or two.
-        let order = if seam % 2 == 0 { [0, 1] } else { [1, 0] };
+        let order = if seam.is_multiple_of(2) { [0, 1] } else { [1, 0] };
         let sent = order.map(|part| self.stage.send(seam % 3 % 2 * part, &parts[part]));
         self.check(&sent, &parts, &format!("{form:?}, cut at {seam}"));
     }

@@ -105,6 +105,10 @@ impl Desk<'_> {
             Record::Outcome(outcome) => self.follow(id, leads_to(outcome.of)?),
             Record::PartOutcome(part) => self.follow(id, leads_to(part.outcome.of)?),
             Record::Taken(taken) => self.follow(id, leads_to(taken.of)?),
+            Record::Asked(asked) => self.follow(id, leads_to(asked.of)?),
+            Record::Silence(silence) => self.follow(id, leads_to(silence.of)?),
+            Record::Scheduled(scheduled) => self.follow(id, leads_to(scheduled.of)?),
+            Record::Withdrawn(withdrawn) => self.follow(id, leads_to(withdrawn.message)?),
             Record::Part(_) => self.whole_of(id),
             Record::Report(report) => self.whole_of(leads_to(report.of)?),
             Record::Session(session) => Ok(Account::Session(FoundSession::new(id, session))),
@@ -114,10 +118,10 @@ impl Desk<'_> {
         }
     }
 
-    /// A record that tells of another one.
+    /// A record that tells of another one, which came before it.
     fn follow(&mut self, from: EntryId, to: EntryId) -> Result<Account, Failure> {
-        if from == to {
-            return Err(Failure::Usage(format!("record {from} names itself")));
+        if from <= to {
+            return Err(Failure::Usage(format!("record {from} tells of {to}, which is not before it")));
         }
         eprintln!("{from} tells what became of {to}");
         self.account(&to.to_string())

@@ -147,9 +147,9 @@ impl<'e> Sent<'e> {
             Some(_) => facts.vouched,
             None => self.operation == Operation::BroadcastSm && provider.broadcasts,
         };
-        let Facts { asked_before, reply_route_lost, .. } = facts;
+        let Facts { asked_before, reply_route_lost, replaces_unknown, .. } = facts;
         let found = lookup(identity, self.delivery()).map_err(Unjudged::NoConsents)?;
-        Ok((Facts { vouched, asked_before, reply_route_lost, ..found }, false))
+        Ok((Facts { vouched, asked_before, reply_route_lost, replaces_unknown, ..found }, false))
     }
 
     /// Judges it again; tells as well whether the record itself said what was known.

@@ -132,6 +132,13 @@ impl Measures {
         Ok(measures)
     }
 
+    /// Says in the log what is in force.
+    pub(super) fn announce(&self) {
+        for ((kind, name), Standing { step, reason, .. }) in &self.kept().standings {
+            tracing::warn!(%kind, name = &**name, %step, reason, "measure in force from before");
+        }
+    }
+
     /// The one that is counted under this name.
     pub(super) fn subject(&self, kind: Kind, name: &str) -> Arc<Subject> {
         let name: Arc<str> = name.into();

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::case::Case;
+use super::r20_template::kept;
 use super::spans::{Label, Span, spans};
 use super::verdict::{Effect, Verdict};
 use super::{CHECKS, Class, Consent, Mode, Operation, Rule, r14_public_interest};
@@ -172,6 +173,15 @@ fn passed(case: &Case<'_>, rule: Rule, spans: &[Span]) -> (Outcome, Cow<'static,
         Rule::R17 => passed(shown(Label::Contact), "no link and no contact id in it"),
         Rule::R18 if case.profile.quiet_hours.is_none() => passed(None, "the profile sets no hours"),
         Rule::R18 => passed(None, "it is delivered within the hours that the profile sets"),
+        Rule::R19 => passed(None, "no more messages than the profile and the consent allow"),
+        Rule::R20 if case.template.is_none() => (Outcome::Silent, "its sender has filed no templates".into()),
+        Rule::R20 => passed(kept(case).map(|kept| format!("keeps to template {}", kept.id)), "keeps to a template"),
+        Rule::R21 if case.submission.deliver_at.is_none() && case.submission.valid_until.is_none() => {
+            (Outcome::Silent, "neither a schedule nor a validity is set".into())
+        }
+        Rule::R21 => passed(None, "schedule and validity are within bounds"),
+        Rule::R22 => passed(None, "it replaces a message that the gate knows"),
+        Rule::R25 => passed(None, "no measure in force speaks of it"),
         _ => passed(None, "nothing against it"),
     }
 }

@@ -67,7 +67,7 @@ impl Way {
         let mut frames: Vec<Frame> =
             (1..).zip(&self.pieces).map(|(number, piece)| self.frame(sample, from, number, piece)).collect();
         // The last part first every other time.
-        if self.pieces[0].len() % 2 == 0 {
+        if self.pieces[0].len().is_multiple_of(2) {
             frames.reverse();
         }
         frames

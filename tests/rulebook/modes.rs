@@ -58,12 +58,10 @@ fn shows(verdict: &Verdict, rule: Rule, mode: Mode, port_class: Class) -> bool {
             Mode::Off => !observed && !stopped && !commercial,
         };
     }
-    match (mode, effects(verdict, rule).as_slice()) {
-        (Mode::Enforce, [Effect::Failed | Effect::Held]) | (Mode::Observe, [Effect::Observed]) | (Mode::Off, []) => {
-            true
-        }
-        _ => false,
-    }
+    matches!(
+        (mode, effects(verdict, rule).as_slice()),
+        (Mode::Enforce, [Effect::Failed | Effect::Held]) | (Mode::Observe, [Effect::Observed]) | (Mode::Off, [])
+    )
 }
 
 /// The first case in which a rule stops the message, in its own circumstances.

@@ -7,7 +7,9 @@ use jiff::tz::TimeZone;
 
 use super::Account;
 use crate::gate::evidence::{FoundMessage, FoundPart};
-use crate::gate::explain::{Again, ExplainedMessage, ExplainedReply, ExplainedSpan, ExplainedStanding, JudgedBy};
+use crate::gate::explain::{
+    Again, ExplainedMessage, ExplainedReply, ExplainedRule as Told, ExplainedSpan, ExplainedStanding, JudgedBy,
+};
 use crate::store::consents::Held;
 
 pub(super) fn account(out: &mut impl Write, account: &Account, zone: &TimeZone) -> io::Result<()> {
@@ -114,12 +116,13 @@ fn rules(out: &mut impl Write, told: &ExplainedMessage) -> io::Result<()> {
     writeln!(out, "\nrules")?;
     for rule in &told.rules {
         let mode = rule.mode.unwrap_or("-");
-        writeln!(out, "  {} {:<20} {mode:<8} {:<14} {}", rule.rule, rule.name, rule.outcome, rule.why)?;
+        let Told { rule: id, name, outcome, why, article, .. } = rule;
+        writeln!(out, "  {id} {name:<20} {mode:<8} {outcome:<14} {why} ({article})")?;
         if let Some(now) = &rule.now {
             writeln!(out, "      now {now}")?;
         }
         if matches!(rule.outcome, "failed" | "held" | "alert" | "observed") {
-            writeln!(out, "      {}: {}", rule.article, rule.sentence)?;
+            writeln!(out, "      {}", rule.sentence)?;
         }
     }
     Ok(())
@@ -140,7 +143,8 @@ fn standing(out: &mut impl Write, told: &ExplainedStanding, clock: Clock<'_>) ->
 fn events(out: &mut impl Write, events: &[Held], clock: Clock<'_>) -> io::Result<()> {
     for event in events {
         let status = format!("{:?}", event.status).to_lowercase();
-        writeln!(out, "         {} {status} {}", clock.local_ms(event.at_ms), event.category)?;
+        let category = if event.category.is_empty() { "every category" } else { &event.category };
+        writeln!(out, "         {} {status}, {category}", clock.local_ms(event.at_ms))?;
         let until = event.expires_at_ms.map(|end| clock.local_ms(end)).unwrap_or_default();
         let recorded = event.recorded_at_ms.map(|at| clock.local_ms(at)).unwrap_or_default();
         let hash = event.sha256.as_ref().map(ToString::to_string).unwrap_or_default();

@@ -27,8 +27,6 @@ impl Measures {
             kept.step = Some(id);
         }
         for ((kind, name), standing) in &kept.standings {
-            let Standing { step, reason, .. } = standing;
-            tracing::warn!(%kind, name = &**name, %step, reason, "measure in force from before");
             self.subject(*kind, name).set(Some(standing.clone()));
         }
         drop(kept);

@@ -54,6 +54,8 @@ pub enum Ground<'a> {
     ClassTlv(#[serde(borrow)] Cow<'a, [u8]>),
     /// Since when no bind of the provider could receive replies.
     RouteLost(i64),
+    /// It replaces a message that the gate did not know.
+    ReplacesUnknown,
 }
 
 /// How a grounded message was to be handled, as far as the record does not say it.
@@ -92,6 +94,7 @@ impl<'a> Grounds<'a> {
             (facts.asked_before, Ground::AskedBefore),
             (facts.vouched, Ground::Vouched),
             (facts.unasked, Ground::Unanswered),
+            (facts.replaces_unknown, Ground::ReplacesUnknown),
             (handling.presentation == Presentation::Flash, Ground::Flash),
             (handling.presentation == Presentation::Silent, Ground::Silent),
             (handling.presentation == Presentation::Replacing, Ground::Replacing),
@@ -154,6 +157,7 @@ impl<'a> Grounds<'a> {
                 Ground::AskedBefore => facts.asked_before = true,
                 Ground::Vouched => facts.vouched = true,
                 Ground::Unanswered => facts.unasked = true,
+                Ground::ReplacesUnknown => facts.replaces_unknown = true,
                 Ground::RouteLost(at) => facts.reply_route_lost = Timestamp::from_millisecond(*at).ok(),
                 _ => {}
             }
@@ -209,6 +213,7 @@ mod tests {
             asked_before: true,
             vouched: true,
             unasked: true,
+            replaces_unknown: true,
             reply_route_lost: moment(1_794_000_000_000),
             ..facts(&register)
         };

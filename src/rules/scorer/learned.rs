@@ -48,7 +48,7 @@ impl Learned {
         }
         learned.weights.sort_unstable();
         for &(hash, _) in &learned.weights {
-            let bit = hash as usize % SIEVE;
+            let bit = bit_of(hash);
             learned.sieve[bit / 64] |= 1 << (bit % 64);
         }
         if faults.is_empty() { Ok(learned) } else { Err(faults) }
@@ -101,13 +101,19 @@ impl Learned {
     }
 
     fn find(&self, hash: u64) -> Option<(usize, i32)> {
-        let bit = hash as usize % SIEVE;
+        let bit = bit_of(hash);
         if self.sieve[bit / 64] & (1 << (bit % 64)) == 0 {
             return None;
         }
         let index = self.weights.binary_search_by_key(&hash, |weight| weight.0).ok()?;
         Some((index, self.weights[index].1))
     }
+}
+
+/// Where in the sieve a hash has its bit: by its last two octets.
+fn bit_of(hash: u64) -> usize {
+    let [a, b, ..] = hash.to_le_bytes();
+    u16::from_le_bytes([a, b]).into()
 }
 
 #[cfg(test)]
