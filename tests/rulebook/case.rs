@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use portcullis::cli::judge::{Request, Standing};
 use portcullis::config::Config;
 use portcullis::register::{Provider, Register};
-use portcullis::rules::{Class, Facts, Presentation, Profile, Rule, Submission, Verdict, judge};
+use portcullis::rules::{Class, Facts, Frequency, Presentation, Profile, Rule, Submission, Verdict, judge};
 use portcullis_protocol::address::Ton;
 use portcullis_protocol::text::{Concatenation, Opaque, Text};
 use serde::Deserialize;
@@ -44,7 +44,13 @@ pub(crate) struct Case {
     service_type: String,
     #[serde(default)]
     asked_before: bool,
+    /// How often the recipient agreed to be written to.
+    frequency: Option<String>,
+    /// When messages of the sender were delivered to it.
+    #[serde(default)]
+    sent: Vec<String>,
     deliver_at: Option<String>,
+    valid_until: Option<String>,
     #[serde(rename = "why")]
     _why: String,
 }
@@ -107,7 +113,12 @@ impl Case {
         adjust(&mut provider);
         let submission = self.circumstances(request.submission());
         let identity = register.identify(&provider, &submission);
-        let facts = Facts { asked_before: self.asked_before, ..self.consent.facts(identity) };
+        let facts = Facts {
+            asked_before: self.asked_before,
+            frequency: self.frequency.as_ref().map(|text| Frequency::parse(text).unwrap()),
+            sent: self.sent.iter().map(|at| at.parse().unwrap()).collect(),
+            ..self.consent.facts(identity)
+        };
         judge(&submission, &facts, &self.profile(settings), now)
     }
 
@@ -147,6 +158,7 @@ impl Case {
             presentation: Presentation::Kept,
             part: self.part.map(|(number, total)| Concatenation { reference: 7, total, number }),
             deliver_at: self.deliver_at.as_ref().map(|at| at.parse::<Timestamp>().unwrap()),
+            valid_until: self.valid_until.as_ref().map(|at| at.parse::<Timestamp>().unwrap()),
             ..submission
         }
     }
