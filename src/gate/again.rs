@@ -12,7 +12,7 @@ use portcullis_protocol::text::{Concatenation, Opaque, Text};
 use portcullis_protocol::{CommandId, CommandStatus};
 
 use super::record::{self, Content, Grounds, Handling, WireAddress};
-use crate::register::{Provider, Register};
+use crate::register::Register;
 use crate::rules::{
     Effect, Examination, Facts, Finding, Identity, Mode, Operation, Profile, Rule, Submission, Verdict, examine, judge,
 };
@@ -184,7 +184,7 @@ impl<'e> Sent<'e> {
     /// What the counting rules found then, in the mode they have now.
     fn counted(&self, profile: &Profile, facts: &Facts<'_>) -> Vec<Finding> {
         let identity = &facts.identity;
-        let class = identity.port.map_or(crate::rules::Class::Commercial, |port| port.class);
+        let class = identity.port_class();
         let finding = |finding: &record::Finding<'_>| {
             let rule = Rule::from_id(&finding.rule).filter(|rule| COUNTING.contains(rule))?;
             let effect = effect(&finding.effect, profile.mode(rule, class, identity.provider))?;
@@ -195,13 +195,6 @@ impl<'e> Sent<'e> {
             Some(Finding { rule, effect, status, why: finding.why.clone().into_owned().into() })
         };
         self.record.findings.iter().filter_map(finding).collect()
-    }
-}
-
-impl<'r> Bench<'r> {
-    /// The provider of a record.
-    pub fn provider(&self, record: &record::Submission<'_>) -> Option<&'r Provider> {
-        self.register.provider(&record.origin.provider)
     }
 }
 

@@ -41,11 +41,11 @@ pub struct Report {
     pub decisions: BTreeMap<String, u64>,
     /// By rule: what it newly finds and no longer finds.
     pub rules: BTreeMap<String, RuleChanges>,
-    /// By class as it was judged then, the port, and the sender: its changed messages, by decision.
+    /// By class as it was judged then: its changed messages, by decision.
     pub classes: BTreeMap<String, BTreeMap<String, u64>>,
-    /// By port.
+    /// The same by port; a source that is nobody's stands for itself.
     pub ports: BTreeMap<String, BTreeMap<String, u64>>,
-    /// By sender.
+    /// The same by sender.
     pub senders: BTreeMap<String, BTreeMap<String, u64>>,
     /// Messages whose class differs: `service -> commercial`.
     pub reclassed: BTreeMap<String, u64>,
