@@ -281,7 +281,7 @@ fn send_again(gate: &Gate, id: EntryId, part: &record::Part<'_>, of: Option<Name
         tracing::error!(record = %id, "an acknowledged part cannot be sent: the journal takes no record of it");
         return;
     };
-    gate.accounts.post(Owed::Part(OwedPart {
+    let owed = Owed::Part(OwedPart {
         provider: part.origin.provider.clone().into_owned(),
         id,
         number,
@@ -301,7 +301,8 @@ fn send_again(gate: &Gate, id: EntryId, part: &record::Part<'_>, of: Option<Name
         alone: false,
         attempts: 0,
         not_before: None,
-    }));
+    });
+    gate.post(owed, now.wall);
 }
 
 fn record_of(gate: &Gate, record: EntryId) -> Option<Vec<u8>> {

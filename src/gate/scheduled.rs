@@ -147,9 +147,13 @@ impl Gate {
             if !self.has_refused(&(whose.sender.clone(), msisdn), &whose.provider, now) {
                 continue;
             }
+            if !self.accounts.takes(&whose.provider) {
+                // It is looked at again.
+                continue;
+            }
             if let Some(withdrawal) = self.withdrawal(id)? {
                 tracing::info!(message = %id, provider = withdrawal.provider, "a scheduled message is withdrawn: its subscriber has refused");
-                self.accounts.post(Owed::Withdrawal(withdrawal));
+                self.post(Owed::Withdrawal(withdrawal), now);
             }
             self.scheduled.remove(id, deliver_ms);
         }

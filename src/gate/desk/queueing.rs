@@ -223,7 +223,7 @@ impl Gate {
                 for part in &parts {
                     let owed = owed_part(account, part, part.frame.clone(), records.clone(), permit, marketing.clone());
                     let alone = parts.len() == 1 && marketing.is_some();
-                    owed.into_iter().for_each(|part| self.accounts.post(Owed::Part(OwedPart { alone, ..part })));
+                    owed.into_iter().for_each(|part| self.post(Owed::Part(OwedPart { alone, ..part }), now));
                 }
             }
         }
