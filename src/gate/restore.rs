@@ -22,7 +22,7 @@ use crate::rules::{Class, Mode, Permit, Rule};
 use crate::store::{EntryId, Index, Query, StoreError};
 
 /// Receipts come for this long.
-const LOOK_BACK_HOURS: i64 = 72;
+pub(super) const LOOK_BACK_HOURS: i64 = 72;
 
 /// Records read at most, newest first.
 const MOST: usize = 2_000_000;
