@@ -160,11 +160,12 @@ impl Gate {
         Ok(())
     }
 
-    /// The `cancel_sm` for a message, as the carrier knows it.
+    /// The `cancel_sm` for a message, as the carrier knows it. Where it has given no name, that is all it has
+    /// from the port for the subscriber (SMPP 3.4 §4.9.1): nothing that a refusal lets come.
     fn withdrawal(&self, id: EntryId) -> Result<Option<Withdrawal>, StoreError> {
         let Some(payload) = self.journal.get(id)? else { return Ok(None) };
         let Ok(Record::Scheduled(scheduled)) = Record::decode(&payload) else { return Ok(None) };
-        let Some(message_id) = scheduled.message_id.as_deref() else { return Ok(None) };
+        let message_id = scheduled.message_id.as_deref().unwrap_or_default();
         let pdu = CancelSm {
             service_type: COctetString(scheduled.service_type.as_bytes()),
             message_id: COctetString(message_id.as_bytes()),

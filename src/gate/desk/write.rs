@@ -263,9 +263,15 @@ impl<'a> Pen<'a> {
                 // The message is with the carrier whatever is written: say it loudly.
                 Err(error) => tracing::error!(%error, record = %sent.id, "an outcome could not be recorded"),
             }
-            // Of a long message, one part speaks for the request; each is scheduled by itself.
-            if matches!(outcome, Outcome::Answered(_)) && status == 0 {
-                self.write_awaited(sent, open.part.is_none_or(|number| number == 1), message_id.as_deref(), now);
+            match outcome {
+                // Of a long message, one part speaks for the request; each is scheduled by itself.
+                Outcome::Answered(_) if status == 0 => {
+                    self.write_awaited(sent, open.part.is_none_or(|number| number == 1), message_id.as_deref(), now);
+                }
+                Outcome::TimedOut | Outcome::CarrierLost | Outcome::ProviderLost | Outcome::Abandoned => {
+                    self.write_uncertain(sent, now);
+                }
+                _ => {}
             }
         }
         last
