@@ -11,8 +11,8 @@ use portcullis_protocol::time::{Absolute, SmppTime};
 use portcullis_protocol::{CommandId, CommandStatus, Frame, Pdu};
 
 use crate::gate::PATIENCE;
-use crate::provider::{OK, Provider, message_id, source, subscriber};
-use crate::scene::{COMMERCIAL, Scene, WILLING, WILLING_TOO, offer_with, sent};
+use crate::provider::{OK, Provider, encoded, message_id, source, subscriber};
+use crate::scene::{COMMERCIAL, SERVICE, Scene, WILLING, WILLING_TOO, offer_with, sent};
 
 const BOUNDS: &str = "[profile]\nschedule_at_most = \"7d\"\nvalidity_at_most = \"14d\"";
 
@@ -55,6 +55,30 @@ async fn schedules_and_validity_have_bounds() {
     ];
     for (n, (what, schedule, validity, status)) in (0..).zip(cases) {
         assert_eq!(sent(&mut provider, scheduled(n, &schedule, &validity)).await, status, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_clock_keeps_no_notice_from_anybody() {
+    let scene = Scene::start(BOUNDS).await;
+    let mut provider = scene.provider().await;
+    let out_of_bounds = [
+        (in_seconds(-3600), String::new()),
+        (String::new(), in_seconds(-3600)),
+        (in_seconds(8 * 86_400), String::new()),
+    ];
+    for (schedule, validity) in out_of_bounds {
+        let notice = offer_with(WILLING, 1, |pdu| {
+            pdu.source = source(SERVICE);
+            pdu.schedule_delivery_time = COctetString(schedule.leak().as_bytes());
+            pdu.validity_period = COctetString(validity.leak().as_bytes());
+            pdu.short_message = encoded("[Bakery] Your order 4711 is ready.").1.leak();
+        });
+        assert_eq!(sent(&mut provider, notice).await, OK);
+        let last = scene.folder.sent_to(WILLING).pop().expect("its record");
+        let alerts: Vec<_> =
+            last.findings.iter().map(|finding| (finding.rule.as_str(), finding.effect.as_str())).collect();
+        assert_eq!(alerts, [("R21", "alert")]);
     }
 }
 
