@@ -14,13 +14,13 @@ use std::fs;
 
 use portcullis::gate::evidence::Query;
 use portcullis::gate::record::{Content, Origin, Record, Submission, WireAddress};
-use portcullis_protocol::CommandId;
+use portcullis_protocol::{CommandId, CommandStatus};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use gate::{Folder, PATIENCE, messages};
 use provider::{OK, submit};
-use scene::{COMMERCIAL, LAPSED, NO_PHONE, OFFER, SILENT, Scene, UNWILLING, WILLING, register};
+use scene::{ASK, COMMERCIAL, LAPSED, NO_PHONE, OFFER, SILENT, Scene, UNWILLING, WILLING, register};
 
 fn replay(folder: &Folder, arguments: &[&str]) -> Value {
     let all: Vec<&str> = ["replay", "--json"].into_iter().chain(arguments.iter().copied()).collect();
@@ -100,6 +100,32 @@ async fn what_was_known_then_counts_and_not_what_was_said_since() {
     let refuse = ["consent", "refuse", "--msisdn", WILLING, "--sender", "qinghe", "--at", "2026-03-01T00:00:00Z"];
     scene.folder.run(&refuse).ok();
     assert_eq!(replay(&scene.folder, &[])["changed"], 0, "the refusal was not known when the message came");
+}
+
+/// Frequency, the one request that may be made, and measures hang on what went before: that counts as it did then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_counted_then_is_taken_over() {
+    let rules = "[profile]\nR12 = \"enforce\"\nR19 = \"enforce\"\nfrequency = \"1/day\"";
+    let mut scene = Scene::with(rules).await;
+    assert_eq!(scene.send(submit(COMMERCIAL, WILLING, OFFER)).await, OK);
+    let second = OFFER.replace("水果", "蔬菜");
+    assert_eq!(scene.send(submit(COMMERCIAL, WILLING, &second)).await, CommandStatus(0x048D), "one a day");
+    assert_eq!(scene.send(submit(COMMERCIAL, SILENT, ASK)).await, OK, "a complete request");
+    let again = ASK.replace("每周", "每天");
+    assert_eq!(scene.send(submit(COMMERCIAL, SILENT, &again)).await, CommandStatus(0x048C), "asked before");
+    let suspend = ["measures", "suspend", "port", COMMERCIAL, "--reason", "a test"];
+    scene.folder.run(&suspend).ok();
+    assert_eq!(scene.send(submit(COMMERCIAL, LAPSED, OFFER)).await, CommandStatus(0x0481));
+    let report = replay(&scene.folder, &[]);
+    assert_eq!((&report["messages"], &report["changed"]), (&5.into(), &0.into()), "{report:#}");
+    let suspended = scene.last_to(LAPSED);
+    assert!(suspended.findings.iter().any(|finding| finding.rule == "R25"), "{suspended:?}");
+
+    let without = scene.folder.path().join("without.toml");
+    fs::write(&without, "R12 = \"enforce\"\nR19 = \"off\"\nR25 = \"observe\"\n").expect("a profile");
+    let report = replay(&scene.folder, &["--profile", without.to_str().expect("a path")]);
+    assert_eq!(report["rules"]["R19"]["no_longer_failing"], 2, "{report:#}");
+    assert_eq!(report["rules"]["R25"]["newly_noted"], 1, "{report:#}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,7 +11,7 @@ use super::again::{Bench, Sent, Unjudged};
 use super::evidence::{FoundDelivery, FoundMessage};
 use super::record::{self, Content, Ground, Grounds};
 use super::{DoNotDisturb, facts, replay};
-use crate::rules::{Examination, Facts, Outcome, Rule, Submission};
+use crate::rules::{Examination, Facts, Outcome, Rule, Submission, examine};
 use crate::store::consents::Held;
 
 mod reply;
@@ -185,7 +185,7 @@ pub fn explain_message(case: Case<'_>) -> ExplainedMessage {
     account.again = vec![
         Again::of("what was known then", case.record, &examination),
         Again::of("what is known today of that time", case.record, &as_known),
-        Again::of("what holds now, if it came now", case.record, &as_now(&case, &sent, &submission, &facts)),
+        Again::of("what holds now, if it came now", case.record, &as_now(&case, &submission, &facts)),
     ];
     account.rules = examination.rules.iter().map(|result| ExplainedRule::of(result, case.record)).collect();
     account.class = Some(examination.class.to_string());
@@ -200,11 +200,12 @@ fn as_known<'r>(case: &Case<'_>, facts: &Facts<'r>, at: Timestamp) -> Facts<'r> 
     Facts { consent, basis, frequency, refusal, unasked: false, ..facts.clone() }
 }
 
-/// The verdict if the same message came at this moment, for delivery at once.
-fn as_now(case: &Case<'_>, sent: &Sent<'_>, submission: &Submission<'_>, facts: &Facts<'_>) -> Examination {
-    let facts = as_known(case, facts, case.now);
+/// The verdict if the same message came at this moment, for delivery at once. What was counted then is not counted
+/// here: nobody knows what would be now.
+fn as_now(case: &Case<'_>, submission: &Submission<'_>, facts: &Facts<'_>) -> Examination {
+    let facts = Facts { reply_route_lost: None, ..as_known(case, facts, case.now) };
     let submission = Submission { deliver_at: None, valid_until: None, ..submission.clone() };
-    sent.examine(case.bench.profile, &submission, &facts, case.now)
+    examine(&submission, &facts, case.bench.profile, case.now)
 }
 
 fn unjudged(why: &Unjudged, record: &record::Submission<'_>) -> String {

@@ -45,6 +45,8 @@ pub struct OwedPart {
     /// Whose refusal still stops it: sender and subscriber of a commercial message.
     pub(super) marketing: Option<(String, u64)>,
     pub(super) received: Timestamp,
+    /// It is a message by itself, which waited for the end of quiet hours.
+    pub(super) alone: bool,
     pub(super) attempts: u32,
     pub(super) not_before: Option<Instant>,
 }

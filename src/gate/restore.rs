@@ -72,6 +72,10 @@ pub(super) fn restore(gate: &Gate, now: Moment) -> Result<(), StoreError> {
                     gather_queued(&mut queued, &known, id, &part);
                 }
                 Fate::Waits => waiting += usize::from(wait_again(gate, id, &part, now)),
+                Fate::Unsent if is_short(gate, &part) => {
+                    waiting += 1;
+                    queue_again(gate, id, &part, now);
+                }
                 Fate::Unsent => {
                     waiting += 1;
                     send_again(gate, id, &part, known.of.get(&name(id)).copied(), now);
@@ -236,13 +240,24 @@ fn wait_again(gate: &Gate, id: EntryId, part: &record::Part<'_>, now: Moment) ->
     true
 }
 
+/// Whether it is a message by itself: only quiet hours make the gate answer one in the carrier's place.
+fn is_short(gate: &Gate, part: &record::Part<'_>) -> bool {
+    let register = gate.register.load();
+    let provider = register.provider(&part.origin.provider);
+    provider.zip(frame_of(part)).is_some_and(|(provider, frame)| key_of(provider, &frame).is_none())
+}
+
+/// It is judged once more: the hours may be quiet again.
+fn queue_again(gate: &Gate, id: EntryId, part: &record::Part<'_>, now: Moment) {
+    let Some(frame) = frame_of(part) else { return };
+    gate.enqueue_again(&part.origin.provider, vec![id], &frame, now.wall);
+}
+
 /// What was judged to pass and did not go out goes out now.
 fn send_again(gate: &Gate, id: EntryId, part: &record::Part<'_>, of: Option<Name>, now: Moment) {
     let register = gate.register.load();
     let provider = register.provider(&part.origin.provider);
-    // What waited for the end of quiet hours need not be long.
-    let number = |provider, frame: &Frame| key_of(provider, frame).map_or(1, |(_, number)| number);
-    let place = provider.zip(frame_of(part)).map(|(provider, frame)| (number(provider, &frame), frame));
+    let place = provider.zip(frame_of(part)).and_then(|(provider, frame)| Some((key_of(provider, &frame)?.1, frame)));
     // Of a submit_multi some recipients may have been refused: which, the part alone does not tell.
     let place = place.filter(|(_, frame)| frame.command_id() != CommandId::SUBMIT_MULTI);
     let (Some((number, frame)), Some(record)) = (place, of.and_then(entry_id)) else {
@@ -283,6 +298,7 @@ fn send_again(gate: &Gate, id: EntryId, part: &record::Part<'_>, of: Option<Name
         permit: Permit::unjudged("judged by the process before, whose record of it names the verdict"),
         marketing: record_of(gate, record).and_then(|long| marketing(gate, provider, &long)),
         received: Timestamp::from_millisecond(part.received_ms).unwrap_or(now.wall),
+        alone: false,
         attempts: 0,
         not_before: None,
     }));

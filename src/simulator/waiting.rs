@@ -93,6 +93,7 @@ fn due(field: COctetString<'_>, now: Timestamp) -> Option<Timestamp> {
     (at > now).then_some(at)
 }
 
-fn number(id: COctetString<'_>) -> Option<u64> {
+/// The number that an id is the digits of.
+pub(super) fn number(id: COctetString<'_>) -> Option<u64> {
     id.as_str()?.parse().ok()
 }

@@ -92,6 +92,8 @@ struct Inner {
     engine: Mutex<Option<Arc<dyn Engine>>>,
     shards: Vec<Mutex<Shard>>,
     fresh: AtomicUsize,
+    /// One writes at a time: an older state of a pair must not come after a newer one.
+    writing: Mutex<()>,
     /// Counts the openings: what an earlier one left open has an end nobody knows.
     opening: u8,
     kept_until_ms: AtomicI64,
@@ -133,6 +135,7 @@ impl Sends {
             engine: Mutex::new(Some(engine)),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             fresh: AtomicUsize::new(0),
+            writing: Mutex::default(),
             opening: last.wrapping_add(1),
             kept_until_ms: AtomicI64::new(kept_until_ms),
             _lock: lock,
@@ -258,6 +261,7 @@ impl Inner {
     }
 
     fn flush(&self) -> Result<(), StoreError> {
+        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let now = clock::wall().as_millisecond();
         let mut buckets: BTreeMap<u32, Vec<(Pair, Fresh)>> = BTreeMap::new();
         for shard in &self.shards {

@@ -31,6 +31,7 @@ pub(crate) const LAPSED: &str = "8613900004444";
 
 pub(crate) const OFFER: &str = "【青禾鲜生】老会员专享：本周六全场水果满50减12。客服400-000-0000，拒收请回复R";
 pub(crate) const NO_PHONE: &str = "【青禾鲜生】老会员专享：本周六全场水果满50减12。拒收请回复R";
+pub(crate) const ASK: &str = "【青禾鲜生】想收到每周特惠吗？我们拟向您发送促销短信，每月不超过4条，为期12个月。同意请回复Y，不回复视为不同意。客服400-000-0000，拒收请回复R";
 pub(crate) const NOTICE: &str = "【云帆支付】您的账单已出。";
 
 const CONSENTS: &str = "msisdn,sender,category,status,at,method,evidence,expires_at\n\
@@ -56,12 +57,18 @@ pub(crate) fn register() -> String {
 impl Scene {
     /// A gate that trusts `agg1` with lists and broadcasts, and gives up incomplete messages soon.
     pub(crate) async fn new() -> Self {
+        Self::with("").await
+    }
+
+    /// The same with more settings.
+    pub(crate) async fn with(more: &str) -> Self {
         let options = SimulatorOptions { keep: 2000, receipts: true, ..SimulatorOptions::default() };
         let carrier = Simulator::start(options).await.expect("the carrier listens");
         let account = "system_id = \"agg1\"";
         let trusted = format!("{account}\ndistribution_lists = true\nbroadcasts = true");
         let folder = Folder::new(&register().replace(account, &trusted), carrier.address());
-        folder.configure("", carrier.address(), "[long_messages]\ntimeout = \"1500ms\"\npatience = \"1s\"");
+        let long = "[long_messages]\ntimeout = \"1500ms\"\npatience = \"1s\"";
+        folder.configure("", carrier.address(), &format!("{long}\n{more}"));
         folder.feed(&["consent", "import", "-"], CONSENTS).ok();
         let gate = folder.start();
         let provider = Provider::bound(gate.address, "agg1", "").await;

@@ -7,8 +7,11 @@ use portcullis_protocol::field::{DataCoding, EsmClass};
 use portcullis_protocol::text::ucs2;
 use portcullis_protocol::{CommandStatus, Frame};
 
+use crate::gate::Folder;
 use crate::provider::{OK, Provider, submit};
-use crate::scene::{OTHER_PORT, SERVICE, Scene, TOO_OFTEN, WILLING, WILLING_TOO, offer, offer_with, sent, text};
+use crate::scene::{
+    OTHER_PORT, REGISTER, SERVICE, Scene, TOO_OFTEN, WILLING, WILLING_TOO, offer, offer_with, sent, text,
+};
 
 const TWICE: &str = "[profile]\nfrequency = \"2/day\"";
 const ONCE: &str = "[profile]\nfrequency = \"1/day\"";
@@ -153,4 +156,46 @@ async fn observed_it_only_says_what_it_would_have_done() {
     }
     let observed = scene.folder.sent_to(WILLING).into_iter().flat_map(|record| record.findings);
     assert_eq!(observed.filter(|finding| finding.rule == "R19" && finding.effect == "observed").count(), 2);
+}
+
+#[tokio::test]
+async fn a_consent_has_a_frequency_of_its_own() {
+    const SELDOM: &str = "8613900005555";
+    let mut scene = Scene::start("").await;
+    let consents = format!(
+        "msisdn,sender,category,status,at,method,evidence,expires_at,frequency\n\
+         {SELDOM},bakery,,consent,2026-01-05,web,form 14,,1/week\n"
+    );
+    scene.folder.feed(&["consent", "import", "-"], &consents).ok();
+    let mut provider = scene.provider().await;
+    assert_eq!(sent(&mut provider, offer(SELDOM, 1)).await, OK);
+    assert_eq!(sent(&mut provider, offer(SELDOM, 2)).await, TOO_OFTEN);
+    assert_eq!(sent(&mut provider, offer(WILLING, 2)).await, OK, "who did not limit it is not limited");
+    assert_eq!(sent(&mut provider, offer(WILLING, 3)).await, OK);
+    let record = scene.folder.sent_to(SELDOM).into_iter().find(|record| record.verdict == "reject").expect("one");
+    let why = &record.findings.iter().find(|finding| finding.rule == "R19").expect("R19").why;
+    assert_eq!(why, "the consent allows 1 a week and 1 went to the recipient in this one");
+    scene.kill_and_restart();
+    let mut provider = scene.provider().await;
+    assert_eq!(sent(&mut provider, offer(SELDOM, 3)).await, TOO_OFTEN);
+}
+
+#[test]
+fn a_bad_frequency_is_told_with_its_place() {
+    let folder = Folder::new(REGISTER, std::net::SocketAddr::from(([127, 0, 0, 1], 2776)));
+    for (setting, told) in [
+        ("frequency = \"2/fortnight\"", "\"2/fortnight\" is not a number of messages and a period"),
+        ("frequency = 2", "expected a string"),
+        ("resubmission_window = \"1000h\"", "must be no longer than 744h"),
+        ("schedule_at_most = \"soon\"", "\"soon\" is not a length of time"),
+        ("validity_at_most = \"0s\"", "\"0s\" is not a length of time"),
+        ("quiet_hours = \"late\"", "\"late\" is not the hours of delivery"),
+    ] {
+        folder.configure("", std::net::SocketAddr::from(([127, 0, 0, 1], 2776)), &format!("[profile]\n{setting}"));
+        let said = folder.run(&["check"]);
+        let key = setting.split(' ').next().expect("a key");
+        assert_eq!(said.code, Some(1), "{setting}");
+        let all = said.stdout + &said.stderr;
+        assert!(all.contains(told) && all.contains("portcullis.toml:9") && all.contains(key), "{setting}: {all}");
+    }
 }

@@ -1,11 +1,12 @@
 //! R18: quiet hours, and the gate's own queue where a provider asks for it.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use portcullis::clock;
-use portcullis::simulator::SimulatorOptions;
+use portcullis::simulator::{Faults, SimulatorOptions};
 use portcullis_protocol::field::{COctetString, DataCoding, EsmClass, RegisteredDelivery};
 use portcullis_protocol::pdu::{CancelSm, QuerySm, ReplaceSm, SubmitSm};
 use portcullis_protocol::text::ucs2;
@@ -41,14 +42,14 @@ async fn queueing(settings: &str) -> Scene {
 }
 
 /// A fresh process whose quiet hours are over.
-fn open_up(scene: &mut Scene, is_killed: bool) {
+fn open_up(scene: &mut Scene, is_killed: bool, settings: &str) {
     let gate = scene.gate.take().expect("a running gate");
     if is_killed {
         gate.kill();
     } else {
         gate.stop();
     }
-    scene.folder.configure("", scene.carrier.address(), "");
+    scene.folder.configure("", scene.carrier.address(), settings);
     scene.gate = Some(scene.folder.start());
 }
 
@@ -79,7 +80,7 @@ async fn without_a_queue_the_provider_keeps_it() {
 
 #[tokio::test]
 async fn a_queued_message_goes_on_when_the_hours_end_under_its_name() {
-    let scene = queueing(&quiet_for(3)).await;
+    let scene = queueing(&quiet_for(10)).await;
     let mut provider = scene.provider().await;
     let message = offer_with(WILLING, 1, |pdu| pdu.registered_delivery = RegisteredDelivery(1));
     let id = queued(&mut provider, message.clone()).await;
@@ -91,7 +92,11 @@ async fn a_queued_message_goes_on_when_the_hours_end_under_its_name() {
     let Ok(Pdu::DeliverSm(pdu)) = Pdu::decode(&receipt) else { panic!("no receipt: {receipt:?}") };
     assert_eq!(pdu.tlvs.receipted_message_id().map(|id| id.to_string()), Some(id.clone()), "the gate's own name");
     assert_eq!(pdu.tlvs.message_state(), Some(MessageState::DELIVERED));
-    assert_eq!(state(&mut provider, &id).await, MessageState::DELIVERED, "asked at the carrier");
+    let end = clock::monotonic() + PATIENCE;
+    while state(&mut provider, &id).await != MessageState::DELIVERED {
+        assert!(clock::monotonic() < end, "asked at the carrier, once its name for it is in the journal");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let records: Vec<String> = scene.folder.sent_to(WILLING).into_iter().map(|record| record.verdict).collect();
     assert_eq!(records, ["hold", "forward"], "both verdicts are kept");
 }
@@ -115,7 +120,7 @@ async fn it_is_judged_again_and_survives_kill_and_stop() {
         assert_eq!(sent(&mut provider, offer(STRANGER, 3)).await, CommandStatus(0x0481), "never queued");
         let refuse = ["consent", "refuse", "--msisdn", WILLING, "--sender", "bakery", "--evidence", "a call"];
         scene.folder.run(&refuse).ok();
-        open_up(&mut scene, is_killed);
+        open_up(&mut scene, is_killed, "");
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert!(carried(&scene).is_empty(), "nobody is bound who could send it");
         let mut provider = scene.provider().await;
@@ -127,7 +132,7 @@ async fn it_is_judged_again_and_survives_kill_and_stop() {
         let messages = carried(&scene);
         let Ok(Pdu::SubmitSm(pdu)) = Pdu::decode(&messages[0]) else { panic!("no message") };
         assert_eq!(pdu.destination, subscriber(WILLING_TOO));
-        open_up(&mut scene, is_killed);
+        open_up(&mut scene, is_killed, "");
         let mut provider = scene.provider().await;
         assert_eq!(sent(&mut provider, submit(SERVICE, WILLING, "[Bakery] Your order 4711 is ready.")).await, OK);
         assert_eq!(carried(&scene).len(), 2, "nothing twice");
@@ -136,11 +141,13 @@ async fn it_is_judged_again_and_survives_kill_and_stop() {
 
 #[tokio::test]
 async fn the_morning_is_no_burst() {
-    let scene = queueing(&format!("{}\n[queue]\nper_second = 10", quiet_for(4))).await;
+    let mut scene = queueing(&quiet_for(3600)).await;
     let mut provider = scene.provider().await;
     for n in 0..20 {
         queued(&mut provider, offer(WILLING, n)).await;
     }
+    open_up(&mut scene, false, "[queue]\nper_second = 10");
+    let _bound = scene.provider().await;
     scene.carries(1).await;
     let begun = clock::monotonic();
     scene.carries(20).await;
@@ -187,7 +194,7 @@ async fn what_was_cancelled_does_not_go_on_after_a_kill() {
     let id = queued(&mut provider, offer(WILLING, 1)).await;
     queued(&mut provider, offer(WILLING_TOO, 2)).await;
     assert_eq!(sent(&mut provider, cancel(&id)).await, OK);
-    open_up(&mut scene, true);
+    open_up(&mut scene, true, "");
     let _bound = scene.provider().await;
     scene.carries(1).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -196,16 +203,19 @@ async fn what_was_cancelled_does_not_go_on_after_a_kill() {
 
 #[tokio::test]
 async fn validity_and_schedule_count_from_the_submission() {
-    let scene = queueing(&quiet_for(3)).await;
+    let mut scene = queueing(&quiet_for(1800)).await;
     let mut provider = scene.provider().await;
     let valid =
         |period: &'static str| offer_with(WILLING, 1, |pdu| pdu.validity_period = COctetString(period.as_bytes()));
-    let over = valid("000000000002000R");
+    let over = valid("000000002000000R");
     assert_eq!(sent(&mut provider, over).await, CommandStatus::ESME_RINVEXPIRY, "it ends before the hours do");
     queued(&mut provider, valid("000000010000000R")).await;
     let soon = in_seconds(1).leak();
     let scheduled = offer_with(WILLING, 2, |pdu| pdu.schedule_delivery_time = COctetString(soon.as_bytes()));
     queued(&mut provider, scheduled).await;
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    open_up(&mut scene, false, "");
+    let _bound = scene.provider().await;
     scene.carries(2).await;
     let times: Vec<(String, String)> = carried(&scene)
         .iter()
@@ -242,7 +252,7 @@ async fn a_long_message_waits_whole() {
         ids.push(message_id(&answer).expect("an id"));
     }
     assert!(ids[0].contains('-') && ids[0] != ids[1], "{ids:?}");
-    open_up(&mut scene, true);
+    open_up(&mut scene, true, "");
     let _bound = scene.provider().await;
     scene.carries(2).await;
     let bodies: Vec<_> = carried(&scene).iter().map(|frame| frame.body().to_vec()).collect();
@@ -252,4 +262,35 @@ async fn a_long_message_waits_whole() {
         assert!(clock::monotonic() < end, "its record");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Released, but not out when the hours are quiet again: it waits once more, over a kill too.
+#[tokio::test]
+async fn what_did_not_get_out_in_time_waits_for_the_next_morning() {
+    let mut scene = queueing(&quiet_for(3600)).await;
+    let mut provider = scene.provider().await;
+    queued(&mut provider, offer(WILLING, 1)).await;
+    let refuse_every = Some((NonZeroU64::MIN, CommandStatus::ESME_RTHROTTLED));
+    scene.carrier.set_faults(Faults { refuse_every, ..Faults::default() });
+    open_up(&mut scene, false, &format!("[profile]\n{}", hours(-3600, 10)));
+    let _bound = scene.provider().await;
+    scene.carries(1).await;
+    let end = clock::monotonic() + PATIENCE;
+    let is_back = |scene: &Scene| {
+        let parts = scene.folder.sent_to(WILLING).into_iter().flat_map(|record| record.parts);
+        parts.filter_map(|part| part.outcome).any(|outcome| outcome.outcome == "not-forwarded")
+    };
+    while !is_back(&scene) {
+        assert!(clock::monotonic() < end, "the hours are quiet again");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    scene.carrier.set_faults(Faults::default());
+    let tried = carried(&scene).len();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(carried(&scene).len(), tried, "nothing goes out in quiet hours");
+    open_up(&mut scene, true, "");
+    let _bound = scene.provider().await;
+    scene.carries(u64::try_from(tried).expect("few") + 1).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(carried(&scene).len(), tried + 1, "once");
 }

@@ -159,3 +159,17 @@ async fn what_the_carrier_will_not_cancel_is_recorded_so() {
     refuse(&scene, WILLING);
     assert!(withdrawn(&scene, WILLING).await.starts_with("failed "));
 }
+
+#[tokio::test]
+async fn a_do_not_disturb_list_in_between_cancels_too() {
+    let mut scene = Scene::start("").await;
+    let list = |scene: &Scene, text: &str| std::fs::write(scene.folder.path().join("dnd.csv"), text).expect("a list");
+    list(&scene, "13800000000\n");
+    scene.folder.configure("", scene.carrier.address(), "[[do_not_disturb]]\nfile = \"dnd.csv\"");
+    scene.restart();
+    let mut provider = scene.provider().await;
+    let id = kept(&mut provider, 1, WILLING, 3600).await;
+    list(&scene, &format!("{WILLING}\n"));
+    assert_eq!(withdrawn(&scene, WILLING).await, "cancelled ESME_ROK");
+    assert_eq!(cancelled(&scene), [(id, COMMERCIAL.to_owned(), WILLING.to_owned())]);
+}

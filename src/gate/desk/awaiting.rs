@@ -12,7 +12,7 @@ use super::write::{Pen, wire_address};
 use crate::gate::reading::Reading;
 use crate::gate::record::{self, Record, WireAddress, name};
 use crate::gate::replies::port_of;
-use crate::gate::scheduled::Whose;
+use crate::gate::scheduled::{Whose, Withdrawal};
 use crate::store::EntryId;
 
 /// What has to be known of a scheduled message once the carrier has it.
@@ -125,6 +125,23 @@ impl Pen<'_> {
             (Err(error), _) => {
                 tracing::error!(%error, message = %sent.id, "a refusal will not withdraw a scheduled message")
             }
+        }
+    }
+
+    /// What became of the withdrawal of a scheduled message.
+    pub(super) fn write_withdrawn(self, withdrawal: &Withdrawal, outcome: &str, status: u32, now: Timestamp) {
+        tracing::info!(message = %withdrawal.id, outcome, status, "the withdrawal of a scheduled message has ended");
+        let record = Record::Withdrawn(record::Withdrawn {
+            at_ms: now.as_millisecond(),
+            subscriber: withdrawal.subscriber.as_str().into(),
+            port: withdrawal.port.as_str().into(),
+            of: name(withdrawal.id),
+            message: withdrawal.message,
+            outcome: outcome.into(),
+            status,
+        });
+        if let Err(error) = self.append(&record) {
+            tracing::error!(%error, message = %withdrawal.id, "a withdrawal could not be recorded");
         }
     }
 }

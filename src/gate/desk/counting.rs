@@ -45,7 +45,7 @@ pub(super) struct Weighed<'r> {
     pub(super) verdict: Verdict,
     pub(super) counted: Option<Counted>,
     /// Why the counts could not be asked, where they could not.
-    pub(super) unanswered: Option<String>,
+    pub(super) outage: Option<String>,
 }
 
 impl Counted {
@@ -78,7 +78,14 @@ impl Gate {
         if let Some(pair) = pair.filter(|_| limited) {
             match self.look(pair, submission, &mut facts, now) {
                 Ok(moments) => seen = Some(moments),
-                Err(error) => return self.uncounted(submission, facts, now, Some(error.to_string())),
+                Err(error) => {
+                    return self.uncounted(
+                        submission,
+                        facts,
+                        now,
+                        Some(format!("the counts cannot be asked: {error}")),
+                    );
+                }
             }
         }
         for _ in 0..TURNS {
@@ -86,7 +93,7 @@ impl Gate {
             let asks = verdict.findings.iter().any(|finding| finding.rule == Rule::R12);
             let counts = (limited || asks) && verdict.class == Class::Commercial;
             let Some(pair) = pair.filter(|_| counts && verdict.decision == Decision::Forward) else {
-                return Weighed { facts, verdict, counted: None, unanswered: None };
+                return Weighed { facts, verdict, counted: None, outage: None };
             };
             let place = self.place(pair, submission, &facts, asks, now);
             let taken = match &seen {
@@ -95,13 +102,20 @@ impl Gate {
                 None => Ok(false),
             };
             let looked = match taken {
-                Ok(true) => return Weighed { facts, verdict, counted: Some(place), unanswered: None },
+                Ok(true) => return Weighed { facts, verdict, counted: Some(place), outage: None },
                 Ok(false) => self.look(pair, submission, &mut facts, now),
                 Err(error) => Err(error),
             };
             match looked {
                 Ok(moments) => seen = Some(moments),
-                Err(error) => return Weighed { facts, verdict, counted: None, unanswered: Some(error.to_string()) },
+                Err(error) => {
+                    return Weighed {
+                        facts,
+                        verdict,
+                        counted: None,
+                        outage: Some(format!("the counts cannot be asked: {error}")),
+                    };
+                }
             }
         }
         let why = "others write to the same number at the same moment";
@@ -113,10 +127,10 @@ impl Gate {
         submission: &Submission<'_>,
         facts: Facts<'r>,
         now: Timestamp,
-        unanswered: Option<String>,
+        outage: Option<String>,
     ) -> Weighed<'r> {
         let verdict = rules::judge(submission, &facts, &self.profile, now);
-        Weighed { facts, verdict, counted: None, unanswered }
+        Weighed { facts, verdict, counted: None, outage }
     }
 
     /// Whether a bound holds for messages like this one. A replacement is no further message.

@@ -73,6 +73,11 @@ impl Desk {
                     }
                 }
                 Owed::Part(part) if !is_recorded(part, progress) => return None,
+                Owed::Part(part) if part.alone && self.gate.is_quiet(now.wall) => {
+                    if let Some(Owed::Part(part)) = self.owed[place(asking)].pop_front() {
+                        self.requeue(&part, now.wall);
+                    }
+                }
                 Owed::Part(part) if !self.gate.is_refused_since(part, now.wall) => {
                     return Some((part.frame.clone(), part.permit));
                 }
@@ -194,6 +199,13 @@ impl Desk {
         self.pen().write_withdrawn(&withdrawal, word, status.0, now.wall);
     }
 
+    /// The hours are quiet again before it could go out: it waits once more.
+    fn requeue(&mut self, part: &OwedPart, now: Timestamp) {
+        let open = Open { part: Some(part.number), acknowledged: Some(part.id), ..Open::of(part.records.clone(), now) };
+        self.pen().write_outcome(&open, Outcome::NotForwarded, None, now);
+        self.gate.enqueue_again(&part.provider, vec![part.id], &part.frame, now);
+    }
+
     /// The subscriber refused after the verdict: what has not gone out does not go out.
     fn refused_since(&mut self, part: &OwedPart, now: Timestamp) {
         let status = self.gate.refusal_status(&part.provider);
@@ -245,13 +257,16 @@ impl Gate {
         part.marketing.as_ref().is_some_and(|who| self.has_refused(who, &part.provider, now))
     }
 
-    /// Whether a subscriber has refused a sender, or all of the provider's.
+    /// Whether a subscriber has refused a sender, all of the provider's, or everybody.
     pub(in crate::gate) fn has_refused(
         &self,
         (sender, msisdn): &(String, u64),
         provider: &str,
         now: Timestamp,
     ) -> bool {
+        if self.do_not_disturb.has(*msisdn) {
+            return true;
+        }
         let register = self.register.load();
         let unknown = Towards { sender, former: &[], provider: Some(provider) };
         let towards = register.sender(sender).map_or(unknown, |sender| facts::towards(sender, Some(provider)));
@@ -278,7 +293,19 @@ pub(super) fn owed_part(
 ) -> Option<OwedPart> {
     let Holder::Acknowledged { id } = part.holder else { return None };
     let (provider, number, received) = (provider.to_owned(), part.number, part.received);
-    Some(OwedPart { provider, id, number, frame, records, permit, marketing, received, attempts: 0, not_before: None })
+    Some(OwedPart {
+        provider,
+        id,
+        number,
+        frame,
+        records,
+        permit,
+        marketing,
+        received,
+        alone: false,
+        attempts: 0,
+        not_before: None,
+    })
 }
 
 /// Nothing is sent before the verdict on it is on disk: a restart must not send it twice.

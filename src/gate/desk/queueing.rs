@@ -19,7 +19,7 @@ use super::weighing::Watch;
 use super::write::{Message, Pen};
 use super::{Desk, Judged, Late, Open};
 use crate::gate::measures::Trails;
-use crate::gate::owed::{Owed, State};
+use crate::gate::owed::{Owed, OwedPart, State};
 use crate::gate::parts::{Holder, Part};
 use crate::gate::queue::Queued;
 use crate::gate::reading::{Reading, moment};
@@ -122,6 +122,11 @@ impl Gate {
         Some(self.profile.quiet_hours?.opens(from, &self.profile.time_zone))
     }
 
+    /// Whether nothing commercial is to be delivered now.
+    pub(super) fn is_quiet(&self, now: Timestamp) -> bool {
+        self.opening(now).is_some_and(|opens| opens > now)
+    }
+
     fn enqueue(&self, provider: &str, until: Timestamp, parts: &[Part]) {
         let Some(first) = parts.first() else { return };
         let (subscriber, port) = parties(&first.frame);
@@ -217,7 +222,8 @@ impl Gate {
                 let marketing = self.marketing(judgements);
                 for part in &parts {
                     let owed = owed_part(account, part, part.frame.clone(), records.clone(), permit, marketing.clone());
-                    owed.into_iter().for_each(|part| self.accounts.post(Owed::Part(part)));
+                    let alone = parts.len() == 1 && marketing.is_some();
+                    owed.into_iter().for_each(|part| self.accounts.post(Owed::Part(OwedPart { alone, ..part })));
                 }
             }
         }

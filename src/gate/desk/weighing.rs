@@ -17,7 +17,7 @@ use crate::gate::{Gate, facts};
 use crate::register::{Provider, Register};
 use crate::rules::{Facts, Mode, Operation, Rule, Submission};
 
-/// What is looked at and counted for measures (R25), by whoever judges.
+/// What whoever judges knows of the gate at that moment, and what is counted for measures (R25).
 pub(in crate::gate) struct Watch<'t> {
     pub(in crate::gate) trails: &'t mut Trails,
     pub(in crate::gate) at: Instant,
@@ -115,7 +115,7 @@ impl Gate {
             to,
             facts: counted.facts,
             verdict: counted.verdict,
-            outage: outage.or(counted.unanswered),
+            outage: outage.or(counted.outage),
             counted: counted.counted,
             deliver_at: submission.deliver_at.filter(|at| *at > now),
             trail,

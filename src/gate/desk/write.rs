@@ -18,7 +18,6 @@ use crate::gate::Gate;
 use crate::gate::parts::Part;
 use crate::gate::reading::{Reading, Recipients};
 use crate::gate::record::{self, Content, Grounds, Origin, PartOf, Record, WireAddress, name, subscriber_key};
-use crate::gate::scheduled::Withdrawal;
 use crate::register::Register;
 use crate::relay::Outcome;
 use crate::rules::{Effect, Msisdn, Rule};
@@ -295,23 +294,6 @@ impl<'a> Pen<'a> {
                 tracing::error!(%error, %of, state, "a report could not be recorded");
                 None
             }
-        }
-    }
-
-    /// What became of the withdrawal of a scheduled message.
-    pub(super) fn write_withdrawn(self, withdrawal: &Withdrawal, outcome: &str, status: u32, now: Timestamp) {
-        tracing::info!(message = %withdrawal.id, outcome, status, "the withdrawal of a scheduled message has ended");
-        let record = Record::Withdrawn(record::Withdrawn {
-            at_ms: now.as_millisecond(),
-            subscriber: withdrawal.subscriber.as_str().into(),
-            port: withdrawal.port.as_str().into(),
-            of: name(withdrawal.id),
-            message: withdrawal.message,
-            outcome: outcome.into(),
-            status,
-        });
-        if let Err(error) = self.append(&record) {
-            tracing::error!(%error, message = %withdrawal.id, "a withdrawal could not be recorded");
         }
     }
 

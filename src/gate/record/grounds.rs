@@ -185,6 +185,8 @@ impl<'a> Grounds<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::gate::record::{Origin, Session};
     use crate::register::Register;
@@ -242,6 +244,16 @@ mod tests {
         assert_eq!(Grounds::decode(&older).unwrap(), (record(), None));
         for later in [&[KIND + 1, 0][..], &[KIND, 1, 200, 1], &[KIND]] {
             assert_eq!(Grounds::decode(&[&older, later].concat()).unwrap(), (record(), None));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_octets_are_read_or_refused(octets in proptest::collection::vec(any::<u8>(), 0..64)) {
+            // Behind a record as by themselves.
+            let _read_or_not = Grounds::decode(&octets);
+            let behind = [record().encode(Vec::new()), octets].concat();
+            prop_assert_eq!(Grounds::decode(&behind).map(|(record, _)| record).ok(), Some(record()));
         }
     }
 
