@@ -44,26 +44,18 @@ pub(super) struct Proof {
     pub(super) wording: String,
     pub(super) recorded_by: String,
     pub(super) sha256: Option<Sha256>,
-    /// When the store took it in.
-    pub(super) recorded_at_ms: Option<i64>,
 }
 
 impl Proof {
-    /// The octets of a proof that has not arrived yet.
+    /// The octets of a proof.
     pub(super) fn encode(evidence: &str, wording: &str, recorded_by: &str, sha256: Option<Sha256>) -> Vec<u8> {
-        let mut octets = Vec::with_capacity(evidence.len() + wording.len() + recorded_by.len() + 50);
+        let mut octets = Vec::with_capacity(evidence.len() + wording.len() + recorded_by.len() + 40);
         for text in [evidence, wording, recorded_by] {
             varint::push(&mut octets, text.len() as u64);
             octets.extend_from_slice(text.as_bytes());
         }
-        octets.push(sha256.is_some().into());
         octets.extend(sha256.iter().flat_map(|sha256| sha256.0));
         octets
-    }
-
-    /// Adds the arrival: what arrives together shares its proofs, where each event would need room for it.
-    pub(super) fn arrive(octets: &mut Vec<u8>, recorded_at_ms: i64) {
-        varint::push(octets, recorded_at_ms.cast_unsigned());
     }
 
     fn decode(mut octets: &[u8]) -> Option<Self> {
@@ -74,17 +66,8 @@ impl Proof {
             Some(String::from_utf8_lossy(text).into_owned())
         };
         let (evidence, wording, recorded_by) = (text()?, text()?, text()?);
-        let (&has_file, mut octets) = octets.split_first()?;
-        let sha256 = match has_file {
-            0 => None,
-            _ => {
-                let (sha256, rest) = octets.split_first_chunk()?;
-                octets = rest;
-                Some(Sha256(*sha256))
-            }
-        };
-        let recorded_at_ms = if octets.is_empty() { None } else { Some(varint::take(&mut octets)?.cast_signed()) };
-        Some(Self { evidence, wording, recorded_by, sha256, recorded_at_ms })
+        let sha256 = if octets.is_empty() { None } else { Some(Sha256(octets.try_into().ok()?)) };
+        Some(Self { evidence, wording, recorded_by, sha256 })
     }
 }
 

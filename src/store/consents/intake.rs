@@ -27,14 +27,14 @@ const WINDOW: usize = 64;
 /// Events looked at to tell how many of an import are new.
 const SAMPLED: usize = 256;
 
+/// Events from which on a chunk is an import, whose arrival in whole seconds takes less room.
+const MANY: usize = 1_000;
+
 /// Most octets of evidence that a chunk gathers.
 const CHUNK_EVIDENCE: usize = 16 << 20;
 
 /// Most events that a chunk gathers.
 const CHUNK_EVENTS: usize = 1 << 20;
-
-/// Items by which the row that counts them may be behind: it says when to split, which takes more than that.
-const UNSAVED: u64 = 64;
 
 /// An event whose names have numbers.
 #[derive(Debug)]
@@ -42,8 +42,6 @@ struct Numbered {
     hash: u64,
     /// Its evidence is a place among the chunk's proofs.
     item: Item,
-    /// Whether its proof says when it arrived: one that is restored.
-    arrived: bool,
 }
 
 /// Events gathered to be taken in together.
@@ -98,10 +96,7 @@ impl Ledger {
             text if consent && !text.is_empty() => self.name(Kind::Frequency, text)? + 1,
             _ => 0,
         };
-        let mut proof = Proof::encode(event.evidence, event.wording, event.recorded_by, event.sha256);
-        if let Some(recorded_at_ms) = event.recorded_at_ms {
-            Proof::arrive(&mut proof, recorded_at_ms);
-        }
+        let proof = Proof::encode(event.evidence, event.wording, event.recorded_by, event.sha256);
         let item = Item {
             msisdn: event.msisdn,
             sender: self.name(Kind::Sender, event.sender)?,
@@ -114,8 +109,7 @@ impl Ledger {
             frequency,
             recorded_at_ms: event.recorded_at_ms,
         };
-        let arrived = event.recorded_at_ms.is_some();
-        chunk.events.push(Numbered { hash: self.hash.hash(event.msisdn), item, arrived });
+        chunk.events.push(Numbered { hash: self.hash.hash(event.msisdn), item });
         Ok(())
     }
 
@@ -139,16 +133,14 @@ impl Ledger {
     pub(super) fn take_in(&self, chunk: &mut Chunk, applied: &mut Applied) -> Result<(), StoreError> {
         let Chunk { mut events, proofs, .. } = std::mem::take(chunk);
         let mut numbers = vec![None; proofs.len()];
-        let now = clock::wall().as_millisecond();
-        for Numbered { item, .. } in &mut events {
-            item.recorded_at_ms = item.recorded_at_ms.or(Some(now)).filter(|recorded| *recorded < item.at_ms);
-        }
+        let now = arrival(events.len());
+        events.iter_mut().for_each(|event| event.item.recorded_at_ms = event.item.recorded_at_ms.or(Some(now)));
         self.grow_for(&events)?;
         let count = self.count();
         events.sort_by_key(|event| (address(event.hash, count), event.item.msisdn));
         let mut left = events.as_slice();
         while !left.is_empty() {
-            let mut window = Window { desk: self.desk(), now, proofs: &proofs, numbers: &mut numbers, applied };
+            let mut window = Window { desk: self.desk(), proofs: &proofs, numbers: &mut numbers, applied };
             left = self.take_window(left, &mut window)?;
             self.split_until(window.desk.items / LOAD, &mut window.desk)?;
         }
@@ -178,7 +170,7 @@ impl Ledger {
                     buckets.len() - 1
                 }
             };
-            let outcome = buckets[at].1.merge(event.item, || window.evidence(event, &mut evidence));
+            let outcome = buckets[at].1.merge(event.item, || window.evidence(event.item.evidence, &mut evidence));
             let full = StoreError::Limit { what: "too many consents of one subscriber", limit: usize::MAX };
             items += i64::from(window.count(outcome.ok_or(full)?));
             taken += 1;
@@ -191,10 +183,7 @@ impl Ledger {
         }
         if items != 0 {
             window.desk.items = window.desk.items.saturating_add_signed(items);
-        }
-        if window.desk.items.abs_diff(window.desk.saved) >= UNSAVED {
             self.put_count(count, window.desk.items).map_err(|e| self.failed(&e))?;
-            window.desk.saved = window.desk.items;
         }
         Ok(&events[taken..])
     }
@@ -264,11 +253,16 @@ impl Ledger {
     }
 }
 
+/// When events are recorded that are taken in now.
+fn arrival(events: usize) -> i64 {
+    let now = clock::wall().as_millisecond();
+    // Never earlier than it was.
+    if events < MANY { now } else { now - now.rem_euclid(1_000) + 1_000 }
+}
+
 /// What a window of buckets is taken in with.
 struct Window<'a> {
     desk: MutexGuard<'a, Desk>,
-    /// When its events are recorded.
-    now: i64,
     proofs: &'a [Box<[u8]>],
     /// The numbers that the chunk's proofs have got so far.
     numbers: &'a mut [Option<u64>],
@@ -276,16 +270,11 @@ struct Window<'a> {
 }
 
 impl Window<'_> {
-    fn evidence(&mut self, event: &Numbered, rows: &mut Vec<([u8; 9], Vec<u8>)>) -> u64 {
-        let at = usize::try_from(event.item.evidence).unwrap_or(usize::MAX);
+    fn evidence(&mut self, place: u64, rows: &mut Vec<([u8; 9], Vec<u8>)>) -> u64 {
+        let at = usize::try_from(place).unwrap_or(usize::MAX);
+        let proof = self.proofs.get(at).map_or(&[][..], |proof| proof);
         let known = self.numbers.get(at).copied().flatten();
-        let number = known.unwrap_or_else(|| {
-            let mut proof = self.proofs.get(at).map_or_else(Vec::new, |proof| proof.to_vec());
-            if !event.arrived {
-                Proof::arrive(&mut proof, self.now);
-            }
-            self.desk.evidence.number(&proof, rows)
-        });
+        let number = known.unwrap_or_else(|| self.desk.evidence.number(proof, rows));
         if let Some(slot) = self.numbers.get_mut(at) {
             *slot = Some(number);
         }

@@ -22,7 +22,7 @@ pub(super) struct Item {
     pub(super) evidence: u64,
     /// The number of how often a consent allows messages, and one more; 0 where it does not say.
     pub(super) frequency: u32,
-    /// When the store took it in, where that was before it was said: a clock ran ahead. Its proof has it always.
+    /// When the store took it in; events from before that was kept have none.
     pub(super) recorded_at_ms: Option<i64>,
 }
 
@@ -147,7 +147,22 @@ pub(super) fn push(out: &mut Vec<u8>, item: &Item, before: Option<u64>) {
     if item.frequency > 0 {
         varint::push(out, item.frequency.into());
     }
-    item.recorded_at_ms.into_iter().for_each(|recorded| varint::push(out, zigzag(item.at_ms.wrapping_sub(recorded))));
+    item.recorded_at_ms.into_iter().for_each(|recorded| varint::push(out, delay(recorded, item.at_ms)));
+}
+
+/// How long after it was said an event was recorded: in seconds where it is whole ones.
+fn delay(recorded_at_ms: i64, at_ms: i64) -> u64 {
+    let delay = recorded_at_ms.wrapping_sub(at_ms);
+    match delay.rem_euclid(1_000) {
+        0 => zigzag(delay / 1_000) << 1 | 1,
+        // Two bits short: a delay of more than 70 million years is none, and reads back as another.
+        _ => zigzag(delay) << 1,
+    }
+}
+
+fn undelay(delay: u64, at_ms: i64) -> i64 {
+    let unit = if delay & 1 == 1 { 1_000 } else { 1 };
+    at_ms.wrapping_add(unzigzag(delay >> 1).wrapping_mul(unit))
 }
 
 /// Shows the items of one number among octets in order of their names; steps over those before.
@@ -231,7 +246,7 @@ pub(super) fn take(octets: &mut &[u8], before: Option<u64>) -> Option<Item> {
     };
     let recorded_at_ms = match flags & RECORDED {
         0 => None,
-        _ => Some(at_ms.wrapping_sub(unzigzag(varint::take(octets)?))),
+        _ => Some(undelay(varint::take(octets)?, at_ms)),
     };
     let refusal = flags & REFUSAL != 0;
     Some(Item { msisdn, sender, refusal, category, at_ms, expires_at_ms, method, evidence, frequency, recorded_at_ms })
@@ -262,9 +277,10 @@ mod tests {
             msisdn in prop_oneof![any::<u64>(), 8_613_000_000_000..8_613_000_000_004_u64],
             sender in any::<u32>(), refusal: bool, category in prop_oneof![any::<u32>(), 0..20_u32], at_ms in moments(),
             expires_at_ms in prop::option::of(moments()), method in prop_oneof![any::<u32>(), 0..20_u32], evidence in any::<u64>(),
-            frequency in prop_oneof![Just(0), 1..300_u32], ahead in prop::option::of(any::<i64>()),
+            frequency in prop_oneof![Just(0), 1..300_u32], delay in prop::option::of(-90_000_000..9_000_000_000_000_i64), whole: bool,
         ) -> Item {
-            let recorded_at_ms = ahead.map(|ahead| at_ms.wrapping_sub(ahead));
+            let delay = delay.map(|delay| if whole { delay / 1_000 * 1_000 } else { delay });
+            let recorded_at_ms = delay.map(|delay| at_ms.wrapping_add(delay));
             Item { msisdn, sender, refusal, category, at_ms, expires_at_ms, method, evidence, frequency, recorded_at_ms }
         }
     }
@@ -317,8 +333,10 @@ mod tests {
             octets.len()
         };
         assert_eq!(length(&item), 18);
-        let often = Item { frequency: 1, ..item };
-        assert_eq!(length(&often), 19);
+        let imported = Item { recorded_at_ms: Some(item.at_ms + 100 * DAY_MS), ..item };
+        assert_eq!(length(&imported), 22);
+        let said_now = Item { recorded_at_ms: Some(item.at_ms + 17), frequency: 1, ..item };
+        assert_eq!(length(&said_now), 20);
     }
 
     /// As rows of the first layout have it: no frequency, no arrival.

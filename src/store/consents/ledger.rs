@@ -36,8 +36,6 @@ pub(super) struct Desk {
     pub(super) evidence: Evidence,
     /// About how many items are held; says when to split.
     pub(super) items: u64,
-    /// What the row says.
-    pub(super) saved: u64,
 }
 
 #[derive(Debug)]
@@ -72,7 +70,7 @@ impl Ledger {
             _ => return Err(StoreError::damaged(&path, "number of buckets")),
         };
         let names = RwLock::new(Names::load(&*engine).map_err(failed)?);
-        let desk = Mutex::new(Desk { evidence: Evidence::load(&*engine).map_err(failed)?, items, saved: items });
+        let desk = Mutex::new(Desk { evidence: Evidence::load(&*engine).map_err(failed)?, items });
         let (hash, count) = (HashKey(hash), AtomicU64::new(count));
         Ok(Self { engine, path, hash, names, desk, count, commit: Commit::default() })
     }
@@ -151,7 +149,7 @@ impl Ledger {
         // The bucket first: what moves to the archive meanwhile is seen twice rather than not at all.
         let mut items = self.items_of(msisdn)?;
         self.add_archived(msisdn, &mut items)?;
-        items.sort_by_key(|item| (item.at_ms, item.key()));
+        items.sort_by_key(|item| (item.at_ms, item.recorded_at_ms, item.key()));
         let mut reader = Reader::default();
         items.iter().map(|item| self.held(item, &mut reader)).collect()
     }
@@ -226,7 +224,7 @@ impl Ledger {
             wording: proof.wording,
             sha256: proof.sha256,
             recorded_by: proof.recorded_by,
-            recorded_at_ms: proof.recorded_at_ms,
+            recorded_at_ms: item.recorded_at_ms,
         })
     }
 
