@@ -6,6 +6,7 @@
 mod carrier;
 mod delayed;
 mod door;
+mod last_good;
 mod proxy_header;
 mod reload;
 mod session;
@@ -112,7 +113,7 @@ impl Proxy {
     pub async fn start(config: &Config, mut inherited: Inherited) -> Result<Self, StartError> {
         // Before it is read: a change from then on is one.
         let mut watched = Watched::new(vec![config.register.clone()]);
-        let register = Register::load(&config.register).map_err(StartError::Register)?;
+        let register = last_good::load(config).map_err(StartError::Register)?;
         watched.follow(register.files());
         for warning in register.warnings() {
             tracing::warn!("{warning}");
@@ -158,7 +159,12 @@ impl Proxy {
         for (list, watched) in watched_lists {
             tasks.spawn(reload::watch_list(Arc::clone(&gate), list, watched, draining.clone()));
         }
-        tasks.spawn(reload::watch(Arc::clone(&gate), config.register.clone(), watched, draining));
+        tasks.spawn(reload::watch(
+            Arc::clone(&gate),
+            (config.register.clone(), config.data.clone()),
+            watched,
+            draining,
+        ));
         let handover = Arc::new(Handover::new(copies));
         Ok(Self { gate, addresses, handover, drain, tasks, drain_timeout: config.drain_timeout })
     }

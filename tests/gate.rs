@@ -27,6 +27,9 @@ mod modes;
 #[path = "gate/outage.rs"]
 mod outage;
 #[expect(dead_code, reason = "other tests use the rest")]
+#[path = "long/parts.rs"]
+mod parts;
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/provider.rs"]
 mod provider;
 #[path = "gate/reload.rs"]

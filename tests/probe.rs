@@ -131,8 +131,8 @@ async fn a_keyword_that_works_is_shown_to_and_nobody_else_is_refused() {
     assert!(stage.probe(&extension, "R").honoured, "an extension of the port");
 
     let refusals: Vec<Held> = stage.held().into_iter().filter(|held| held.status == Status::Refusal).collect();
-    assert_eq!(refusals.len(), 1, "{refusals:?}");
-    assert_eq!((refusals[0].msisdn, refusals[0].method.as_str()), (SYNTHETIC, "probe"));
+    assert!(refusals.iter().any(|held| held.sender == "bakery"), "{refusals:?}");
+    assert!(refusals.iter().all(|held| (held.msisdn, &*held.method) == (SYNTHETIC, "probe")), "{refusals:?}");
     assert_eq!(offered(&mut provider, OFFER).await, OK, "the real subscriber has refused nothing");
     let status = stage.folder.status();
     assert_eq!((status.totals.refusals, status.sessions.len()), (0, 1), "a probe leaves no session and is no reply");

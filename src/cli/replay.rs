@@ -102,7 +102,13 @@ pub(super) fn run(args: &ReplayArgs) -> Result<(), Failure> {
         print::report(&mut out, report, &profile, &register, &config.time_zone)
     };
     written(told.and_then(|()| out.flush()))?;
-    ended
+    ended?;
+    match report.unread {
+        0 => Ok(()),
+        unread => {
+            Err(Failure::Usage(format!("{unread} entries of the journal cannot be read; the others were judged")))
+        }
+    }
 }
 
 /// The profile to judge by, with the configuration's time zone.
@@ -170,8 +176,7 @@ impl Walk<'_> {
     fn take(&mut self, entry: &Entry) -> Result<(), Failure> {
         let (id, payload) = entry.read().map_err(Failure::Usage)?;
         let access = &mut self.access;
-        let taken = self.replay.take(id, &payload, &mut |identity, at| look_up(access, identity, at));
-        taken.map_err(|error| Failure::Usage(format!("record {id}: {error}")))?;
+        self.replay.take(id, &payload, &mut |identity, at| look_up(access, identity, at));
         self.bar.at(RecordSchema.at_ms(&payload), self.replay.report().messages);
         Ok(())
     }

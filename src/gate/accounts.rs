@@ -1,7 +1,7 @@
 //! The binds of each account, and what the gate owes it while none of them can take it.
 //!
 //! Owns which session of an account sends what the gate owes. Refuses to keep more than its
-//! bound: what is dropped then is said, and the journal still has it. Driven by the desks.
+//! bound: the oldest then gives way, and whoever posted sees to its end. Driven by the desks.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -57,7 +57,8 @@ impl Accounts {
         let account = list.entry(provider.to_owned()).or_default();
         account.binds.push(Bound { session, kind, mailbox });
         for owed in std::mem::take(&mut account.backlog) {
-            account.post(owed);
+            // Nothing gives way: there was room for each of them.
+            let _none = account.post(owed);
         }
     }
 
@@ -69,11 +70,23 @@ impl Accounts {
         });
     }
 
-    /// Hands something owed to a session that can send it, or keeps it for the next one.
-    pub(super) fn post(&self, owed: Owed) {
+    /// Hands something owed to a session that can send it, or keeps it for the next one; what gives way to it
+    /// comes back.
+    #[must_use]
+    pub(super) fn post(&self, owed: Owed) -> Option<Owed> {
         let mut list = self.lock();
         let account = list.entry(owed.provider().to_owned()).or_default();
-        account.post(Box::new(owed));
+        account.post(Box::new(owed)).map(|owed| *owed)
+    }
+
+    /// Hands something owed to a session that can send it now; whether there was one.
+    pub(super) fn offer(&self, owed: Owed) -> bool {
+        self.lock().get_mut(owed.provider()).is_some_and(|account| account.offer(Box::new(owed)).is_ok())
+    }
+
+    /// Whether something for the carrier is sent, or kept, without that anything gives way.
+    pub(super) fn takes(&self, provider: &str) -> bool {
+        self.can_send(provider) || self.lock().get(provider).is_none_or(|account| account.backlog.len() < BACKLOG)
     }
 
     /// Whether a session of the account is there that can send messages.
@@ -93,20 +106,64 @@ impl Accounts {
 }
 
 impl Account {
-    fn post(&mut self, mut owed: Box<Owed>) {
+    fn post(&mut self, owed: Box<Owed>) -> Option<Box<Owed>> {
+        let owed = self.offer(owed).err()?;
+        let oldest = if self.backlog.len() >= BACKLOG { self.backlog.pop_front() } else { None };
+        self.backlog.push_back(owed);
+        oldest
+    }
+
+    fn offer(&mut self, mut owed: Box<Owed>) -> Result<(), Box<Owed>> {
         self.turn = self.turn.wrapping_add(1);
         let fitting: Vec<&Bound> = self.binds.iter().filter(|bound| bound.fits(&owed)).collect();
         for n in 0..fitting.len() {
             match fitting[(self.turn + n) % fitting.len()].give(owed) {
-                Ok(()) => return,
+                Ok(()) => return Ok(()),
                 Err(back) => owed = back,
             }
         }
-        if self.backlog.len() >= BACKLOG
-            && let Some(dropped) = self.backlog.pop_front()
-        {
-            tracing::error!(provider = dropped.provider(), "too much is owed to a provider without a fitting bind");
+        Err(owed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_protocol::pdu::EnquireLink;
+    use portcullis_protocol::{CommandStatus, Pdu};
+
+    use super::*;
+    use crate::gate::owed::{Report, State};
+    use crate::store::EntryId;
+    use crate::store::journal::Day;
+
+    fn report(number: u64) -> Owed {
+        let id = EntryId { day: Day(jiff::civil::date(2026, 11, 24)), number };
+        let frame = Pdu::EnquireLink(EnquireLink::default()).to_frame(CommandStatus::ESME_ROK, 0);
+        let provider = "herald".to_owned();
+        let (subscriber, port) = (String::new(), String::new());
+        Owed::Report(Report {
+            provider,
+            id,
+            frame,
+            subscriber,
+            port,
+            state: State::Unknown,
+            attempts: 0,
+            not_before: None,
+        })
+    }
+
+    #[test]
+    fn beyond_its_bound_the_oldest_gives_way_and_comes_back() {
+        let accounts = Accounts::default();
+        for number in 0..100_000 {
+            assert!(accounts.takes("herald"));
+            assert!(accounts.post(report(number)).is_none());
         }
-        self.backlog.push_back(owed);
+        assert!(!accounts.takes("herald") && accounts.takes("courier"));
+        let Some(Owed::Report(oldest)) = accounts.post(report(100_000)) else { panic!("nothing gave way") };
+        assert_eq!(oldest.id.number, 0);
+        assert!(!accounts.offer(report(100_001)), "nobody is bound");
+        assert_eq!(accounts.unsent().len(), 100_000);
     }
 }

@@ -14,7 +14,8 @@ use portcullis_protocol::{CommandId, CommandStatus};
 use super::record::{self, Content, Grounds, Handling, WireAddress};
 use crate::register::Register;
 use crate::rules::{
-    Effect, Examination, Facts, Finding, Identity, Mode, Operation, Profile, Rule, Submission, Verdict, examine, judge,
+    Class, Code, Effect, Examination, Facts, Finding, Identity, Mode, Operation, Profile, Rule, Submission, Verdict,
+    examine, judge, r19_frequency, r25_measures,
 };
 
 /// Tells where a recipient stood with a sender at a moment, for what a record does not say.
@@ -157,7 +158,7 @@ impl<'e> Sent<'e> {
         let submission = self.submission();
         let (facts, is_recorded) = self.facts(bench, &submission, lookup)?;
         let verdict = judge(&submission, &facts, bench.profile, self.received());
-        let counted = self.counted(bench.profile, &facts);
+        let counted = self.counted(bench.profile, &facts, verdict.class);
         Ok((if counted.is_empty() { verdict } else { verdict.with(counted) }, is_recorded))
     }
 
@@ -170,7 +171,7 @@ impl<'e> Sent<'e> {
         now: Timestamp,
     ) -> Examination {
         let mut examination = examine(submission, facts, profile, now);
-        let counted = self.counted(profile, facts);
+        let counted = self.counted(profile, facts, examination.verdict.class);
         for finding in &counted {
             if let Some(result) = examination.rules.iter_mut().find(|result| result.rule == finding.rule) {
                 result.outcome = crate::rules::Outcome::Found(finding.effect);
@@ -181,17 +182,28 @@ impl<'e> Sent<'e> {
         examination
     }
 
-    /// What the counting rules found then, in the mode they have now.
-    fn counted(&self, profile: &Profile, facts: &Facts<'_>) -> Vec<Finding> {
+    /// What the counting rules found then, in the mode they have now and where they may speak now (R13).
+    fn counted(&self, profile: &Profile, facts: &Facts<'_>, class: Class) -> Vec<Finding> {
         let identity = &facts.identity;
-        let class = identity.port_class();
+        let port_class = identity.port_class();
+        let is_marketing = class == Class::Commercial && !port_class.is_sheltered();
+        // What was measured on a port that R13 covers was meant for everything.
+        let was_sheltered = self.record.port.as_ref().is_some_and(|(_, class)| *class == *port_class.name());
+        let speaks = |rule| match rule {
+            Rule::R19 => is_marketing,
+            Rule::R25 => is_marketing || was_sheltered,
+            _ => true,
+        };
         let finding = |finding: &record::Finding<'_>| {
-            let rule = Rule::from_id(&finding.rule).filter(|rule| COUNTING.contains(rule))?;
-            let effect = effect(&finding.effect, profile.mode(rule, class, identity.provider))?;
-            let status = match self.record.status {
-                0 => CommandStatus::ESME_RSUBMITFAIL,
-                status => CommandStatus(status),
+            let rule = Rule::from_id(&finding.rule).filter(|rule| COUNTING.contains(rule) && speaks(*rule))?;
+            let effect = effect(&finding.effect, profile.mode(rule, port_class, identity.provider))?;
+            let code = match (rule, finding.effect.as_ref()) {
+                (Rule::R19, _) => r19_frequency::EXCEEDED,
+                (Rule::R25, "held") => r25_measures::SLOWED,
+                (Rule::R25, _) => r25_measures::SUSPENDED,
+                _ => Code::Fixed(CommandStatus(self.record.status)),
             };
+            let status = code.status(identity.provider.codes, profile.code_base);
             Some(Finding { rule, effect, status, why: finding.why.clone().into_owned().into() })
         };
         self.record.findings.iter().filter_map(finding).collect()

@@ -335,7 +335,7 @@ impl Desk {
             }
         }
         for owed in self.owed.iter_mut().flat_map(std::mem::take) {
-            self.gate.accounts.post(owed);
+            self.gate.post(owed, now);
         }
     }
 }

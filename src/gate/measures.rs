@@ -35,8 +35,8 @@ use subject::Change;
 const LOOK: Duration = Duration::from_millis(2);
 const LOOKS: usize = 5000;
 
-/// Reviews between two times that the counts are kept.
-const KEEP_EVERY: u64 = 10;
+/// Reviews between two times that the counts are kept: what a crash may cost, against a file of all of them.
+const KEEP_EVERY: u64 = 60;
 
 /// Whom a measure is against: a kind and a name.
 type Name = (Kind, Arc<str>);

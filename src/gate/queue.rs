@@ -20,6 +20,8 @@ pub(super) struct Queued {
     pub(super) parts: Vec<EntryId>,
     pub(super) subscriber: String,
     pub(super) port: String,
+    /// It can be read once the journal is durable up to here.
+    pub(super) sequence: u64,
 }
 
 #[derive(Debug)]
@@ -138,7 +140,7 @@ mod tests {
 
     fn queued(parts: &[u64]) -> Queued {
         let parts = parts.iter().copied().map(id).collect();
-        Queued { parts, subscriber: "8613".to_owned(), port: "1069".to_owned() }
+        Queued { parts, subscriber: "8613".to_owned(), port: "1069".to_owned(), sequence: 0 }
     }
 
     fn at(second: i64) -> Timestamp {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::again::{Bench, Lookup, Sent, Unjudged};
-use super::record::{self, Grounds, Record, RecordError};
+use super::record::{self, Grounds, Record};
 use crate::rules::{Effect, Rule, Verdict};
 use crate::store::EntryId;
 
@@ -37,6 +37,8 @@ pub struct Report {
     pub looked_up: u64,
     /// Those that were not judged again, by reason.
     pub unjudged: BTreeMap<String, u64>,
+    /// Entries of the journal that cannot be read.
+    pub unread: u64,
     /// `forward -> reject` and so on; the same word twice where only the rules or the class differ.
     pub decisions: BTreeMap<String, u64>,
     /// By rule: what it newly finds and no longer finds.
@@ -109,13 +111,20 @@ impl<'r> Replay<'r> {
         &self.report
     }
 
-    /// Judges an entry again, if it is a message's.
-    pub fn take(&mut self, id: EntryId, payload: &[u8], lookup: &mut Lookup<'_>) -> Result<(), RecordError> {
-        let (record, grounds) = Grounds::decode(payload)?;
+    /// Judges an entry again, if it is a message's. One that cannot be read is counted, and the others go on.
+    pub fn take(&mut self, id: EntryId, payload: &[u8], lookup: &mut Lookup<'_>) {
+        let (record, grounds) = match Grounds::decode(payload) {
+            Ok(read) => read,
+            Err(error) => {
+                tracing::warn!(%id, %error, "an entry that cannot be read");
+                self.report.unread += 1;
+                return;
+            }
+        };
         let record = match &record {
             Record::Submission(record) => record,
             Record::Long(long) => &long.submission,
-            _ => return Ok(()),
+            _ => return,
         };
         self.report.messages += 1;
         let again = Sent::of(record, grounds.as_ref()).and_then(|sent| sent.judge(self.bench, lookup));
@@ -126,7 +135,6 @@ impl<'r> Replay<'r> {
             }
             Err(why) => *self.report.unjudged.entry(reason(&why)).or_default() += 1,
         }
-        Ok(())
     }
 
     fn compare(&mut self, id: EntryId, record: &record::Submission<'_>, verdict: &Verdict) {

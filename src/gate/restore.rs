@@ -22,7 +22,7 @@ use crate::rules::{Class, Mode, Permit, Rule};
 use crate::store::{EntryId, Index, Query, StoreError};
 
 /// Receipts come for this long.
-const LOOK_BACK_HOURS: i64 = 72;
+pub(super) const LOOK_BACK_HOURS: i64 = 72;
 
 /// Records read at most, newest first.
 const MOST: usize = 2_000_000;
@@ -281,7 +281,7 @@ fn send_again(gate: &Gate, id: EntryId, part: &record::Part<'_>, of: Option<Name
         tracing::error!(record = %id, "an acknowledged part cannot be sent: the journal takes no record of it");
         return;
     };
-    gate.accounts.post(Owed::Part(OwedPart {
+    let owed = Owed::Part(OwedPart {
         provider: part.origin.provider.clone().into_owned(),
         id,
         number,
@@ -301,7 +301,8 @@ fn send_again(gate: &Gate, id: EntryId, part: &record::Part<'_>, of: Option<Name
         alone: false,
         attempts: 0,
         not_before: None,
-    }));
+    });
+    gate.post(owed, now.wall);
 }
 
 fn record_of(gate: &Gate, record: EntryId) -> Option<Vec<u8>> {

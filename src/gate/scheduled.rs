@@ -147,20 +147,25 @@ impl Gate {
             if !self.has_refused(&(whose.sender.clone(), msisdn), &whose.provider, now) {
                 continue;
             }
+            if !self.accounts.takes(&whose.provider) {
+                // It is looked at again.
+                continue;
+            }
             if let Some(withdrawal) = self.withdrawal(id)? {
                 tracing::info!(message = %id, provider = withdrawal.provider, "a scheduled message is withdrawn: its subscriber has refused");
-                self.accounts.post(Owed::Withdrawal(withdrawal));
+                self.post(Owed::Withdrawal(withdrawal), now);
             }
             self.scheduled.remove(id, deliver_ms);
         }
         Ok(())
     }
 
-    /// The `cancel_sm` for a message, as the carrier knows it.
+    /// The `cancel_sm` for a message, as the carrier knows it. Where it has given no name, that is all it has
+    /// from the port for the subscriber (SMPP 3.4 §4.9.1): nothing that a refusal lets come.
     fn withdrawal(&self, id: EntryId) -> Result<Option<Withdrawal>, StoreError> {
         let Some(payload) = self.journal.get(id)? else { return Ok(None) };
         let Ok(Record::Scheduled(scheduled)) = Record::decode(&payload) else { return Ok(None) };
-        let Some(message_id) = scheduled.message_id.as_deref() else { return Ok(None) };
+        let message_id = scheduled.message_id.as_deref().unwrap_or_default();
         let pdu = CancelSm {
             service_type: COctetString(scheduled.service_type.as_bytes()),
             message_id: COctetString(message_id.as_bytes()),

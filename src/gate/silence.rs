@@ -17,7 +17,7 @@ use crate::store::consents::{Category, Status, Towards};
 use crate::store::{EntryId, Event, Index, Query, StoreError};
 
 /// How the refusal came about.
-const METHOD: &str = "silence";
+pub(super) const METHOD: &str = "silence";
 
 /// Who writes it down.
 const RECORDED_BY: &str = "gate";

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::last_good;
 use crate::clock;
 use crate::config::ListFile;
 use crate::gate::Gate;
@@ -83,10 +84,17 @@ fn stamps(files: &[PathBuf]) -> Vec<Stamp> {
 }
 
 /// Loads the register again whenever its file changes, until the gate drains.
-pub(super) async fn watch(gate: Arc<Gate>, file: PathBuf, mut watched: Watched, mut drain: watch::Receiver<bool>) {
+pub(super) async fn watch(
+    gate: Arc<Gate>,
+    (file, data): (PathBuf, PathBuf),
+    mut watched: Watched,
+    mut drain: watch::Receiver<bool>,
+) {
     while watched.changed(&mut drain).await {
-        let path = file.clone();
-        if let Ok(loaded) = tokio::task::spawn_blocking(move || Register::load(&path)).await {
+        let (path, data, failure) = (file.clone(), data.clone(), gate.profile.failure);
+        let keep = move |path: &Path, register: &Register| last_good::keep(&failure, (path, &data), register);
+        let load = move || Register::load(&path).inspect(|register| keep(&path, register));
+        if let Ok(loaded) = tokio::task::spawn_blocking(load).await {
             swap(&gate, &file, loaded);
             watched.follow(gate.register.load().files());
         }

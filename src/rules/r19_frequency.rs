@@ -13,6 +13,9 @@ use super::verdict::Flaw;
 use super::{Code, Frequency, Period};
 use crate::document::Section;
 
+/// What it answers.
+pub const EXCEEDED: Code = Code::Own(0xD);
+
 pub(super) const ABOUT: About = About {
     name: "frequency",
     article: "profile; Order 31 Art 18 for the consent's own",
@@ -65,7 +68,7 @@ pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
     };
     let (sent, period) = (sent(limit), limit.per.name());
     let why = format!("{whose} allows {} a {period} and {sent} went to the recipient in this one", limit.count);
-    Some(Flaw::reject(Code::Own(0xD), why))
+    Some(Flaw::reject(EXCEEDED, why))
 }
 
 /// The first day of the period that has this day; a week begins on Monday.

@@ -8,7 +8,7 @@ use portcullis_protocol::CommandStatus;
 
 use super::case::Case;
 use super::rule::About;
-use super::verdict::Flaw;
+use super::verdict::{Flaw, Severity};
 use super::{Code, Mode, Rule};
 use crate::document::Section;
 
@@ -58,6 +58,13 @@ fn length(text: &str) -> Option<SignedDuration> {
 }
 
 pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
+    let flaw = out_of_bounds(case)?;
+    // A provider's clock that is wrong must not keep a one-time password or an alert from anybody.
+    let severity = if case.port_class.is_sheltered() { Severity::Alert } else { flaw.severity };
+    Some(Flaw { severity, ..flaw })
+}
+
+fn out_of_bounds(case: &Case<'_>) -> Option<Flaw> {
     let (submission, now, bounds) = (case.submission, case.now, case.profile.schedule);
     let too_far = |at: Timestamp, bound: Option<SignedDuration>| bound.filter(|bound| now.duration_until(at) > *bound);
     if let Some(at) = submission.deliver_at {

@@ -30,7 +30,11 @@ pub(super) const ABOUT: About = About {
     sentence: "Complaints, rejects and bursts slow down and suspend who causes them.",
 };
 
-const SUSPENDED: Code = Code::Own(0xE);
+/// What a suspension answers.
+pub const SUSPENDED: Code = Code::Own(0xE);
+
+/// What slowing down answers.
+pub const SLOWED: Code = Code::Fixed(CommandStatus::ESME_RTHROTTLED);
 
 /// Whom a measure is taken against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -153,7 +157,7 @@ pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
         Step::Slow => {
             let rate = case.profile.measures.slow_rate;
             let why = format!("{kind} {name} is slowed down to {rate} messages a second: {reason}");
-            Some(Flaw::hold(Code::Fixed(CommandStatus::ESME_RTHROTTLED), why))
+            Some(Flaw::hold(SLOWED, why))
         }
         Step::Suspend => Some(Flaw::reject(SUSPENDED, format!("{kind} {name} is suspended: {reason}"))),
     }

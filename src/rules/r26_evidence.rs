@@ -34,19 +34,30 @@ pub enum Unrecorded {
     Forward,
 }
 
+/// What becomes of a gate that starts while its register cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// It does not start: no provider could be told from another.
+    Stop,
+    /// It starts with the register that was last in force.
+    LastGood,
+}
+
 /// The last resort of each class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failure {
     classes: [Resort; Class::ALL.len()],
     /// Where the memory for records is full as well.
     pub spool_full: Unrecorded,
+    /// Where the register cannot be used at the start; while the gate runs, the last good one holds.
+    pub register: Unreadable,
 }
 
 impl Default for Failure {
     fn default() -> Self {
         let mut classes = [Resort::Forward; Class::ALL.len()];
         classes[Class::Commercial as usize] = Resort::Hold;
-        Self { classes, spool_full: Unrecorded::Hold }
+        Self { classes, spool_full: Unrecorded::Hold, register: Unreadable::Stop }
     }
 }
 
@@ -77,6 +88,8 @@ impl Failure {
                 table.warn(word, format!("while the store is down, {class} messages reach nobody (R13)"));
             }
         }
+        let register = [("stop", Unreadable::Stop), ("last-good", Unreadable::LastGood)];
+        self.register = table.word("register", &register).unwrap_or(self.register);
         self.spool_full = table.word("spool_full", &SPOOL).unwrap_or(self.spool_full);
         table.finish();
     }

@@ -61,10 +61,13 @@ pub(super) fn lexicon_points(text: &str) -> u32 {
     score(text).points.min(learned::MOST_OF_LEXICON)
 }
 
-/// What in a text weighs most.
+/// What in a text weighs most: terms of the lexicon, then learned runs.
 pub(super) fn explain_promotion(text: &str) -> String {
+    let terms = explain(&score(text));
     let runs = LEARNED.as_ref().map(|learned| learned.explain(&normal::form(text))).unwrap_or_default();
-    if runs.is_empty() { explain(&score(text)) } else { runs.join(", ") }
+    let more = runs.iter().map(String::as_str).filter(|run| !terms.contains(run));
+    let all = Some(terms.as_str()).filter(|terms| !terms.is_empty()).into_iter().chain(more);
+    all.take(5).collect::<Vec<_>>().join(", ")
 }
 
 /// Weighs a text by the lexicon alone, which must be folded and without its signature.

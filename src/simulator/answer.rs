@@ -21,6 +21,7 @@ use portcullis_protocol::tlv::MessageState;
 use super::carrier::{Carrier, Entry, count};
 use super::delivery::Message;
 use super::faults::{Answers, Faults, Form};
+use super::waiting::number;
 
 /// What the session does after a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -301,21 +302,19 @@ impl Conversation {
 
     /// Every message this carrier took has arrived, unless it is for later.
     fn handle_query(&mut self, frame: &Frame) -> Flow {
-        let id = match Pdu::decode(frame) {
-            Ok(Pdu::QuerySm(query)) => query.message_id.0,
+        let message_id = match Pdu::decode(frame) {
+            Ok(Pdu::QuerySm(query)) => query.message_id,
             Ok(_) => return self.refuse_unknown(frame),
             Err(fault) => return self.refuse(frame, fault),
         };
-        let given =
-            std::str::from_utf8(id).ok().and_then(|id| id.parse().ok()).is_some_and(|id| self.carrier.has_given(id));
-        if !given {
+        let given = number(message_id).filter(|id| self.carrier.has_given(*id));
+        let Some(given) = given else {
             return self.respond(frame, CommandStatus::ESME_RQUERYFAIL, &[]);
-        }
+        };
         // message_id, final_date (none), message_state, error_code
-        let waits = std::str::from_utf8(id).ok().and_then(|id| id.parse().ok());
-        let waits = waits.is_some_and(|id| self.carrier.waiting.has(id, self.now));
-        let state = if waits { MessageState::ENROUTE } else { MessageState::DELIVERED };
-        let body = [id, &[0, 0, state.0, 0]].concat();
+        let state =
+            if self.carrier.waiting.has(given, self.now) { MessageState::ENROUTE } else { MessageState::DELIVERED };
+        let body = [message_id.0, &[0, 0, state.0, 0]].concat();
         self.respond(frame, CommandStatus::ESME_ROK, &body)
     }
 

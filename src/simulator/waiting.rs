@@ -50,16 +50,23 @@ impl Waiting {
         self.with(|messages| messages.get(&id).is_some_and(|message| message.due > now))
     }
 
-    /// Whether it waited and will not be delivered: its id and both addresses have to be right.
+    /// Whether it waited and will not be delivered: its id and both addresses have to be right. Without an id
+    /// it is all between the two.
     pub(super) fn cancel(&self, pdu: &CancelSm<'_>, now: Timestamp) -> bool {
-        let Some(id) = number(pdu.message_id) else { return false };
+        let id = number(pdu.message_id);
+        if id.is_none() && !pdu.message_id.0.is_empty() {
+            return false;
+        }
         self.with(|messages| {
-            let is_it = |message: &Message| {
-                message.due > now
+            let before = messages.len();
+            messages.retain(|own, message| {
+                let is_it = message.due > now
+                    && id.is_none_or(|id| id == *own)
                     && message.source == pdu.source.addr.0
-                    && message.destination == pdu.destination.addr.0
-            };
-            messages.get(&id).is_some_and(is_it) && messages.remove(&id).is_some()
+                    && message.destination == pdu.destination.addr.0;
+                !is_it
+            });
+            messages.len() < before
         })
     }
 
@@ -93,6 +100,7 @@ fn due(field: COctetString<'_>, now: Timestamp) -> Option<Timestamp> {
     (at > now).then_some(at)
 }
 
-fn number(id: COctetString<'_>) -> Option<u64> {
+/// The number that an id is the digits of.
+pub(super) fn number(id: COctetString<'_>) -> Option<u64> {
     id.as_str()?.parse().ok()
 }

@@ -294,3 +294,15 @@ async fn what_did_not_get_out_in_time_waits_for_the_next_morning() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(carried(&scene).len(), tried + 1, "once");
 }
+
+#[tokio::test]
+async fn what_is_for_days_ahead_stays_with_its_provider() {
+    let scene = queueing(&format!("[profile]\n{}", hours(3 * 3600, 5 * 3600))).await;
+    let mut provider = scene.provider().await;
+    let scheduled = |n, seconds| {
+        let at = in_seconds(seconds).leak();
+        offer_with(WILLING, n, |pdu| pdu.schedule_delivery_time = COctetString(at.as_bytes()))
+    };
+    assert_eq!(sent(&mut provider, scheduled(1, 5 * 86_400)).await, QUIET, "the queue keeps nothing for that long");
+    queued(&mut provider, scheduled(2, 86_400)).await;
+}

@@ -1,16 +1,18 @@
 //! R21: schedules and validity within bounds, and refusals in between.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use portcullis::clock;
+use portcullis::simulator::{Faults, Form};
 use portcullis_protocol::field::COctetString;
 use portcullis_protocol::pdu::{CancelSm, DeliverSm};
 use portcullis_protocol::time::{Absolute, SmppTime};
 use portcullis_protocol::{CommandId, CommandStatus, Frame, Pdu};
 
 use crate::gate::PATIENCE;
-use crate::provider::{OK, Provider, message_id, source, subscriber};
-use crate::scene::{COMMERCIAL, Scene, WILLING, WILLING_TOO, offer_with, sent};
+use crate::provider::{OK, Provider, encoded, message_id, source, subscriber};
+use crate::scene::{COMMERCIAL, SERVICE, Scene, WILLING, WILLING_TOO, offer_with, sent};
 
 const BOUNDS: &str = "[profile]\nschedule_at_most = \"7d\"\nvalidity_at_most = \"14d\"";
 
@@ -53,6 +55,30 @@ async fn schedules_and_validity_have_bounds() {
     ];
     for (n, (what, schedule, validity, status)) in (0..).zip(cases) {
         assert_eq!(sent(&mut provider, scheduled(n, &schedule, &validity)).await, status, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_clock_keeps_no_notice_from_anybody() {
+    let scene = Scene::start(BOUNDS).await;
+    let mut provider = scene.provider().await;
+    let out_of_bounds = [
+        (in_seconds(-3600), String::new()),
+        (String::new(), in_seconds(-3600)),
+        (in_seconds(8 * 86_400), String::new()),
+    ];
+    for (schedule, validity) in out_of_bounds {
+        let notice = offer_with(WILLING, 1, |pdu| {
+            pdu.source = source(SERVICE);
+            pdu.schedule_delivery_time = COctetString(schedule.leak().as_bytes());
+            pdu.validity_period = COctetString(validity.leak().as_bytes());
+            pdu.short_message = encoded("[Bakery] Your order 4711 is ready.").1.leak();
+        });
+        assert_eq!(sent(&mut provider, notice).await, OK);
+        let last = scene.folder.sent_to(WILLING).pop().expect("its record");
+        let alerts: Vec<_> =
+            last.findings.iter().map(|finding| (finding.rule.as_str(), finding.effect.as_str())).collect();
+        assert_eq!(alerts, [("R21", "alert")]);
     }
 }
 
@@ -158,6 +184,36 @@ async fn what_the_carrier_will_not_cancel_is_recorded_so() {
     assert_eq!(provider.ask(Pdu::CancelSm(cancel).to_frame(OK, 0)).await.command_status(), OK, "by its provider");
     refuse(&scene, WILLING);
     assert!(withdrawn(&scene, WILLING).await.starts_with("failed "));
+}
+
+/// The carrier took it, and its answer was lost.
+#[tokio::test]
+async fn what_the_carrier_may_have_is_withdrawn_without_a_name() {
+    let scene = Scene::start("").await;
+    let mut provider = scene.provider().await;
+    scene.carrier.set_faults(Faults { close_on_submit: NonZeroU64::new(1), ..Faults::default() });
+    let at = in_seconds(3600).leak();
+    let message = offer_with(WILLING, 1, |pdu| pdu.schedule_delivery_time = COctetString(at.as_bytes()));
+    assert_eq!(sent(&mut provider, message).await, CommandStatus::ESME_RSYSERR);
+    scene.carrier.set_faults(Faults::default());
+    let mut provider = scene.provider().await;
+    kept(&mut provider, 2, WILLING_TOO, 3600).await;
+    refuse(&scene, WILLING);
+    let ended = withdrawn(&scene, WILLING).await;
+    assert!(ended.starts_with("failed "), "this carrier did not have it: {ended}");
+    assert_eq!(cancelled(&scene), [(String::new(), COMMERCIAL.to_owned(), WILLING.to_owned())]);
+}
+
+#[tokio::test]
+async fn what_the_carrier_gave_no_name_is_withdrawn_all_the_same() {
+    let scene = Scene::start("").await;
+    let mut provider = scene.provider().await;
+    scene.carrier.set_faults(Faults { form: Form::WithoutMessageId, ..Faults::default() });
+    let at = in_seconds(3600).leak();
+    let message = offer_with(WILLING, 1, |pdu| pdu.schedule_delivery_time = COctetString(at.as_bytes()));
+    assert_eq!(sent(&mut provider, message).await, OK);
+    refuse(&scene, WILLING);
+    assert_eq!(withdrawn(&scene, WILLING).await, "cancelled ESME_ROK");
 }
 
 #[tokio::test]

@@ -31,6 +31,15 @@ async fn a_rule_can_be_off_for_all_and_observed_for_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_nearest_word_on_a_rule_counts() {
+    let rules = "rules = { R06 = \"off\", R09 = \"off\", commercial = { R09 = \"observe\" } }";
+    let stage = Stage::with_herald(rules, "[profile.commercial]\nR06 = \"enforce\"\nR09 = \"enforce\"").await;
+    let message = submit(COMMERCIAL_PORT, SILENT, WITHOUT_PHONE);
+    assert_eq!(sent(&mut stage.herald().await, message).await.0, OK);
+    assert_eq!(findings(&stage, SILENT), [("R09".to_owned(), "observed".to_owned())]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_order_of_2015_asks_for_no_phone() {
     for (profile, status) in [("cn-2020-draft", NO_PHONE), ("cn-2015-31", OK)] {
         let stage = Stage::with_herald("", &format!("[profile]\nbase = \"{profile}\"")).await;

@@ -57,3 +57,32 @@ async fn a_register_that_is_gone_changes_nothing() {
     stage.gate.await_log("the register keeps its last good state");
     assert_eq!(sent(&mut stage.herald().await, notice(WILLING)).await.0, OK);
 }
+
+/// A start with a bad register would stop every one-time password: an operator may prefer the last good one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gate_starts_with_the_last_good_register_only_where_it_is_told_to() {
+    let stage = Stage::with_herald("", "[profile.failure]\nregister = \"last-good\"").await;
+    stage.folder.write_register(&format!("{REGISTER}{NEWCOMER}"));
+    stage.gate.await_log("register reloaded");
+    let Stage { gate, folder, carrier } = stage;
+    gate.stop();
+    let bad = REGISTER.replace("class = \"service\"", "class = \"servise\"");
+    folder.write_register(&bad);
+    let stage = Stage { gate: folder.start(), folder, carrier };
+    stage.gate.await_log("the gate starts with the one last in force");
+    assert_eq!(bind_as(&stage, "newcomer").await, OK, "as it was changed to");
+    assert_eq!(sent(&mut stage.herald().await, notice(WILLING)).await.0, OK);
+    stage.folder.write_register(REGISTER);
+    stage.gate.await_log("register reloaded");
+    assert_eq!(bind_as(&stage, "newcomer").await, CommandStatus::ESME_RINVSYSID);
+    let copy = stage.folder.config().data.join("register.last-good.toml");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&copy.metadata().expect("a copy").permissions());
+    assert_eq!(mode & 0o077, 0, "it has passwords in it");
+
+    let Stage { gate, folder, carrier } = stage;
+    gate.stop();
+    folder.write_register(&bad);
+    folder.configure("", carrier.address(), "");
+    let said = folder.run(&["run"]);
+    assert!(said.code == Some(1) && said.stderr.contains("port[1].class"), "{}", said.stderr);
+}

@@ -274,6 +274,19 @@ impl Scene {
         deliveries.collect()
     }
 
+    /// The same, when what the first was taken for is in the journal: nothing waits for that.
+    pub(crate) async fn replies_once_taken(&self) -> Vec<FoundDelivery> {
+        let end = clock::monotonic() + PATIENCE;
+        loop {
+            let replies = self.replies();
+            if replies.first().is_some_and(|reply| reply.taken.is_some()) {
+                return replies;
+            }
+            assert!(clock::monotonic() < end, "taken for nothing: {replies:?}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
     /// What the first of them was taken for, once the journal says so.
     pub(crate) async fn meaning(&self) -> FoundTaken {
         let end = clock::monotonic() + PATIENCE;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use portcullis::cli::judge::{Request, Standing};
 use portcullis::config::Config;
 use portcullis::register::{Provider, Register};
-use portcullis::rules::{Class, Facts, Presentation, Profile, Rule, Submission, Verdict, judge};
+use portcullis::rules::{Class, Facts, Frequency, Presentation, Profile, Refusal, Rule, Submission, Verdict, judge};
 use portcullis_protocol::address::Ton;
 use portcullis_protocol::text::{Concatenation, Opaque, Text};
 use serde::Deserialize;
@@ -45,6 +45,16 @@ pub(crate) struct Case {
     #[serde(default)]
     asked_before: bool,
     deliver_at: Option<String>,
+    valid_until: Option<String>,
+    /// When this sender's messages to the recipient were delivered before.
+    #[serde(default)]
+    sent: Vec<Timestamp>,
+    /// How often the consent allows messages.
+    frequency: Option<String>,
+    #[serde(default)]
+    do_not_disturb: bool,
+    #[serde(default)]
+    replaces_unknown: bool,
     #[serde(rename = "why")]
     _why: String,
 }
@@ -107,7 +117,11 @@ impl Case {
         adjust(&mut provider);
         let submission = self.circumstances(request.submission());
         let identity = register.identify(&provider, &submission);
-        let facts = Facts { asked_before: self.asked_before, ..self.consent.facts(identity) };
+        let known = self.consent.facts(identity);
+        let refusal = self.do_not_disturb.then_some(Refusal::DoNotDisturb).or(known.refusal);
+        let frequency = self.frequency.as_ref().map(|text| Frequency::parse(text).unwrap());
+        let (asked_before, replaces_unknown) = (self.asked_before, self.replaces_unknown);
+        let facts = Facts { asked_before, replaces_unknown, refusal, frequency, sent: self.sent.clone(), ..known };
         judge(&submission, &facts, &self.profile(settings), now)
     }
 
@@ -146,6 +160,7 @@ impl Case {
             service_type: self.service_type.as_bytes(),
             presentation: Presentation::Kept,
             part: self.part.map(|(number, total)| Concatenation { reference: 7, total, number }),
+            valid_until: self.valid_until.as_ref().map(|at| at.parse::<Timestamp>().unwrap()),
             deliver_at: self.deliver_at.as_ref().map(|at| at.parse::<Timestamp>().unwrap()),
             ..submission
         }

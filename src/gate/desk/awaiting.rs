@@ -12,7 +12,7 @@ use super::write::{Pen, wire_address};
 use crate::gate::reading::Reading;
 use crate::gate::record::{self, Record, WireAddress, name};
 use crate::gate::replies::port_of;
-use crate::gate::scheduled::Whose;
+use crate::gate::scheduled::{Whose, Withdrawal};
 use crate::store::EntryId;
 
 /// What has to be known of a scheduled message once the carrier has it.
@@ -65,8 +65,18 @@ impl Pen<'_> {
         if is_first && sent.counted.is_some_and(|counted| counted.asks()) {
             self.write_asked(sent, now);
         }
+        let Some(schedule) = &sent.schedule else { return };
+        self.write_scheduled(sent, schedule, message_id, now);
+        if let Some((replaced, at_ms)) = schedule.replaces {
+            self.gate.scheduled.remove(replaced, at_ms);
+        }
+    }
+
+    /// The carrier may have the message: what is scheduled is withdrawn as if it had, and what it may have
+    /// taken the place of as well.
+    pub(super) fn write_uncertain(self, sent: &Sent, now: Timestamp) {
         if let Some(schedule) = &sent.schedule {
-            self.write_scheduled(sent, schedule, message_id, now);
+            self.write_scheduled(sent, schedule, None, now);
         }
     }
 
@@ -109,22 +119,32 @@ impl Pen<'_> {
             destination: schedule.destination.clone(),
             marketing: marketing.as_ref().map(|(sender, msisdn)| (sender.as_str().into(), *msisdn)),
         });
-        let appended = self.append(&record);
-        if let Some((replaced, at_ms)) = schedule.replaces {
-            self.gate.scheduled.remove(replaced, at_ms);
-        }
-        match (appended, marketing) {
-            (Ok(ticket), Some((sender, msisdn))) if message_id.is_some() => {
+        match (self.append(&record), marketing) {
+            (Ok(ticket), Some((sender, msisdn))) => {
                 let whose = Whose { sender: sender.clone(), provider: self.provider.to_owned() };
                 self.gate.scheduled.add(ticket.id, deliver_ms, whose, *msisdn);
-            }
-            (Ok(_), Some(_)) => {
-                tracing::warn!(message = %sent.id, "the carrier gave a scheduled message no name: a refusal cannot withdraw it");
             }
             (Ok(_), None) => {}
             (Err(error), _) => {
                 tracing::error!(%error, message = %sent.id, "a refusal will not withdraw a scheduled message")
             }
+        }
+    }
+
+    /// What became of the withdrawal of a scheduled message.
+    pub(super) fn write_withdrawn(self, withdrawal: &Withdrawal, outcome: &str, status: u32, now: Timestamp) {
+        tracing::info!(message = %withdrawal.id, outcome, status, "the withdrawal of a scheduled message has ended");
+        let record = Record::Withdrawn(record::Withdrawn {
+            at_ms: now.as_millisecond(),
+            subscriber: withdrawal.subscriber.as_str().into(),
+            port: withdrawal.port.as_str().into(),
+            of: name(withdrawal.id),
+            message: withdrawal.message,
+            outcome: outcome.into(),
+            status,
+        });
+        if let Err(error) = self.append(&record) {
+            tracing::error!(%error, message = %withdrawal.id, "a withdrawal could not be recorded");
         }
     }
 }

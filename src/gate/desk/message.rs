@@ -37,8 +37,11 @@ impl Desk {
         if self.exceeds_rate(provider, &reading, now.monotonic) {
             return Some(self.throttle());
         }
-        if reading.scheduled(now.wall).is_some_and(|at| at > now.wall) && !self.gate.scheduled.has_room() {
-            // What could not be withdrawn is not taken.
+        if reading.scheduled(now.wall).is_some_and(|at| at > now.wall)
+            && !self.gate.scheduled.has_room()
+            && !register.port(reading.source.addr.0).is_some_and(|port| port.class.is_sheltered())
+        {
+            // What could not be withdrawn is not taken; what no refusal withdraws goes on (R13).
             self.gate.counters.throttled();
             return Some(self.refuse(ticket, Open::unrecorded(now.wall), CommandStatus::ESME_RMSGQFUL));
         }

@@ -144,7 +144,7 @@ impl Desk {
         now: Moment,
     ) {
         match outcome {
-            Outcome::NotForwarded => return self.gate.accounts.post(Owed::Part(part)),
+            Outcome::NotForwarded => return self.gate.post(Owed::Part(part), now.wall),
             Outcome::Answered(status) | Outcome::Nacked(status) if is_temporary(status) && part.attempts < ATTEMPTS => {
                 part.attempts += 1;
                 part.not_before = Some(now.monotonic + PAUSE);
@@ -180,7 +180,7 @@ impl Desk {
                 report.not_before = Some(now.monotonic + PAUSE);
                 self.owe(Owed::Report(report));
             }
-            _ => self.gate.accounts.post(Owed::Report(report)),
+            _ => self.gate.post(Owed::Report(report), now.wall),
         }
     }
 
@@ -188,7 +188,7 @@ impl Desk {
         let status = match outcome {
             Outcome::Answered(status) | Outcome::Nacked(status) => status,
             // Asking twice does no harm.
-            _ => return self.gate.accounts.post(Owed::Withdrawal(withdrawal)),
+            _ => return self.gate.post(Owed::Withdrawal(withdrawal), now.wall),
         };
         if is_temporary(status) && withdrawal.attempts < ATTEMPTS {
             withdrawal.attempts += 1;
@@ -228,6 +228,41 @@ impl Gate {
         }
     }
 
+    /// Hands on something owed, and ends what gives way to it.
+    pub(in crate::gate) fn post(&self, owed: Owed, now: Timestamp) {
+        let Some(oldest) = self.accounts.post(owed) else { return };
+        let provider = oldest.provider().to_owned();
+        tracing::error!(provider, "too much is owed to a provider without a fitting bind: the oldest is given up");
+        match oldest {
+            Owed::Part(part) => self.give_up_part(part, now),
+            Owed::Report(report) => {
+                self.untold(&provider, report.id, &(report.subscriber, report.port), report.state, now);
+            }
+            Owed::Withdrawal(withdrawal) => {
+                Pen { gate: self, provider: &provider, session: 0, peer: "" }.write_withdrawn(
+                    &withdrawal,
+                    "given-up",
+                    0,
+                    now,
+                );
+            }
+        }
+    }
+
+    fn give_up_part(&self, part: OwedPart, now: Timestamp) {
+        let status = CommandStatus::ESME_RMSGQFUL;
+        let OwedPart { provider, id, number, frame, records, received, .. } = part;
+        let open = Open { part: Some(number), acknowledged: Some(id), ..Open::of(records, now) };
+        let pen = Pen { gate: self, provider: &provider, session: 0, peer: "" };
+        pen.write_outcome(&open, Outcome::Refused(status), None, now);
+        let state = State::Undeliverable(status);
+        let report = self.report_on(&provider, &frame, id, state, received, now);
+        // One that had to be kept would make another give way.
+        if !report.is_some_and(|report| self.accounts.offer(Owed::Report(report))) {
+            self.untold(&provider, id, &super::long::parties(&frame), state, now);
+        }
+    }
+
     /// Tells a provider of an acknowledged part's end, or records that it did not ask to be told.
     pub(in crate::gate) fn report(
         &self,
@@ -238,18 +273,31 @@ impl Gate {
         received: Timestamp,
         now: Timestamp,
     ) {
-        let (subscriber, port) = super::long::parties(part);
-        match receipt(part, id, state, received, now, &self.profile.time_zone) {
-            Some(frame) => {
-                let provider = provider.to_owned();
-                let report = Report { provider, id, frame, subscriber, port, state, attempts: 0, not_before: None };
-                self.accounts.post(Owed::Report(report));
-            }
-            None => {
-                let pen = Pen { gate: self, provider, session: 0, peer: "" };
-                let _recorded = pen.write_report(id, (&subscriber, &port), state.word().0, false, now);
-            }
+        match self.report_on(provider, part, id, state, received, now) {
+            Some(report) => self.post(Owed::Report(report), now),
+            None => self.untold(provider, id, &super::long::parties(part), state, now),
         }
+    }
+
+    fn report_on(
+        &self,
+        provider: &str,
+        part: &Frame,
+        id: EntryId,
+        state: State,
+        received: Timestamp,
+        now: Timestamp,
+    ) -> Option<Report> {
+        let frame = receipt(part, id, state, received, now, &self.profile.time_zone)?;
+        let (subscriber, port) = super::long::parties(part);
+        let provider = provider.to_owned();
+        Some(Report { provider, id, frame, subscriber, port, state, attempts: 0, not_before: None })
+    }
+
+    /// An acknowledged part has ended, and its provider is not told.
+    pub(super) fn untold(&self, provider: &str, id: EntryId, parties: &(String, String), state: State, now: Timestamp) {
+        let pen = Pen { gate: self, provider, session: 0, peer: "" };
+        let _logged = pen.write_report(id, (&parties.0, &parties.1), state.word().0, false, now);
     }
 
     /// Whether the subscriber has refused the sender since the verdict.

@@ -3,8 +3,6 @@
 //! What the gate has answered in the carrier's place is treated as an acknowledged part is: a receipt tells of
 //! an end the carrier will not tell, and `query_sm` and `cancel_sm` go by the gate's `message_id`.
 
-use std::collections::BTreeMap;
-
 use bytes::BytesMut;
 use jiff::{SignedDuration, Timestamp};
 use portcullis_protocol::field::COctetString;
@@ -17,21 +15,27 @@ use super::owing::owed_part;
 use super::ruling::{Judgement, Ruling};
 use super::weighing::Watch;
 use super::write::{Message, Pen};
-use super::{Desk, Judged, Late, Open};
+use super::{Desk, Judged, Late, Open, Sent};
 use crate::gate::measures::Trails;
 use crate::gate::owed::{Owed, OwedPart, State};
 use crate::gate::parts::{Holder, Part};
 use crate::gate::queue::Queued;
 use crate::gate::reading::{Reading, moment};
 use crate::gate::record::Record;
+use crate::gate::restore::LOOK_BACK_HOURS;
 use crate::gate::{Gate, Moment};
 use crate::register::{Provider, QuietHours, Register};
 use crate::relay::Ticket;
 use crate::rules::{Decision, Effect, Operation, Rule};
 use crate::store::{EntryId, Health, StoreError};
 
-/// What has waited for this long will not be delivered: the gate looks no further back after a restart.
-const LONGEST: SignedDuration = SignedDuration::from_hours(48);
+/// How far ahead the quiet hours that a message waits for may end: what is for later stays with its provider.
+const AHEAD: SignedDuration = SignedDuration::from_hours(48);
+
+/// What has waited for this long will not be delivered, and its provider is told so: after a restart the gate
+/// looks not much further back. Whatever is taken has almost a day left when its hours end.
+const LONGEST: SignedDuration = SignedDuration::from_hours(LOOK_BACK_HOURS - 2);
+const _: () = assert!(LONGEST.as_hours() - AHEAD.as_hours() >= 22);
 
 /// The wait before something that must still wait is looked at again.
 const AGAIN: SignedDuration = SignedDuration::from_secs(5);
@@ -51,9 +55,12 @@ impl Desk {
         let id = self.pen().write_part(&part, reading).ok()?.id;
         let part = Part { holder: Holder::Acknowledged { id }, ..part };
         let message = Message { frame, reading, parts: std::slice::from_ref(&part) };
-        let records = self.pen().write_submissions(register, &message, judgements, ruling, now).ok()?;
+        let Ok(records) = self.pen().write_submissions(register, &message, judgements, ruling, now) else {
+            self.not_taken(&[(id, frame)], now);
+            return None;
+        };
         let provider = self.provider.as_deref().unwrap_or_default();
-        self.gate.enqueue(provider, until, std::slice::from_ref(&part));
+        self.gate.enqueue(provider, until, std::slice::from_ref(&part), &records);
         self.open.insert(ticket, Open::recorded(records, now));
         Some(acknowledged(id))
     }
@@ -71,31 +78,42 @@ impl Desk {
         let Some(until) = self.gate.queues_until(provider, reading.operation, judgements, ruling, now) else {
             return Err(parts);
         };
-        let (mut taken, mut waiting) = (Vec::with_capacity(parts.len()), Vec::new());
+        let (mut taken, mut waiting, mut written) = (Vec::with_capacity(parts.len()), Vec::new(), Vec::new());
         for part in &parts {
             let id = match &part.holder {
                 Holder::Acknowledged { id } => *id,
                 Holder::Waiting { ticket, mailbox } => {
-                    let Ok(written) = self.pen().write_part(part, reading) else {
-                        return Err(parts);
-                    };
-                    waiting.push((*ticket, mailbox.clone(), written.id));
-                    written.id
+                    let Ok(record) = self.pen().write_part(part, reading) else { break };
+                    written.push((record.id, &part.frame));
+                    waiting.push((*ticket, mailbox.clone(), record.id));
+                    record.id
                 }
             };
             taken.push(Part { holder: Holder::Acknowledged { id }, ..part.clone() });
         }
-        let Some(first) = taken.first() else { return Err(parts) };
-        let message = Message { frame: &first.frame, reading, parts: &taken };
-        let Ok(records) = self.pen().write_submissions(register, &message, judgements, ruling, now) else {
+        let message = taken.first().map(|first| Message { frame: &first.frame, reading, parts: &taken });
+        let records = message
+            .filter(|message| message.parts.len() == parts.len())
+            .and_then(|message| self.pen().write_submissions(register, &message, judgements, ruling, now).ok());
+        let Some(records) = records else {
+            self.not_taken(&written, now);
             return Err(parts);
         };
-        self.gate.enqueue(&provider.system_id, until, &taken);
+        self.gate.enqueue(&provider.system_id, until, &taken, &records);
         for (ticket, mailbox, id) in waiting {
             let open = Open::recorded(records.clone(), now);
             self.gate.deliver(&mailbox, Late { ticket, judged: acknowledged(id), open }, now);
         }
         Ok(())
+    }
+
+    /// Parts are on record that their provider will send again: a process after this one must not take them up.
+    fn not_taken(&self, written: &[(EntryId, &Frame)], now: Timestamp) {
+        let provider = self.provider.as_deref().unwrap_or_default();
+        for (id, frame) in written {
+            let state = State::Rejected(CommandStatus::ESME_RTHROTTLED);
+            self.gate.untold(provider, *id, &parties(frame), state, now);
+        }
     }
 }
 
@@ -115,6 +133,7 @@ impl Gate {
         (asks && is_quiet_alone(judgement) && self.queue.has_room(&provider.system_id))
             .then(|| self.opening(judgement.deliver_at.unwrap_or(now)))
             .flatten()
+            .filter(|until| now.duration_until(*until) <= AHEAD)
     }
 
     /// When deliveries are decent from a moment on.
@@ -127,17 +146,19 @@ impl Gate {
         self.opening(now).is_some_and(|opens| opens > now)
     }
 
-    fn enqueue(&self, provider: &str, until: Timestamp, parts: &[Part]) {
+    fn enqueue(&self, provider: &str, until: Timestamp, parts: &[Part], records: &[Sent]) {
         let Some(first) = parts.first() else { return };
         let (subscriber, port) = parties(&first.frame);
         let parts = parts.iter().filter_map(Part::acknowledged_as).collect();
-        self.queue.add(provider, until, Queued { parts, subscriber, port });
+        // The verdict's record is behind those of the parts.
+        let sequence = records.iter().map(|sent| sent.sequence).max().unwrap_or_default();
+        self.queue.add(provider, until, Queued { parts, subscriber, port, sequence });
     }
 
     /// A message of the process before waits on; whether the hours are still quiet is found out at once.
     pub(in crate::gate) fn enqueue_again(&self, provider: &str, parts: Vec<EntryId>, frame: &Frame, now: Timestamp) {
         let (subscriber, port) = parties(frame);
-        self.queue.add(provider, now, Queued { parts, subscriber, port });
+        self.queue.add(provider, now, Queued { parts, subscriber, port, sequence: 0 });
     }
 
     /// Judges again what has waited for long enough, and sends it on.
@@ -148,20 +169,27 @@ impl Gate {
             // One that was struck off is told so; one that is away is waited for.
             (known.is_none() || self.accounts.can_send(provider)).then(|| known.and_then(|known| known.rate))
         };
+        let mut first = Ok(());
         for (provider, queued) in self.queue.due(now.wall, now.monotonic, can_send) {
             if let Err(error) = self.release(&register, &provider, &queued, now) {
                 self.queue.add(&provider, later(now.wall), queued);
-                return Err(error);
+                first = first.and(Err(error));
             }
         }
-        Ok(())
+        first
     }
 
     fn release(&self, register: &Register, account: &str, queued: &Queued, now: Moment) -> Result<(), StoreError> {
-        let Some(parts) = self.read_queued(queued, now.wall)? else {
-            tracing::error!(message = ?queued.parts, "a queued message cannot be read: it is not delivered");
+        if self.journal.progress().borrow().durable < queued.sequence {
+            self.queue.add(account, later(now.wall), queued.clone());
             return Ok(());
-        };
+        }
+        let read = self.read_queued(queued, now.wall)?;
+        if read.iter().any(Option::is_none) {
+            self.report_unreadable(account, queued, &read, now.wall);
+            return Ok(());
+        }
+        let parts: Vec<Part> = read.into_iter().flatten().collect();
         let Some(provider) = register.provider(account) else {
             self.report_all(account, &parts, State::Rejected(CommandStatus::ESME_RINVSYSID), now.wall);
             return Ok(());
@@ -204,7 +232,8 @@ impl Gate {
         let holds = judgements.iter().any(|judgement| judgement.verdict.decision == Decision::Hold);
         if matches!(ruling, Ruling::Refuse { down: true, .. }) || holds {
             self.settle_counts(judgements, &ruling, true);
-            let quiet = judgements.iter().all(is_quiet_alone).then(|| self.opening(now)).flatten();
+            let delivery = judgements.iter().filter_map(|judgement| judgement.deliver_at).max().unwrap_or(now);
+            let quiet = judgements.iter().all(is_quiet_alone).then(|| self.opening(delivery)).flatten();
             return self.queue.add(account, quiet.unwrap_or(later(now)), queued.clone());
         }
         let Some(first) = parts.first() else { return };
@@ -223,7 +252,7 @@ impl Gate {
                 for part in &parts {
                     let owed = owed_part(account, part, part.frame.clone(), records.clone(), permit, marketing.clone());
                     let alone = parts.len() == 1 && marketing.is_some();
-                    owed.into_iter().for_each(|part| self.accounts.post(Owed::Part(OwedPart { alone, ..part })));
+                    owed.into_iter().for_each(|part| self.post(Owed::Part(OwedPart { alone, ..part }), now));
                 }
             }
         }
@@ -237,18 +266,31 @@ impl Gate {
         }
     }
 
-    /// The parts of a queued message as they go on; `None` where one cannot be read.
-    fn read_queued(&self, queued: &Queued, now: Timestamp) -> Result<Option<Vec<Part>>, StoreError> {
-        let mut parts = BTreeMap::new();
-        for (number, id) in (1..).zip(&queued.parts) {
-            let payload = self.journal.get(*id)?;
-            let Some(Ok(Record::Part(part))) = payload.as_deref().map(Record::decode) else { return Ok(None) };
-            let received = Timestamp::from_millisecond(part.received_ms).unwrap_or(now);
-            let Some(frame) = frame_of(&part.frame).map(|frame| on_time(frame, received, now)) else { return Ok(None) };
-            let holder = Holder::Acknowledged { id: *id };
-            parts.insert(number, Part { number, frame, received, session: part.origin.session, holder });
+    /// What cannot be read again does not go on: its provider is told so where a part still says that it asked.
+    fn report_unreadable(&self, account: &str, queued: &Queued, read: &[Option<Part>], now: Timestamp) {
+        tracing::error!(message = ?queued.parts, "a queued message cannot be read: it is not delivered");
+        let state = State::Undeliverable(CommandStatus::ESME_RSYSERR);
+        for (id, part) in queued.parts.iter().zip(read) {
+            if let Some(part) = part {
+                self.report(account, &part.frame, *id, state, part.received, now);
+                continue;
+            }
+            self.untold(account, *id, &(queued.subscriber.clone(), queued.port.clone()), state, now);
         }
-        Ok(Some(parts.into_values().collect()))
+    }
+
+    /// The parts of a queued message as they go on; `None` for one that cannot be read.
+    fn read_queued(&self, queued: &Queued, now: Timestamp) -> Result<Vec<Option<Part>>, StoreError> {
+        (1..).zip(&queued.parts).map(|(number, id)| self.read_part(number, *id, now)).collect()
+    }
+
+    fn read_part(&self, number: u8, id: EntryId, now: Timestamp) -> Result<Option<Part>, StoreError> {
+        let payload = self.journal.get(id)?;
+        let Some(Ok(Record::Part(part))) = payload.as_deref().map(Record::decode) else { return Ok(None) };
+        let received = Timestamp::from_millisecond(part.received_ms).unwrap_or(now);
+        let Some(frame) = frame_of(&part.frame).map(|frame| on_time(frame, received, now)) else { return Ok(None) };
+        let holder = Holder::Acknowledged { id };
+        Ok(Some(Part { number, frame, received, session: part.origin.session, holder }))
     }
 }
 

@@ -18,7 +18,6 @@ use crate::gate::Gate;
 use crate::gate::parts::Part;
 use crate::gate::reading::{Reading, Recipients};
 use crate::gate::record::{self, Content, Grounds, Origin, PartOf, Record, WireAddress, name, subscriber_key};
-use crate::gate::scheduled::Withdrawal;
 use crate::register::Register;
 use crate::relay::Outcome;
 use crate::rules::{Effect, Msisdn, Rule};
@@ -264,9 +263,15 @@ impl<'a> Pen<'a> {
                 // The message is with the carrier whatever is written: say it loudly.
                 Err(error) => tracing::error!(%error, record = %sent.id, "an outcome could not be recorded"),
             }
-            // Of a long message, one part speaks for the request; each is scheduled by itself.
-            if matches!(outcome, Outcome::Answered(_)) && status == 0 {
-                self.write_awaited(sent, open.part.is_none_or(|number| number == 1), message_id.as_deref(), now);
+            match outcome {
+                // Of a long message, one part speaks for the request; each is scheduled by itself.
+                Outcome::Answered(_) if status == 0 => {
+                    self.write_awaited(sent, open.part.is_none_or(|number| number == 1), message_id.as_deref(), now);
+                }
+                Outcome::TimedOut | Outcome::CarrierLost | Outcome::ProviderLost | Outcome::Abandoned => {
+                    self.write_uncertain(sent, now);
+                }
+                _ => {}
             }
         }
         last
@@ -295,23 +300,6 @@ impl<'a> Pen<'a> {
                 tracing::error!(%error, %of, state, "a report could not be recorded");
                 None
             }
-        }
-    }
-
-    /// What became of the withdrawal of a scheduled message.
-    pub(super) fn write_withdrawn(self, withdrawal: &Withdrawal, outcome: &str, status: u32, now: Timestamp) {
-        tracing::info!(message = %withdrawal.id, outcome, status, "the withdrawal of a scheduled message has ended");
-        let record = Record::Withdrawn(record::Withdrawn {
-            at_ms: now.as_millisecond(),
-            subscriber: withdrawal.subscriber.as_str().into(),
-            port: withdrawal.port.as_str().into(),
-            of: name(withdrawal.id),
-            message: withdrawal.message,
-            outcome: outcome.into(),
-            status,
-        });
-        if let Err(error) = self.append(&record) {
-            tracing::error!(%error, message = %withdrawal.id, "a withdrawal could not be recorded");
         }
     }
 

@@ -1,7 +1,7 @@
 //! What outlives the process: the measures in force, and what was counted.
 //!
 //! Owns two files in the data directory, each replaced whole. The measures are on disk before
-//! they are acted on; the counts every few seconds, for a few seconds of counting may be lost.
+//! they are acted on; the counts once a minute and with every complaint, for a minute of counting may be lost.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -215,7 +215,8 @@ impl Subject {
     /// What is to be kept of it; nothing where nothing was counted lately.
     pub(super) fn counted(&self, now_ms: i64) -> Option<Counted> {
         let state = self.lock();
-        (!state.counted.is_idle(now_ms)).then(|| state.counted.clone())
+        let counted = &state.counted;
+        (!counted.is_idle(now_ms)).then(|| Counted { texts: counted.texts.latest(), ..counted.clone() })
     }
 
     /// Goes on counting where a process before left off; windows that were set anew begin anew.

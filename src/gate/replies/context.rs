@@ -9,6 +9,7 @@ use crate::config::MessageIdForm;
 use crate::gate::evidence::EvidenceError;
 use crate::gate::message_id::{Key, spellings};
 use crate::gate::record::{Content, Long, Outcome, PartOutcome, Record, entry_id, port_key};
+use crate::gate::silence;
 use crate::rules::reply;
 use crate::store::{Consents, EntryId, Index, Journal, Query, StoreError};
 
@@ -91,7 +92,8 @@ fn last_of(
     Ok(None)
 }
 
-/// Whether the subscriber has said yes (to this category) or no to the sender since.
+/// Whether the subscriber has said yes (to this category) or no to the sender since. Silence says nothing: a
+/// reply of within the window may be heard of after its end.
 pub(super) fn has_answered(
     consents: &Consents,
     (msisdn, sender, category): (u64, &str, &str),
@@ -100,7 +102,7 @@ pub(super) fn has_answered(
     let held = consents.show(msisdn)?;
     Ok(held.iter().any(|row| {
         let concerns = row.status == crate::store::consents::Status::Refusal || row.category == category;
-        row.sender == sender && concerns && row.at_ms >= since.as_millisecond()
+        row.sender == sender && concerns && row.at_ms >= since.as_millisecond() && row.method != silence::METHOD
     }))
 }
 
@@ -153,5 +155,42 @@ fn never_left(outcome: &Outcome<'_>) -> bool {
         "answered" | "nacked" => outcome.status != 0,
         "not-forwarded" => true,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Event;
+    use crate::store::consents::{ConsentsOptions, Status, Towards};
+
+    #[test]
+    fn a_yes_heard_of_late_outweighs_the_silence() {
+        let folder = tempfile::tempdir().unwrap();
+        let consents = Consents::open(folder.path(), &ConsentsOptions::default()).unwrap();
+        let event = |status, at_ms, method| Event {
+            msisdn: 8_613_900_001_111,
+            sender: "bakery",
+            category: "marketing",
+            status,
+            at_ms,
+            method,
+            ..Event::default()
+        };
+        let answered = || {
+            let asked = Timestamp::from_millisecond(1_000).unwrap();
+            has_answered(&consents, (8_613_900_001_111, "bakery", "marketing"), asked).unwrap()
+        };
+        let refused = || {
+            let towards = Towards { sender: "bakery", former: &[], provider: None };
+            consents.standing(towards, 8_613_900_001_111, 3_000).unwrap().refused_at_ms
+        };
+        consents.apply(&[event(Status::Refusal, 1_000, silence::METHOD)]).unwrap();
+        assert!(!answered() && refused().is_some());
+        consents.apply(&[event(Status::Consent, 2_000, "mo-reply")]).unwrap();
+        assert!(answered(), "once");
+        assert_eq!(refused(), None);
+        consents.apply(&[event(Status::Refusal, 2_500, "mo-reply")]).unwrap();
+        assert!(answered() && refused().is_some());
     }
 }

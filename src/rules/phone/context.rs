@@ -43,7 +43,7 @@ const BEFORE: [&str; 32] = [
 ];
 
 /// The same in English.
-const BEFORE_ENGLISH: [&str; 13] = [
+const BEFORE_ENGLISH: [&str; 16] = [
     "code",
     "otp",
     "pin",
@@ -56,6 +56,9 @@ const BEFORE_ENGLISH: [&str; 13] = [
     "ref",
     "id",
     "rmb",
+    "cny",
+    "usd",
+    "hkd",
     "invoice",
 ];
 
@@ -66,7 +69,7 @@ const NUMBER_OF_PHONE: [&str; 9] = ["电话", "热线", "客服", "座机", "手
 const AMOUNT: [&str; 7] = ["元", "万", "亿", "%", "％", ".0", "块"];
 
 /// Directly after: a count, or what a code is for.
-const COUNT: [&str; 40] = [
+const COUNT: [&str; 44] = [
     "减",
     "送",
     "返",
@@ -106,6 +109,10 @@ const COUNT: [&str; 40] = [
     "（登录",
     "(验证",
     " is your",
+    " yuan",
+    " cny",
+    " CNY",
+    " RMB",
     " is the",
 ];
 

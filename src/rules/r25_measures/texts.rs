@@ -14,6 +14,9 @@ const LANES: usize = 16;
 /// Texts remembered of one provider, sender or port.
 const MOST_TEXTS: usize = 64;
 
+/// Texts of those that outlive the process.
+const KEPT_TEXTS: usize = 8;
+
 /// No shingle fell into this lane.
 const EMPTY: u16 = u16::MAX;
 
@@ -93,6 +96,11 @@ impl Texts {
         let known = i64::try_from(known_after.as_millis()).unwrap_or(i64::MAX);
         let new = self.0.iter().filter(|text| now_ms.saturating_sub(text.first_ms) < known);
         new.map(|text| text.counts_at(half).iter().sum()).max().unwrap_or_default()
+    }
+
+    /// Those sent last, for keeping.
+    pub fn latest(&self) -> Self {
+        Self(self.0.iter().take(KEPT_TEXTS).cloned().collect())
     }
 
     /// Whether there are any.

@@ -10,6 +10,8 @@ use crate::document::Fault;
 
 /// How many points of the lexicon speak for a promotion; more say nothing more.
 pub(super) const MOST_OF_LEXICON: u32 = 2;
+/// About as many as there are weights.
+const SHELVES: usize = 4096;
 /// Hundredths make a point.
 const POINT: i32 = 100;
 /// Bits to tell at once that a run has no weight.
@@ -25,12 +27,15 @@ pub(super) struct Learned {
     sieve: Box<[u64]>,
     /// By hash.
     weights: Vec<(u64, i32)>,
+    /// Where the weights begin whose hashes have the same first octets; one more, for the end.
+    shelves: Vec<usize>,
 }
 
 impl Learned {
     /// Reads lines of a run, a tab and a weight; `BIAS` and `LEXICON` are no runs.
     pub(super) fn parse(text: &str) -> Result<Self, Vec<Fault>> {
-        let mut learned = Self { bias: 0, lexicon: 0, sieve: vec![0; SIEVE / 64].into(), weights: Vec::new() };
+        let mut learned =
+            Self { bias: 0, lexicon: 0, sieve: vec![0; SIEVE / 64].into(), weights: Vec::new(), shelves: Vec::new() };
         let mut faults = Vec::new();
         for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.starts_with("//")) {
             let weight = line.split_once('\t').and_then(|(run, weight)| Some((run, weight.parse().ok()?)));
@@ -47,6 +52,8 @@ impl Learned {
             }
         }
         learned.weights.sort_unstable();
+        learned.shelves =
+            (0..=SHELVES).map(|shelf| learned.weights.partition_point(|weight| shelf_of(weight.0) < shelf)).collect();
         for &(hash, _) in &learned.weights {
             let bit = bit_of(hash);
             learned.sieve[bit / 64] |= 1 << (bit % 64);
@@ -57,7 +64,7 @@ impl Learned {
     /// The points of a text in normal form that the lexicon gives so many.
     pub(super) fn points(&self, form: &str, of_lexicon: u32) -> u32 {
         let canonical = grams::canonical(form);
-        let mut seen = Vec::with_capacity(64);
+        let mut seen = self.none_seen();
         let sentences = canonical.split(SENTENCE_END).map(|sentence| self.weigh(sentence, &mut seen));
         let best = sentences.max().unwrap_or_default();
         let lexicon = of_lexicon.min(MOST_OF_LEXICON).try_into().unwrap_or(0) * self.lexicon;
@@ -67,11 +74,11 @@ impl Learned {
     /// The runs that weigh most in the sentence that promotes most.
     pub(super) fn explain(&self, form: &str) -> Vec<String> {
         let canonical = grams::canonical(form);
-        let mut seen = Vec::new();
+        let mut seen = self.none_seen();
         let best = canonical.split(SENTENCE_END).max_by_key(|sentence| self.weigh(sentence, &mut seen));
         let mut runs: Vec<(i32, &str)> = Vec::new();
         grams::for_each(best.unwrap_or_default(), |run, hash| {
-            if let Some((_, weight)) = self.find(hash) {
+            if let Some((_, weight)) = self.find(hash).filter(|_| is_telling(run)) {
                 runs.push((weight, run));
             }
         });
@@ -86,18 +93,23 @@ impl Learned {
     }
 
     /// What the runs of a sentence come to, each counted once.
-    fn weigh(&self, sentence: &str, seen: &mut Vec<usize>) -> i32 {
+    fn weigh(&self, sentence: &str, seen: &mut [u64]) -> i32 {
         let mut sum = 0;
-        seen.clear();
+        seen.fill(0);
         grams::for_each(sentence, |_, hash| {
             if let Some((index, weight)) = self.find(hash)
-                && !seen.contains(&index)
+                && seen[index / 64] & (1 << (index % 64)) == 0
             {
-                seen.push(index);
+                seen[index / 64] |= 1 << (index % 64);
                 sum += weight;
             }
         });
         sum
+    }
+
+    /// A bit for each weight.
+    fn none_seen(&self) -> Vec<u64> {
+        vec![0; self.weights.len().div_ceil(64)]
     }
 
     fn find(&self, hash: u64) -> Option<(usize, i32)> {
@@ -105,8 +117,9 @@ impl Learned {
         if self.sieve[bit / 64] & (1 << (bit % 64)) == 0 {
             return None;
         }
-        let index = self.weights.binary_search_by_key(&hash, |weight| weight.0).ok()?;
-        Some((index, self.weights[index].1))
+        let shelf = shelf_of(hash);
+        let mut indices = self.shelves[shelf]..self.shelves[shelf + 1];
+        indices.find(|&index| self.weights[index].0 == hash).map(|index| (index, self.weights[index].1))
     }
 }
 
@@ -114,6 +127,17 @@ impl Learned {
 fn bit_of(hash: u64) -> usize {
     let [a, b, ..] = hash.to_le_bytes();
     u16::from_le_bytes([a, b]).into()
+}
+
+/// A hash's place on the shelves: its first octets, which are those that the weights are in order of.
+fn shelf_of(hash: u64) -> usize {
+    let [a, b, ..] = hash.to_be_bytes();
+    usize::from(u16::from_be_bytes([a, b])) / (65_536 / SHELVES)
+}
+
+/// Whether a reader sees in it why: a single ideograph or the mark beside a word weighs, but tells nothing.
+fn is_telling(run: &str) -> bool {
+    run.chars().nth(1).is_some() && !run.starts_with('，') && !run.ends_with('，')
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::wal::{Read, Wal};
@@ -33,6 +34,8 @@ struct Open {
     db: Option<::sled::Db>,
     stamps: Option<::sled::Tree>,
     wal: Mutex<Wal>,
+    /// After a failure of the disk nothing is certain, not even a sync that succeeds: all is read anew.
+    has_failed: AtomicBool,
     file: File,
     inode: (u64, u64),
     path: PathBuf,
@@ -56,7 +59,15 @@ impl Engines for Sled {
         let file = File::open(&path).map_err(|e| refused(&path, &e))?;
         let metadata = file.metadata().map_err(|e| refused(&path, &e))?;
         let inode = (metadata.dev(), metadata.ino());
-        let opened = Open { db: Some(db), stamps: Some(stamps), wal: Mutex::new(wal), file, inode, path };
+        let opened = Open {
+            db: Some(db),
+            stamps: Some(stamps),
+            wal: Mutex::new(wal),
+            has_failed: AtomicBool::new(false),
+            file,
+            inode,
+            path,
+        };
         opened.settle(dir)?;
         Ok(Arc::new(opened))
     }
@@ -91,8 +102,46 @@ impl Open {
     /// Changes a row, and notes it for the next sync.
     fn change(&self, key: &[u8], value: Option<&[u8]>) -> Result<(), EngineError> {
         let mut wal = self.wal();
+        self.check_sound()?;
         wal.note(key, value);
-        self.with(|db| change(db, key, value))
+        self.sound(self.with(|db| change(db, key, value)))
+    }
+
+    fn check_sound(&self) -> Result<(), EngineError> {
+        match self.has_failed.load(Ordering::SeqCst) {
+            true => Err(refused(&self.path, &"it has failed before, and has to be opened anew")),
+            false => Ok(()),
+        }
+    }
+
+    /// Remembers a failure.
+    fn sound<T>(&self, done: Result<T, EngineError>) -> Result<T, EngineError> {
+        if done.is_err() {
+            self.has_failed.store(true, Ordering::SeqCst);
+        }
+        done
+    }
+
+    /// Everything changed so far is on disk when this returns: in the database's log, or in the database.
+    fn settle_changes(&self) -> Result<(), EngineError> {
+        let mut wal = self.wal();
+        self.check_sound()?;
+        if !wal.has_room() {
+            self.flush(&mut wal)?;
+        } else if !wal.is_empty() {
+            let number = wal.number();
+            wal.write().map_err(|e| refused(&self.path, &e))?;
+            self.stamp(number)?;
+        }
+        let file = wal.file();
+        drop(wal);
+        // Also where nothing was gathered: another's sync may have taken it and be under way.
+        let Some(file) = file else { return Ok(()) };
+        file.sync_data().map_err(|e| refused(&self.path, &e))?;
+        match file.metadata().map_err(|e| refused(&self.path, &e))?.nlink() {
+            0 => Err(refused(&self.path, &"its log was deleted")),
+            _ => Ok(()),
+        }
     }
 
     /// Has the database itself on disk.
@@ -136,22 +185,7 @@ impl Engine for Open {
     }
 
     fn sync(&self) -> Result<(), EngineError> {
-        let mut wal = self.wal();
-        if !wal.has_room() {
-            self.flush(&mut wal)?;
-        } else if !wal.is_empty() {
-            self.stamp(wal.number())?;
-            wal.write().map_err(|e| refused(&self.path, &e))?;
-        }
-        let file = wal.file();
-        drop(wal);
-        // Also where nothing was gathered: another's sync may have taken it and be under way.
-        if let Some(file) = file {
-            file.sync_data().map_err(|e| refused(&self.path, &e))?;
-            if file.metadata().map_err(|e| refused(&self.path, &e))?.nlink() == 0 {
-                return Err(refused(&self.path, &"its log was deleted"));
-            }
-        }
+        self.sound(self.settle_changes())?;
         self.check_in_place()
     }
 
@@ -184,14 +218,13 @@ impl Engine for Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let mut wal = self.wal.lock().unwrap_or_else(PoisonError::into_inner);
-        let flushed = self.flush(&mut wal);
-        drop(wal);
+        let flushed = self.check_sound().and_then(|()| self.flush(&mut self.wal()));
         let (db, stamps) = (self.db.take(), self.stamps.take());
         let closed = contained(&self.path, || {
             drop((stamps, db));
             Ok(())
         });
+        // The log goes only when the database is known to have all of it.
         let removed = flushed.and(closed).and_then(|()| self.wal().remove().map_err(|e| refused(&self.path, &e)));
         if let Err(e) = removed {
             tracing::error!(error = %e, "closing the database");

@@ -21,9 +21,10 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Octets of the file. Few, because sled writes over segments (512 KiB) that it has copied elsewhere:
-/// the database is flushed, and its file synced, more than once while it fills one.
-const ROOM: usize = 128 << 10;
+/// Octets of the file. Few, because sled writes over segments (512 KiB) that it has copied elsewhere,
+/// and writes some octets for each that is changed: the database is flushed, and its file synced, more
+/// than once while it fills one.
+const ROOM: usize = 64 << 10;
 
 /// Longest frame; more changes at once are not worth writing twice.
 const LONGEST: usize = 32 << 10;
