@@ -65,7 +65,7 @@ fn pair(n: u64) -> Pair {
 fn count(sends: &Sends, pair: Pair, round: u32) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let moment =
-        Moment { at_s: u32::try_from(now).unwrap(), mark: round, keep_days: 31, asks: false, fate: Fate::Open };
+        Moment { at_s: u32::try_from(now).unwrap(), mark: round, nth: 0, keep_days: 31, asks: false, fate: Fate::Open };
     let changed = sends.change(pair, |moments| {
         moments.push(moment);
         true
