@@ -79,6 +79,14 @@ pub struct Moment {
     pub fate: Fate,
 }
 
+/// What was held of a pair when somebody looked.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// In the order in which it was counted.
+    pub moments: Vec<Moment>,
+    flushes: u64,
+}
+
 /// What is known of a message's end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fate {
@@ -162,21 +170,48 @@ impl Sends {
 
     /// What is held of a pair, in the order in which it was counted.
     pub fn moments(&self, pair: Pair) -> Result<Vec<Moment>, StoreError> {
+        self.look(pair).map(|seen| seen.moments)
+    }
+
+    /// The same, for whoever changes it next.
+    pub fn look(&self, pair: Pair) -> Result<Seen, StoreError> {
         loop {
             let flushes = {
                 let shard = self.inner.shard(pair);
                 if let Some(fresh) = shard.pairs.get(&pair) {
-                    return Ok(fresh.moments.clone());
+                    return Ok(Seen { moments: fresh.moments.clone(), flushes: shard.flushes });
                 }
                 shard.flushes
             };
-            let read = self.inner.disk.read(pair)?;
+            let moments = self.inner.disk.read(pair)?;
             // What was fresh may have become old between the two looks.
             let shard = self.inner.shard(pair);
             if shard.flushes == flushes && !shard.pairs.contains_key(&pair) {
-                return Ok(read);
+                return Ok(Seen { moments, flushes });
             }
         }
+    }
+
+    /// Changes what is held of a pair, unless it is no longer what was seen; whether it did.
+    pub fn change_seen(&self, pair: Pair, seen: &Seen, change: impl Fn(&mut Vec<Moment>)) -> Result<bool, StoreError> {
+        {
+            let mut shard = self.inner.shard(pair);
+            // Nothing of it has gone to disk since, so that it need not be read again.
+            if shard.flushes == seen.flushes && !shard.pairs.contains_key(&pair) {
+                self.inner.check_room()?;
+                let mut moments = seen.moments.clone();
+                change(&mut moments);
+                self.inner.add(&mut shard, pair, moments);
+                return Ok(true);
+            }
+        }
+        self.change(pair, |moments| {
+            let is_same = *moments == seen.moments;
+            if is_same {
+                change(moments);
+            }
+            is_same
+        })
     }
 
     /// Changes what is held of a pair, in one step for everybody else; `change` says whether it did.
@@ -192,9 +227,7 @@ impl Sends {
                 }
                 shard.flushes
             };
-            if self.inner.fresh.load(Relaxed) >= MOST_FRESH {
-                return Err(StoreError::Limit { what: "counts that wait for the disk", limit: MOST_FRESH });
-            }
+            self.inner.check_room()?;
             let mut moments = self.inner.disk.read(pair)?;
             let mut shard = self.inner.shard(pair);
             if shard.flushes != flushes || shard.pairs.contains_key(&pair) {
@@ -202,8 +235,7 @@ impl Sends {
             }
             let changed = change(&mut moments);
             if changed {
-                shard.pairs.insert(pair, Fresh { moments, change: 1 });
-                self.inner.fresh.fetch_add(1, Relaxed);
+                self.inner.add(&mut shard, pair, moments);
             }
             return Ok(changed);
         }
@@ -229,6 +261,20 @@ impl Inner {
         // The high bits choose the bucket; the low ones are as good.
         let at = usize::try_from(pair.0 % SHARDS as u64).unwrap_or_default();
         self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check_room(&self) -> Result<(), StoreError> {
+        if self.fresh.load(Relaxed) < MOST_FRESH {
+            return Ok(());
+        }
+        Err(StoreError::Limit { what: "counts that wait for the disk", limit: MOST_FRESH })
+    }
+
+    /// Holds what is new of a pair of which nothing was in memory.
+    fn add(&self, shard: &mut Shard, pair: Pair, mut moments: Vec<Moment>) {
+        trim(&mut moments);
+        shard.pairs.insert(pair, Fresh { moments, change: 1 });
+        self.fresh.fetch_add(1, Relaxed);
     }
 
     /// Writes what is fresh until it is told to stop.

@@ -15,7 +15,7 @@ use crate::relay::Outcome;
 use crate::rules::r19_frequency::days;
 use crate::rules::{self, Class, Decision, Facts, Frequency, Identity, Mode, Operation, Rule, Submission, Verdict};
 use crate::store::StoreError;
-use crate::store::sends::{self, Fate, Moment, Pair};
+use crate::store::sends::{self, Fate, Moment, Pair, Seen};
 
 /// How often a message is judged again because others write to the same number at the same moment.
 const TURNS: usize = 64;
@@ -84,7 +84,7 @@ impl Gate {
         let mut seen = None;
         if let Some(pair) = limited {
             match self.look(pair, submission, &mut facts, now) {
-                Ok(moments) => seen = Some(moments),
+                Ok(looked) => seen = Some(looked),
                 Err(error) => {
                     return self.uncounted(
                         submission,
@@ -115,7 +115,7 @@ impl Gate {
                 Err(error) => Err(error),
             };
             match looked {
-                Ok(moments) => seen = Some(moments),
+                Ok(looked) => seen = Some(looked),
                 Err(error) => {
                     return Weighed {
                         facts,
@@ -158,16 +158,17 @@ impl Gate {
         submission: &Submission<'_>,
         facts: &mut Facts<'_>,
         now: Timestamp,
-    ) -> Result<Vec<Moment>, StoreError> {
-        let moments = self.sends.moments(pair)?;
-        let again = self.resubmitted(&moments, mark_of(submission), now);
+    ) -> Result<Seen, StoreError> {
+        let seen = self.sends.look(pair)?;
+        let moments = &seen.moments;
+        let again = self.resubmitted(moments, mark_of(submission), now);
         let former = self.of_former_ids(&facts.identity)?;
         let own = || moments.iter().enumerate().filter(|(at, _)| Some(*at) != again).map(|(_, moment)| moment);
         let others = || own().chain(&former);
         let at = |moment: &Moment| Timestamp::from_second(moment.at_s.into()).ok();
         facts.asked_before = others().any(|moment| moment.asks);
         facts.sent = others().filter_map(at).collect();
-        Ok(moments)
+        Ok(seen)
     }
 
     /// What counts of the sender under the ids it had before: nothing is added there.
@@ -194,18 +195,12 @@ impl Gate {
     }
 
     /// Takes the place, unless somebody changed what was seen.
-    fn take_place(&self, place: &Counted, seen: &[Moment], now: Timestamp) -> Result<Option<Counted>, StoreError> {
-        let again = self.resubmitted(seen, place.mark, now);
-        let place = place.beside(seen, again);
-        let is_taken = self.sends.change(place.pair, |moments| {
-            if moments.as_slice() != seen {
-                return false;
-            }
-            match again {
-                Some(at) => moments[at] = place.moment(Fate::Open),
-                None => moments.push(place.moment(Fate::Open)),
-            }
-            true
+    fn take_place(&self, place: &Counted, seen: &Seen, now: Timestamp) -> Result<Option<Counted>, StoreError> {
+        let again = self.resubmitted(&seen.moments, place.mark, now);
+        let place = place.beside(&seen.moments, again);
+        let is_taken = self.sends.change_seen(place.pair, seen, |moments| match again {
+            Some(at) => moments[at] = place.moment(Fate::Open),
+            None => moments.push(place.moment(Fate::Open)),
         })?;
         Ok(is_taken.then_some(place))
     }

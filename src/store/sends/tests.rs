@@ -44,6 +44,27 @@ fn what_is_counted_is_there_at_once_after_a_flush_and_after_reopening() {
 }
 
 #[test]
+fn what_was_seen_is_changed_only_while_it_is_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let sends = Sends::open(dir.path()).unwrap();
+    let pair = Pair::new("bakery", 1);
+    let push = |seen: &Seen, mark: u32| {
+        let moment = moment(now_s(), mark);
+        sends.change_seen(pair, seen, move |moments| moments.push(moment)).unwrap()
+    };
+    let nothing = sends.look(pair).unwrap();
+    assert!(push(&nothing, 1));
+    assert!(!push(&nothing, 2), "in memory there is another");
+    let one = sends.look(pair).unwrap();
+    sends.flush().unwrap();
+    assert!(!push(&nothing, 2), "and on disk");
+    assert!(push(&one, 2), "where it lies does not matter");
+    assert!(!push(&one, 3));
+    let marks: Vec<u32> = sends.moments(pair).unwrap().iter().map(|moment| moment.mark).collect();
+    assert_eq!(marks, [1, 2]);
+}
+
+#[test]
 fn a_pair_changed_while_it_is_written_stays_in_memory() {
     let dir = tempfile::tempdir().unwrap();
     let sends = Sends::open(dir.path()).unwrap();
