@@ -92,3 +92,61 @@ impl Trail {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Standing, file::Files};
+    use super::*;
+    use crate::clock;
+    use crate::rules::r25_measures::{Settings, Step};
+
+    fn measures() -> Measures {
+        Measures {
+            settings: Settings::default(),
+            subjects: Default::default(),
+            taking: Default::default(),
+            kept: Default::default(),
+            keeping: Default::default(),
+            files: Files::new(std::path::Path::new("none")),
+            taken: Default::default(),
+            reviews: AtomicU64::new(0),
+        }
+    }
+
+    fn trail(measures: &Measures, in_force: &[(Kind, Step, Reach)]) -> Trail {
+        let subject = |&(kind, step, reach): &(Kind, Step, Reach)| {
+            let subject = measures.subject(kind, "herald");
+            let (reason, by) = ("ticket 1".into(), "operator".into());
+            subject.set(Some(Standing { step, reach, reason, by, since_ms: 0, until_ms: None }));
+            subject
+        };
+        Trail { sender: None, subjects: in_force.iter().map(subject).collect(), messages: AtomicU64::new(0) }
+    }
+
+    #[test]
+    fn of_two_suspensions_the_one_that_stops_everything_speaks() {
+        let measures = measures();
+        let some = (Kind::Provider, Step::Suspend, Reach::Marketing);
+        let all = (Kind::Port, Step::Suspend, Reach::Everything);
+        let slow = (Kind::Sender, Step::Slow, Reach::Marketing);
+        for order in [[some, all, slow], [all, slow, some], [slow, some, all]] {
+            let trail = trail(&measures, &order);
+            let speaks = trail.in_force(&measures, Class::Commercial, clock::monotonic()).expect("a suspension");
+            assert_eq!((speaks.kind, speaks.reach), (Kind::Port, Reach::Everything));
+        }
+    }
+
+    #[test]
+    fn to_be_asked_about_spends_nothing_of_a_slow_down() {
+        let measures = measures();
+        let trail = trail(&measures, &[(Kind::Provider, Step::Slow, Reach::Marketing)]);
+        let now = clock::monotonic();
+        let rate = measures.settings.slow_rate;
+        for _ in 0..=rate {
+            assert_eq!(trail.in_force(&measures, Class::Commercial, now), None);
+        }
+        (0..rate).for_each(|_| trail.subjects[0].spend(&measures.settings, now));
+        let speaks = trail.in_force(&measures, Class::Commercial, now).expect("a slow-down");
+        assert_eq!(speaks.step, Step::Slow);
+    }
+}
