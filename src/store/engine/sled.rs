@@ -13,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::wal::{Read, Wal};
 use super::{Engine, EngineError, Engines, Fault, Row, VALUE_BYTES};
@@ -23,6 +24,10 @@ use crate::store::lock::{create_private_dir, sync_dir};
 const STAMPS: &[u8] = b"wal";
 
 const STAMP: &[u8] = b"#";
+
+/// How often, and how long each time, a database that is still held is waited for.
+const CLOSING_TURNS: u32 = 50;
+const CLOSING_TURN: Duration = Duration::from_millis(10);
 
 /// Opens sled databases.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,7 +55,7 @@ impl Engines for Sled {
             std::fs::metadata(&path).map_err(|e| refused(&path, &e))?;
         }
         let open = || contained(&path, || ::sled::Config::new().path(dir).cache_capacity(cache).open());
-        let db = match open() {
+        let db = match once_released(open) {
             Err(e) if e.fault == Fault::Broken && remove_unfinished_snapshots(dir) => open()?,
             other => other?,
         };
@@ -234,6 +239,17 @@ impl Drop for Open {
 
 fn refused(path: &Path, why: &dyn std::fmt::Display) -> EngineError {
     EngineError { fault: Fault::System, what: format!("{}: {why}", path.display()) }
+}
+
+/// Opens what this process may have closed just now: one of sled's threads can hold it a little longer.
+fn once_released(open: impl Fn() -> Result<::sled::Db, EngineError>) -> Result<::sled::Db, EngineError> {
+    for _ in 0..CLOSING_TURNS {
+        match open() {
+            Err(e) if e.fault == Fault::Held => std::thread::sleep(CLOSING_TURN),
+            other => return other,
+        }
+    }
+    open()
 }
 
 /// Makes up for the changes that the database has not got.

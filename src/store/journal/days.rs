@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
@@ -22,9 +21,6 @@ const READ_DAYS: usize = 4;
 
 /// Memory for the cache of a day that only readers use, in octets.
 const READ_CACHE: u64 = 4 << 20;
-
-/// A day just closed by another thread gives its file back within this time.
-const CLOSING: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 struct Slot {
@@ -175,16 +171,7 @@ impl Days {
 
     fn open_day(&self, day: Day, cache: u64, create: bool) -> Result<Arc<DayStore>, StoreError> {
         let path = self.path(day);
-        let mut waited = Duration::ZERO;
-        let engine = loop {
-            match self.engines.open(&path, cache, create).map_err(|e| StoreError::engine(&path, &e)) {
-                Err(StoreError::Held { .. }) if waited < CLOSING => {
-                    std::thread::sleep(CLOSING / 50);
-                    waited += CLOSING / 50;
-                }
-                other => break other?,
-            }
-        };
+        let engine = self.engines.open(&path, cache, create).map_err(|e| StoreError::engine(&path, &e))?;
         let store = DayStore::open(day, path, engine, Arc::clone(&self.schema))?;
         if store.next_number() == 0 {
             store.begin_at(self.times_set_aside(day)? << 40);
