@@ -249,6 +249,27 @@ async fn a_new_id_of_a_sender_does_not_begin_anew() {
     assert_eq!(sent(&mut provider, offer(WILLING_TOO, 3)).await, OK);
 }
 
+/// What cannot be counted waits with the provider (R26), what need not be counted goes on; no restart is needed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_counts_are_gone_only_what_counts_waits() {
+    let scene = Scene::start(TWICE).await;
+    let mut provider = scene.provider().await;
+    assert_eq!(sent(&mut provider, offer(WILLING, 1)).await, OK);
+    let file = scene.folder.config().data.join("sends/db/db");
+    let away = scene.folder.path().join("away");
+    std::fs::rename(&file, &away).expect("a file to move");
+    assert_eq!(sent(&mut provider, offer(WILLING, 2)).await, OK, "nothing tells of it yet");
+    scene.gate().await_log("the counts failed");
+    assert_eq!(sent(&mut provider, offer(WILLING_TOO, 3)).await, CommandStatus::ESME_RX_T_APPN);
+    assert_eq!(sent(&mut provider, offer(WILLING, 3)).await, TOO_OFTEN, "memory knows it");
+    let code = submit(SERVICE, WILLING_TOO, "[Bakery] Your order 4711 is ready.");
+    assert_eq!(sent(&mut provider, code).await, OK, "R13: not counted, not stopped");
+    std::fs::rename(&away, &file).expect("a file to move back");
+    scene.gate().await_log("the counts are open again");
+    assert_eq!(sent(&mut provider, offer(WILLING_TOO, 3)).await, OK);
+    assert_eq!(sent(&mut provider, offer(WILLING, 3)).await, TOO_OFTEN, "nothing is forgotten");
+}
+
 #[test]
 fn a_bad_frequency_is_told_with_its_place() {
     let folder = Folder::new(REGISTER, std::net::SocketAddr::from(([127, 0, 0, 1], 2776)));
