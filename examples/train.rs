@@ -50,6 +50,7 @@ fn main() {
 
     let apart = out_of_fold(&examples, names.len());
     report("training part, each fifth by the weights learned from the others", &apart);
+    tell_highest(&corpus, &apart);
     let threshold = highest(&apart) + MARGIN;
 
     let model = Model::learn(&examples.iter().collect::<Vec<_>>(), names.len());
@@ -117,6 +118,16 @@ fn scored(model: &Model, example: &Example) -> Scored {
 
 fn highest(scores: &[Scored]) -> f64 {
     scores.iter().filter(|(_, promotes, _)| !promotes).map(|(score, ..)| *score).fold(f64::MIN, f64::max)
+}
+
+/// The campaigns of service messages that set the threshold, or nearly.
+fn tell_highest(corpus: &Corpus, scores: &[Scored]) {
+    let mut of_service: Vec<&Scored> = scores.iter().filter(|(_, promotes, _)| !promotes).collect();
+    of_service.sort_by(|one, other| other.0.total_cmp(&one.0));
+    let mut told = BTreeSet::new();
+    for (score, _, campaign) in of_service.into_iter().filter(|(.., campaign)| told.insert(*campaign)).take(8) {
+        eprintln!("  {score:.2}: {}", corpus.campaigns[*campaign].text);
+    }
 }
 
 fn recall(scores: &[Scored], threshold: f64) -> f64 {

@@ -143,9 +143,13 @@ impl Filed {
         if let Some(signature) = foreign {
             return Err(("text", format!("has the signature {signature:?}, which is none of sender {sender:?}")));
         }
-        let warning = template.promotes().map(|terms| {
+        let promotes = template.promotes().map(|terms| {
             format!("is not filed as commercial, but its own words promote ({terms}); they will not be held against it")
         });
+        let roomy = template.roomy().map(|most| {
+            format!("has a variable of any {most} characters, in which any message has room; say its shape, or less")
+        });
+        let warning = promotes.into_iter().chain(roomy).reduce(|one, other| format!("{one}; it {other}"));
         self.by_sender.entry(owner).or_default().push(template);
         Ok(warning)
     }

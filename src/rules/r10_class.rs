@@ -20,6 +20,9 @@ pub(super) const ABOUT: About = About {
     sentence: "A message is commercial if its port is, if it is declared so, or if its text promotes goods, services or investment.",
 };
 
+/// What stands in a variable and is shorter is a name or a thing: only the lexicon knows of such.
+const SHORTEST_SENTENCE: usize = 8;
+
 /// What makes a text commercial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thresholds {
@@ -70,6 +73,12 @@ pub fn weigh(text: &str) -> Weight {
     Weight { points, terms }
 }
 
+/// Weighs a whole text as one on a public port of a government body is weighed.
+pub(super) fn weigh_trusted(text: &str) -> Weight {
+    let score = scorer::score(body(&fold(text)));
+    Weight { points: score.points_if_trusted, terms: scorer::explain(&score) }
+}
+
 /// What weights are learned from, of a whole text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Material {
@@ -118,18 +127,31 @@ fn text_promotes(case: &Case<'_>, kept: Option<&Kept<'_, '_>>) -> Option<String>
     let trusted = r14_public_interest::speaks_for(case);
     let threshold = if trusted { thresholds.public } else { thresholds.service };
     let text = body(case.folded());
+    let learned = !trusted && case.port_class != Class::Personal;
     let (points, terms) = match kept {
-        None if !trusted && case.port_class != Class::Personal => {
-            let points = scorer::promotion(text);
-            (points, (points >= threshold).then(|| scorer::explain_promotion(text)))
-        }
+        None if learned => promotes(text, threshold)?,
         kept => {
             let score = kept.map_or_else(|| scorer::score(text), |kept| scorer::score_within(kept.body, &kept.wordy));
             let points = if trusted { score.points_if_trusted } else { score.points };
-            (points, (points >= threshold).then(|| scorer::explain(&score)))
+            let found = (points >= threshold).then(|| (points, scorer::explain(&score)));
+            let smuggled = || kept.filter(|_| learned).and_then(|kept| smuggled(kept, threshold));
+            found.or_else(smuggled)?
         }
     };
-    Some(format!("its text promotes ({}; {points} points)", terms?))
+    Some(format!("its text promotes ({terms}; {points} points)"))
+}
+
+/// The points of a text, and what makes them, where they come to the threshold.
+fn promotes(text: &str, threshold: u32) -> Option<(u32, String)> {
+    let points = scorer::promotion(text);
+    (points >= threshold).then(|| (points, scorer::explain_promotion(text)))
+}
+
+/// A promotion that stands in a variable of a filed template, weighed as a text of its own.
+fn smuggled(kept: &Kept<'_, '_>, threshold: u32) -> Option<(u32, String)> {
+    let spans = kept.wordy.iter().map(|span| &kept.body[span.clone()]);
+    let mut sentences = spans.filter(|span| span.chars().nth(SHORTEST_SENTENCE - 1).is_some());
+    sentences.find_map(|span| promotes(&fold(span), threshold))
 }
 
 /// The parameter by which the provider declares the message commercial. A declaration to the contrary

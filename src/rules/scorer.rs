@@ -50,10 +50,11 @@ const WEIGHTS: &str = include_str!("scorer/weights.tsv");
 static LEARNED: LazyLock<Option<Learned>> = LazyLock::new(|| Learned::parse(WEIGHTS).ok());
 
 /// How much a text promotes, which must be folded and without its signature: in points of the thresholds.
+/// What the lexicon alone gives twice the points is promotion also where nothing learned says so.
 pub(super) fn promotion(text: &str) -> u32 {
     let form = normal::form(text);
     let of_lexicon = SCORER.as_ref().map_or(0, |scorer| scorer.weigh(&form, None).points);
-    LEARNED.as_ref().map_or(of_lexicon, |learned| learned.points(&form, of_lexicon))
+    LEARNED.as_ref().map_or(of_lexicon, |learned| learned.points(&form, of_lexicon).max(of_lexicon / 2))
 }
 
 /// What the lexicon contributes to the learned weighing.

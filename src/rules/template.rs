@@ -20,6 +20,9 @@ use super::{Class, scorer};
 /// How many points are worth a warning when a template is filed: what a profile asks of a text, as a rule.
 const PROMOTING: u32 = 4;
 
+/// What may stand in a variable of any characters, and is no sentence yet. More is worth a warning.
+const ROOMY: usize = 30;
+
 /// One filed template.
 #[derive(Clone, Debug)]
 pub struct Template {
@@ -72,6 +75,17 @@ impl Template {
         let score = scorer::score(&fold(&self.fixed_text()));
         let promotes = self.class.is_some_and(|class| class != Class::Commercial) && score.points >= PROMOTING;
         promotes.then(|| scorer::explain(&score))
+    }
+
+    /// How long its longest variable of any characters is, where that leaves room for another message
+    /// in it, and it is not filed as commercial.
+    pub fn roomy(&self) -> Option<usize> {
+        let lengths = self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Variable(variable) if variable.shape == Shape::Any => Some(variable.most),
+            _ => None,
+        });
+        let longest = lengths.max().filter(|most| *most > ROOMY);
+        longest.filter(|_| self.class.is_some_and(|class| class != Class::Commercial))
     }
 
     /// The texts that stand in every message.

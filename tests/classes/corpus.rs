@@ -130,7 +130,15 @@ fn rulebook() -> Vec<Campaign> {
         #[serde(default)]
         text: String,
     }
-    let files = ["service", "service-more", "service-everyday", "promotion", "promotion-more", "promotion-soft"];
+    let files = [
+        "service",
+        "service-more",
+        "service-everyday",
+        "service-links",
+        "promotion",
+        "promotion-more",
+        "promotion-soft",
+    ];
     let mut campaigns = Vec::new();
     for name in files {
         for line in text_of(&format!("../rulebook/{name}.jsonl")).lines().filter(|line| !line.trim().is_empty()) {

@@ -50,6 +50,12 @@ id = "T2"
 sender = "bank"
 class = "commercial"
 text = "尊敬的客户，${product:any,2-20}正在发售，详询网点"
+
+[[template]]
+id = "T4"
+sender = "bank"
+class = "service"
+text = "通知：${any,1-200}"
 "#;
 
 const MORE: &str = r#"{"id": "T3", "sender": "bank", "class": "service", "text": "【滨江银行】您尾号${no:digits,4}的账户收到优惠券${n:digits,1-3}张，全场五折券请到网点领取${any,0-20}"}
@@ -102,6 +108,8 @@ async fn a_sender_keeps_to_its_templates() {
         ("8613800138004", "【滨江银行】您尾号6621的账户收到优惠券3张，全场五折券请到网点领取，限时抢购特惠", PURPOSE),
         ("8613800138005", "【滨江银行】尊敬的客户，大额存单正在发售，详询网点", PURPOSE),
         ("8613800138006", "【滨江银行】您好，停电通知", IDENTITY),
+        ("8613800138009", "【滨江银行】通知：您的包裹已到，请凭取件码领取", OK),
+        ("8613800138010", "【滨江银行】通知：周末亲子农场摘草莓，大手牵小手，一大一小9.9元", PURPOSE),
     ] {
         assert_eq!(status(&mut herald, submit(BANK, to, text)).await, expected, "{text}");
     }

@@ -26,7 +26,6 @@ impl Contact<'_> {
         }
     }
 
-    /// Whether a registered link covers it: a host covers its subdomains and paths, a path what is below it.
     /// Whether a registered link covers it: a host covers its subdomains, ports and paths, a path what is below it.
     pub(super) fn is(&self, registered: &str) -> bool {
         match self {
