@@ -112,6 +112,21 @@ fn offending_disguised(bencher: Bencher<'_, '_>) {
     measure(bencher, COMMERCIAL, DISGUISED);
 }
 
+/// R10's look at 64 KB of runs that all have a weight, without a sentence's end.
+#[divan::bench]
+fn weigh_the_longest_text(bencher: Bencher<'_, '_>) {
+    let weights = include_str!("../src/rules/scorer/weights.tsv");
+    let runs = weights.lines().filter_map(|line| line.split_once('\t')).map(|(run, _)| run);
+    let mut text = String::new();
+    for run in runs.cycle() {
+        if text.len() + run.len() > 65_535 {
+            break;
+        }
+        text.push_str(run);
+    }
+    bencher.bench_local(|| r10_class::points(black_box(&text)));
+}
+
 /// R10's look at a text alone.
 #[divan::bench(args = [PASSWORD, NOTICE, OFFENDING, COMPLIANT_CHINESE])]
 fn weigh_a_text(bencher: Bencher<'_, '_>, text: &str) {
