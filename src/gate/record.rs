@@ -13,11 +13,13 @@ use serde::{Deserialize, Serialize};
 use crate::store::EntryId;
 use crate::store::journal::Day;
 
+mod delivery;
 mod grounds;
 mod keys;
 mod measure;
 mod pending;
 
+pub use delivery::{Delivery, Receipt};
 pub use grounds::{Ground, Grounds, Handling};
 pub use keys::{
     ACKNOWLEDGED, ASKED, COMPLAINTS, MEASURES, REPLY_ROUTE, RecordSchema, SCHEDULED, SILENCE, port_key, subscriber_key,
@@ -252,40 +254,6 @@ pub struct Report<'a> {
     pub state: Cow<'a, str>,
     /// Whether a receipt was asked for.
     pub sent: bool,
-}
-
-/// A receipt or a reply.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delivery<'a> {
-    /// UTC milliseconds.
-    pub received_ms: i64,
-    /// `source_addr`: the subscriber.
-    #[serde(borrow)]
-    pub source: WireAddress<'a>,
-    /// `destination_addr`: the port.
-    pub destination: WireAddress<'a>,
-    /// The canonical subscriber number.
-    pub msisdn: Option<u64>,
-    /// What a receipt says; `None` for a reply.
-    pub receipt: Option<Receipt<'a>>,
-    /// The session it goes to.
-    pub origin: Origin<'a>,
-    /// `esm_class`, `data_coding`.
-    pub flags: (u8, u8),
-    /// The text.
-    pub content: Content<'a>,
-}
-
-/// What a delivery receipt says.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Receipt<'a> {
-    /// The message it speaks of.
-    #[serde(borrow)]
-    pub message_id: Option<Cow<'a, str>>,
-    /// `DELIVRD`, `UNDELIV` and so on, as given.
-    pub state: Option<Cow<'a, str>>,
-    /// The error code, as given.
-    pub error: Option<Cow<'a, str>>,
 }
 
 /// What a subscriber's reply was taken for (R23, R24).

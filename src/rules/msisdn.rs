@@ -1,6 +1,6 @@
 //! A subscriber's number in its one canonical form.
 //!
-//! Owns the way from the many spellings (rulebook §4: `1XXXXXXXXXX`, `86…`, `+86…`, `0086…`)
+//! Owns the way from the many spellings (rulebook §4: eleven digits from `1…` on, `86…`, `+86…`, `0086…`)
 //! to one key: 86 and eleven digits, or E.164 without the plus. Never key on the raw field.
 
 use std::fmt;
