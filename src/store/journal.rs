@@ -17,6 +17,7 @@ use super::engine::{Engines, Sled};
 use super::lock::Lock;
 
 mod block;
+mod chain;
 mod day;
 mod days;
 mod dictionaries;
@@ -24,14 +25,16 @@ mod eye;
 mod find;
 mod front;
 mod group;
+mod hot;
 mod id;
 mod layout;
 mod recover;
+mod rows;
 mod scan;
 mod segment;
 mod writer;
 
-pub use find::{Entries, Query};
+pub use find::{Entries, Query, WholeEntries};
 pub use id::{Day, EntryId, InvalidEntryId};
 
 use days::Days;
@@ -49,14 +52,38 @@ pub enum Index {
     Source = b'S',
     /// The message_id, the carrier's or the gate's own.
     MessageId = b'M',
+    /// The legal entity on whose behalf it was sent.
+    Sender = b'E',
+    /// The provider's `system_id`.
+    Provider = b'P',
+    /// A rule that failed, alerted or was observed.
+    Rule = b'R',
+    /// What was decided.
+    Verdict = b'J',
+}
+
+impl Index {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Destination, Self::Source, Self::MessageId, Self::Sender, Self::Provider, Self::Rule, Self::Verdict];
+}
+
+/// What is kept of an entry.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Parts {
+    /// What says when it happened and what it is found by.
+    pub content: Vec<u8>,
+    /// What is kept for a shorter time, empty where there never was any; `None` where it has expired, or
+    /// was not asked for.
+    pub signalling: Option<Vec<u8>>,
 }
 
 /// Reads the keys of an entry out of its octets; the journal itself never looks inside.
 pub trait Schema: Send + Sync + 'static {
     /// When it happened, in milliseconds since 1970 UTC: decides the day it is kept with.
-    fn at_ms(&self, payload: &[u8]) -> i64;
+    fn at_ms(&self, content: &[u8]) -> i64;
     /// Everything it can be found by.
-    fn keys(&self, payload: &[u8], emit: &mut dyn FnMut(Index, &[u8]));
+    fn keys(&self, content: &[u8], emit: &mut dyn FnMut(Index, &[u8]));
 }
 
 /// How the journal is kept.
@@ -194,8 +221,14 @@ impl Journal {
     }
 
     /// Hands an entry to the writer; returns at once. It is settled when [`Progress::settled`] says so.
-    pub fn append(&self, payload: impl AsRef<[u8]>) -> Result<Ticket, AppendError> {
-        self.inner.front.append(payload.as_ref())
+    pub fn append(&self, content: impl AsRef<[u8]>) -> Result<Ticket, AppendError> {
+        self.inner.front.append(content.as_ref(), &[])
+    }
+
+    /// The same for an entry part of which, the signalling, is to expire before the rest. It is sealed with
+    /// another key, nothing is found by it, and it counts to the entry's length.
+    pub fn append_parts(&self, content: &[u8], signalling: &[u8]) -> Result<Ticket, AppendError> {
+        self.inner.front.append(content, signalling)
     }
 
     /// Follows the writer.
@@ -223,17 +256,27 @@ impl Journal {
         }
     }
 
-    /// The entry of that name.
+    /// The content of the entry of that name.
     pub fn get(&self, id: EntryId) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.get_parts(id)?.map(|parts| parts.content))
+    }
+
+    /// The entry of that name, both parts of it.
+    pub fn get_parts(&self, id: EntryId) -> Result<Option<Parts>, StoreError> {
         match self.inner.days.reader(id.day)? {
             Some(day) if id.number < layout::NUMBERS => day.get(id.number),
             _ => Ok(None),
         }
     }
 
-    /// The durable entries that match, in order.
+    /// The contents of the durable entries that match, in order.
     pub fn find(&self, query: Query) -> Result<Entries, StoreError> {
         Entries::new(Arc::clone(&self.inner.days), query)
+    }
+
+    /// The durable entries that match, both parts of each, in order.
+    pub fn find_parts(&self, query: Query) -> Result<WholeEntries, StoreError> {
+        WholeEntries::new(Arc::clone(&self.inner.days), query, true)
     }
 
     /// The days there are, oldest first.

@@ -4,11 +4,13 @@
 //! already, segments without their seal. Driven by the day.
 
 use super::EntryId;
+use super::chain::Tip;
 use super::day::{DayStore, Tail};
 use super::group::{Entry, Key};
+use super::hot;
 use super::layout::{
-    BLOCK, BlockHeader, HOT, NUMBERS, VERSION, VERSION_KEY, block_key, bounds, first_of, number_at, place_of, seal_key,
-    segment_of, take_frame,
+    BLOCK, HOT, NUMBERS, VERSION, VERSION_1, VERSION_KEY, block_key, bounds, first_of, number_at, place_of, seal_key,
+    segment_of,
 };
 use super::segment::Segment;
 use crate::store::StoreError;
@@ -16,8 +18,9 @@ use crate::store::StoreError;
 impl DayStore {
     /// Reads the end of what was written back into memory.
     pub(super) fn recover(&mut self) -> Result<(), StoreError> {
-        self.check_version()?;
-        let next = self.after_blocks()?;
+        self.layout = self.version()?;
+        let last = self.raw_of(NUMBERS - 1)?;
+        let next = last.as_ref().map_or(0, |last| last.first + u64::from(last.header.count));
         let segments = match next.checked_sub(1) {
             Some(last) => self.unsealed(last)?,
             None => Vec::new(),
@@ -28,21 +31,16 @@ impl DayStore {
         let (kept, pen) = self.exclusively();
         *kept = tail;
         pen.hot = hot;
+        pen.tip = last.and_then(|last| last.link).map_or(pen.tip, |link| Tip::after(&link));
         Ok(())
     }
 
-    fn check_version(&self) -> Result<(), StoreError> {
+    fn version(&self) -> Result<u8, StoreError> {
         match self.engine.get(VERSION_KEY).map_err(|e| self.failed(&e))?.as_deref() {
-            Some([VERSION]) => Ok(()),
-            Some(other) => Err(self.damaged(format!("layout version {other:?}: this program reads {VERSION}"))),
-            None => self.engine.put(VERSION_KEY, &[VERSION]).map_err(|e| self.failed(&e)),
+            Some([version @ (VERSION | VERSION_1)]) => Ok(*version),
+            Some(other) => Err(self.damaged(format!("layout version {other:?}: this program reads up to {VERSION}"))),
+            None => self.engine.put(VERSION_KEY, &[VERSION]).map_err(|e| self.failed(&e)).map(|()| VERSION),
         }
-    }
-
-    /// The number after the last entry that is in a block.
-    fn after_blocks(&self) -> Result<u64, StoreError> {
-        let Some(block) = self.block_of(NUMBERS - 1)? else { return Ok(0) };
-        Ok(block.first + block.len())
     }
 
     /// Takes the entries of hot rows that no block has.
@@ -58,22 +56,26 @@ impl DayStore {
         for (first, row) in rows {
             let first = first.ok_or_else(|| self.damaged("key of a hot row"))?;
             hot.push(first);
-            let (mut number, mut frames) = (first, row.as_slice());
-            while let Some(payload) = take_frame(&mut frames) {
+            let entries = self.hot_entries(&row).ok_or_else(|| self.damaged(format!("hot row at {first}")))?;
+            for ((content, signalling), number) in entries.into_iter().zip(first..) {
                 if number >= tail.next {
                     keys.clear();
-                    Key::read_all(&*self.schema, payload, &mut keys);
+                    Key::read_all(&*self.schema, content, &mut keys);
                     let id = EntryId { day: self.day, number };
-                    tail.pending.push(Entry { id, at_ms: self.schema.at_ms(payload), payload, keys: &keys });
+                    let at_ms = self.schema.at_ms(content);
+                    tail.pending.push(Entry { id, at_ms, content, signalling, keys: &keys });
                     tail.next = number + 1;
                 }
-                number += 1;
-            }
-            if !frames.is_empty() {
-                return Err(self.damaged(format!("hot row at {first}")));
             }
         }
         Ok(())
+    }
+
+    fn hot_entries<'r>(&self, row: &'r [u8]) -> Option<Vec<(&'r [u8], &'r [u8])>> {
+        match self.layout {
+            VERSION_1 => Some(hot::frames(row)?.into_iter().map(|content| (content, &[][..])).collect()),
+            _ => hot::read(row),
+        }
     }
 
     /// The segments without a seal up to that of the last entry in a block, oldest first.
@@ -100,13 +102,13 @@ impl DayStore {
         let mut from = number_at(number, 0);
         let until = block_key(from + number_at(1, 0), 0);
         while let Some((key, row)) = self.engine.first(&block_key(from, 0), &until).map_err(|e| self.failed(&e))? {
-            let first = first_of(&key).ok_or_else(|| self.damaged("key of a block"))?;
-            let block = self.block(first, &row)?;
+            let raw = self.raw(&key, row)?;
+            let (first, block) = (raw.first, self.opened(&raw)?);
             for number in first..first + block.len() {
-                let payload = block.get(number).unwrap_or_default();
+                let content = block.get(number).unwrap_or_default();
                 keys.clear();
-                Key::read_all(&*self.schema, payload, &mut keys);
-                segment.add(number, first, self.schema.at_ms(payload), &keys);
+                Key::read_all(&*self.schema, content, &mut keys);
+                segment.add(number, first, self.schema.at_ms(content), keys.iter().map(|key| self.hashed(*key)));
             }
             from = first + block.len().max(1);
         }
@@ -136,10 +138,5 @@ impl DayStore {
             Some([from, to]) => i64::from_be_bytes(*from) < until_ms && i64::from_be_bytes(*to) >= since_ms,
             _ => true,
         })
-    }
-
-    /// Whether a block, by its first row, has an entry in that span of time.
-    pub(super) fn block_may_hold(row: &[u8], since_ms: i64, until_ms: i64) -> bool {
-        BlockHeader::read(row).is_none_or(|header| header.from_ms < until_ms && header.to_ms >= since_ms)
     }
 }

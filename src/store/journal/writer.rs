@@ -145,7 +145,7 @@ impl Writer {
             let run = std::iter::from_fn(|| left.next_if(|entry| entry.id.day == day));
             self.store(day)?.write(run)?;
         }
-        Ok(entries().map(|entry| entry.payload.len()).sum())
+        Ok(entries().map(|entry| entry.len()).sum())
     }
 
     fn store(&mut self, day: Day) -> Result<Arc<DayStore>, StoreError> {
