@@ -32,6 +32,7 @@ mod layout;
 mod recover;
 mod rows;
 mod scan;
+mod seals;
 mod segment;
 mod writer;
 
@@ -210,7 +211,7 @@ impl Journal {
     /// Opens the journal in `dir`, creating it where there is none.
     pub fn open(dir: &Path, schema: Arc<dyn Schema>, options: JournalOptions) -> Result<Self, StoreError> {
         let lock = Lock::take(dir)?;
-        let days = Arc::new(Days::new(dir, lock, schema, &options));
+        let days = Arc::new(Days::new(dir, lock, schema, &options)?);
         let recovered = days.start()?;
         let front = Arc::new(Front::new(Arc::clone(&days), &options));
         let (publish, progress) = watch::channel(Progress { durable: 0, spooled: 0, health: Health::Up });

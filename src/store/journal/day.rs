@@ -13,11 +13,14 @@ use super::chain::Tip;
 use super::dictionaries::{Dictionaries, Samples};
 use super::group::{Entry, Group};
 use super::hot::HotRow;
-use super::layout::{BLOCK, BlockHeader, Link, SIGNALLING, VERSION, body_key, hot_key, seal_key, segment_of};
+use super::layout::{BLOCK, BlockHeader, Link, SIGNALLING, block_key, body_key, hot_key, seal_key, segment_of};
+use super::recover::begin;
+use super::seals::Seals;
 use super::segment::Segment;
 use super::{Day, EntryId, Schema};
 use crate::store::StoreError;
 use crate::store::engine::{Engine, EngineError, VALUE_BYTES};
+use crate::store::keys::{Keys, OVERHEAD};
 
 /// From this many entries on, a commit writes blocks; below, hot rows.
 const BLOCK_MIN: usize = BLOCK_ENTRIES / 2;
@@ -44,7 +47,7 @@ pub(super) struct Pen {
     packer: Packer,
     /// The numbers of the hot rows on disk.
     pub(super) hot: Vec<u64>,
-    samples: Samples,
+    pub(super) samples: Samples,
     row: HotRow,
     /// The chain up to the last block on disk.
     pub(super) tip: Tip,
@@ -59,6 +62,8 @@ pub(super) struct DayStore {
     pub(super) dictionaries: Dictionaries,
     /// The version of its layout.
     pub(super) layout: u8,
+    /// None in layout 1.
+    pub(super) seals: Option<Seals>,
     tail: RwLock<Tail>,
     pen: Mutex<Pen>,
     gone: AtomicBool,
@@ -76,14 +81,17 @@ impl DayStore {
         path: PathBuf,
         engine: Arc<dyn Engine>,
         schema: Arc<dyn Schema>,
+        keys: &Keys,
     ) -> Result<Self, StoreError> {
         let packer = Packer::new().ok_or(StoreError::Limit { what: "memory for compression", limit: 0 })?;
-        let dictionaries = Dictionaries::load(&path, &*engine)?;
-        let samples = Samples::new(dictionaries.current().is_none());
+        let (layout, seals) = begin(day, &path, &*engine, keys)?;
+        let dictionaries = Dictionaries::default();
+        let samples = Samples::new(true);
         let pen = Pen { packer, hot: Vec::new(), samples, row: HotRow::default(), tip: Tip::of(day) };
         let tail = RwLock::new(Tail::default());
         let (pen, gone) = (Mutex::new(pen), AtomicBool::new(false));
-        let mut store = Self { day, path, engine, schema, dictionaries, layout: VERSION, tail, pen, gone };
+        let mut store = Self { day, path, engine, schema, dictionaries, layout, seals, tail, pen, gone };
+        store.load_dictionaries()?;
         store.recover()?;
         Ok(store)
     }
@@ -137,7 +145,9 @@ impl DayStore {
         } else {
             self.write_hot(&mut pen, &fresh)?;
         }
-        pen.samples.train(&self.dictionaries, &*self.engine).map_err(|e| self.failed(&e))?;
+        if let Some(dictionary) = pen.samples.train() {
+            self.add(dictionary)?;
+        }
         self.write_index(ROWS_A_COMMIT)?;
         self.engine.sync().map_err(|e| self.failed(&e))
     }
@@ -184,7 +194,7 @@ impl DayStore {
                 row.push(entry);
                 after += 1;
             }
-            self.engine.put(&hot_key(first), &row.write()).map_err(|e| self.failed(&e))?;
+            self.engine.put(&hot_key(first), &row.write(first, self.seals()?)).map_err(|e| self.failed(&e))?;
             pen.row = row;
             pen.hot.push(first);
         }
@@ -233,8 +243,9 @@ impl DayStore {
         let dictionary = self.dictionaries.current();
         let packed = pen.packer.pack(dictionary.as_deref()).map_err(|what| self.damaged(what))?;
         let too_long = |_| self.damaged(format!("block at {first} is too long"));
+        let seals = self.seals()?;
         let (contents, frames) = packed.contents;
-        let head = BlockHeader::BYTES + Link::BYTES;
+        let head = BlockHeader::BYTES + Link::BYTES + OVERHEAD;
         let header = BlockHeader {
             dictionary: packed.dictionary,
             chunks: u8::try_from((head + contents.len()).div_ceil(VALUE_BYTES)).map_err(too_long)?,
@@ -243,11 +254,15 @@ impl DayStore {
             from_ms: packed.from_ms,
             to_ms: packed.to_ms,
         };
-        let (signalling, frames) = packed.signalling;
+        let contents = seals.content(&block_key(first, 0), &header.write(), contents);
+        let (signalling, frames) = match packed.signalling {
+            ([], _) => (Vec::new(), 0),
+            (signalling, frames) => (seals.signalling(&body_key(SIGNALLING, first, 0), signalling), frames),
+        };
         let chunks = u8::try_from(signalling.len().div_ceil(VALUE_BYTES)).map_err(too_long)?;
-        let link = pen.tip.link(first, &header, contents, (signalling, frames, chunks));
-        let value = [&header.write()[..], &link.write(), contents].concat();
-        for (tag, value) in [(SIGNALLING, signalling), (BLOCK, &value)] {
+        let link = pen.tip.link(first, &header, &contents, (&signalling, frames, chunks));
+        let value = [&header.write()[..], &link.write(), &contents].concat();
+        for (tag, value) in [(SIGNALLING, signalling), (BLOCK, value)] {
             for (row, chunk) in value.chunks(VALUE_BYTES).zip(0..=u8::MAX).rev() {
                 self.engine.put(&body_key(tag, first, chunk), row).map_err(|e| self.failed(&e))?;
             }
@@ -284,17 +299,22 @@ impl DayStore {
             let Some(segment) = tail.segments.front_mut().filter(|_| full) else { return Ok(()) };
             let Some((key, value)) = segment.next_row() else {
                 let moments = [segment.from_ms.to_be_bytes(), segment.to_ms.to_be_bytes()].concat();
-                self.engine.put(&seal_key(segment.number), &moments).map_err(|e| self.failed(&e))?;
+                self.put_sealed(&seal_key(segment.number), &moments)?;
                 tail.segments.pop_front();
                 continue;
             };
             drop(tail);
-            self.engine.put(&key, &value).map_err(|e| self.failed(&e))?;
+            self.put_sealed(&key, &value)?;
             left -= 1;
             if left == 0 {
                 return Ok(());
             }
         }
+    }
+
+    /// What is written is sealed; days of layout 1 are not written to.
+    fn seals(&self) -> Result<&Seals, StoreError> {
+        self.seals.as_ref().ok_or_else(|| self.damaged("is of layout 1, which is not written any more"))
     }
 
     pub(super) fn failed(&self, e: &EngineError) -> StoreError {

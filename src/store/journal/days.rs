@@ -14,6 +14,7 @@ use super::id::Span;
 use super::{Day, Incident, JournalOptions, Schema};
 use crate::store::StoreError;
 use crate::store::engine::Engines;
+use crate::store::keys::{Keys, MasterSource};
 use crate::store::lock::{Lock, sync_dir};
 
 /// Days that only readers use and that stay open for the next one.
@@ -40,6 +41,7 @@ pub(super) struct Days {
     dir: PathBuf,
     lock: Mutex<Lock>,
     schema: Arc<dyn Schema>,
+    pub(super) keys: Keys,
     zone: TimeZone,
     cache: u64,
     engines: Arc<dyn Engines>,
@@ -48,17 +50,27 @@ pub(super) struct Days {
 }
 
 impl Days {
-    pub(super) fn new(dir: &Path, lock: Lock, schema: Arc<dyn Schema>, options: &JournalOptions) -> Self {
-        Self {
+    pub(super) fn new(
+        dir: &Path,
+        lock: Lock,
+        schema: Arc<dyn Schema>,
+        options: &JournalOptions,
+    ) -> Result<Self, StoreError> {
+        let keys = match &options.keys {
+            Some(keys) => keys.clone(),
+            None => Keys::open(&dir.join("keys"), &MasterSource::Beside)?,
+        };
+        Ok(Self {
             dir: dir.to_owned(),
             lock: Mutex::new(lock),
             schema,
+            keys,
             zone: options.time_zone.clone(),
             cache: options.cache_bytes,
             engines: Arc::clone(&options.engines),
             open: Mutex::new(Open::default()),
             incidents: Mutex::new(Vec::new()),
-        }
+        })
     }
 
     pub(super) fn schema(&self) -> &dyn Schema {
@@ -172,7 +184,7 @@ impl Days {
     fn open_day(&self, day: Day, cache: u64, create: bool) -> Result<Arc<DayStore>, StoreError> {
         let path = self.path(day);
         let engine = self.engines.open(&path, cache, create).map_err(|e| StoreError::engine(&path, &e))?;
-        let store = DayStore::open(day, path, engine, Arc::clone(&self.schema))?;
+        let store = DayStore::open(day, path, engine, Arc::clone(&self.schema), &self.keys)?;
         if store.next_number() == 0 {
             store.begin_at(self.times_set_aside(day)? << 40);
         }

@@ -4,7 +4,8 @@
 //! of those. Driven by the day: written with small commits, read when a day is opened.
 
 use super::group::Entry;
-use super::layout::{push_frame, take_frame};
+use super::layout::{hot_key, push_frame, take_frame};
+use super::seals::Seals;
 
 /// A row that is being gathered.
 #[derive(Debug, Default)]
@@ -32,28 +33,50 @@ impl HotRow {
         self.contents.len() + self.signalling.len()
     }
 
-    /// The row's value.
-    pub(super) fn write(&self) -> Vec<u8> {
-        let length = u16::try_from(self.contents.len()).unwrap_or(u16::MAX);
-        let signalling = if self.signals { self.signalling.as_slice() } else { &[] };
-        [&length.to_be_bytes(), self.contents.as_slice(), signalling].concat()
+    /// The row's value, sealed.
+    pub(super) fn write(&self, first: u64, seals: &Seals) -> Vec<u8> {
+        let row = hot_key(first);
+        let contents = seals.content(&row, &[], &self.contents);
+        let signalling = if self.signals { seals.signalling(&row, &self.signalling) } else { Vec::new() };
+        let length = u16::try_from(contents.len()).unwrap_or(u16::MAX);
+        [&length.to_be_bytes()[..], &contents, &signalling].concat()
     }
 }
 
-/// The contents and signalling in a row's value; `None` where it is damaged.
-pub(super) fn read(row: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
-    let (length, rest) = row.split_first_chunk()?;
-    let (contents, signalling) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
-    let contents = frames(contents)?;
-    let signalling = match signalling {
-        [] => vec![&[][..]; contents.len()],
-        signalling => frames(signalling)?,
-    };
-    (contents.len() == signalling.len()).then(|| contents.into_iter().zip(signalling).collect())
+/// What a row holds, opened.
+pub(super) struct Opened {
+    contents: Vec<u8>,
+    signalling: Vec<u8>,
+}
+
+impl Opened {
+    /// Opens a row; signalling that has expired is as if there never was any.
+    pub(super) fn read(first: u64, row: &[u8], seals: Option<&Seals>) -> Result<Self, &'static str> {
+        let Some(seals) = seals else { return Ok(Self { contents: row.to_vec(), signalling: Vec::new() }) };
+        let (length, rest) = row.split_first_chunk().ok_or("is cut short")?;
+        let (contents, signalling) = rest.split_at_checked(u16::from_be_bytes(*length).into()).ok_or("is cut short")?;
+        let row = hot_key(first);
+        let contents = seals.open_content(&row, &[], contents.to_vec())?;
+        let signalling = match signalling {
+            [] => Vec::new(),
+            sealed => seals.open_signalling(&row, sealed.to_vec())?.unwrap_or_default(),
+        };
+        Ok(Self { contents, signalling })
+    }
+
+    /// The entries, contents and signalling of each; `None` where there are not as many of these as of those.
+    pub(super) fn entries(&self) -> Option<Vec<(&[u8], &[u8])>> {
+        let contents = frames(&self.contents)?;
+        let signalling = match self.signalling.as_slice() {
+            [] => vec![&[][..]; contents.len()],
+            signalling => frames(signalling)?,
+        };
+        (contents.len() == signalling.len()).then(|| contents.into_iter().zip(signalling).collect())
+    }
 }
 
 /// The frames that make up these octets to the last.
-pub(super) fn frames(mut octets: &[u8]) -> Option<Vec<&[u8]>> {
+fn frames(mut octets: &[u8]) -> Option<Vec<&[u8]>> {
     let frames = std::iter::from_fn(|| take_frame(&mut octets)).collect();
     octets.is_empty().then_some(frames)
 }

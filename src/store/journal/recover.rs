@@ -3,22 +3,59 @@
 //! Owns the reading of whatever an end at any moment left: entries in hot rows that a block has
 //! already, segments without their seal. Driven by the day.
 
-use super::EntryId;
+use std::path::Path;
+
 use super::chain::Tip;
 use super::day::{DayStore, Tail};
 use super::group::{Entry, Key};
-use super::hot;
+use super::hot::Opened;
 use super::layout::{
     BLOCK, HOT, NUMBERS, VERSION, VERSION_1, VERSION_KEY, block_key, bounds, first_of, number_at, place_of, seal_key,
     segment_of,
 };
+use super::seals::Seals;
 use super::segment::Segment;
+use super::{Day, EntryId};
 use crate::store::StoreError;
+use crate::store::engine::{Engine, EngineError};
+use crate::store::keys::Keys;
+
+/// The layout of a day's database and what it is sealed with; one without a version row is begun, its
+/// keys first: where the row is, they are.
+pub(super) fn begin(
+    day: Day,
+    path: &Path,
+    engine: &dyn Engine,
+    keys: &Keys,
+) -> Result<(u8, Option<Seals>), StoreError> {
+    let failed = |e: EngineError| StoreError::engine(path, &e);
+    let version = engine.get(VERSION_KEY).map_err(failed)?;
+    match version.as_deref() {
+        None => {
+            let seals = Seals::make(day, keys)?;
+            let value = [&[VERSION][..], &seals.content(VERSION_KEY, &[VERSION], &[])].concat();
+            engine.put(VERSION_KEY, &value).map_err(failed)?;
+            Ok((VERSION, Some(seals)))
+        }
+        Some([VERSION_1]) => Ok((VERSION_1, None)),
+        Some([VERSION, sealed @ ..]) => {
+            let seals = Seals::get(day, keys, path)?;
+            match seals.open_content(VERSION_KEY, &[VERSION], sealed.to_vec()) {
+                Ok(_) => Ok((VERSION, Some(seals))),
+                Err(what) => Err(StoreError::Key { path: path.to_owned(), what: what.to_owned() }),
+            }
+        }
+        Some(other) => {
+            let version = other.first();
+            let what = format!("layout version {version:?}: this program reads {VERSION_1} and {VERSION}");
+            Err(StoreError::damaged(path, what))
+        }
+    }
+}
 
 impl DayStore {
     /// Reads the end of what was written back into memory.
     pub(super) fn recover(&mut self) -> Result<(), StoreError> {
-        self.layout = self.version()?;
         let last = self.raw_of(NUMBERS - 1)?;
         let next = last.as_ref().map_or(0, |last| last.first + u64::from(last.header.count));
         let segments = match next.checked_sub(1) {
@@ -35,14 +72,6 @@ impl DayStore {
         Ok(())
     }
 
-    fn version(&self) -> Result<u8, StoreError> {
-        match self.engine.get(VERSION_KEY).map_err(|e| self.failed(&e))?.as_deref() {
-            Some([version @ (VERSION | VERSION_1)]) => Ok(*version),
-            Some(other) => Err(self.damaged(format!("layout version {other:?}: this program reads up to {VERSION}"))),
-            None => self.engine.put(VERSION_KEY, &[VERSION]).map_err(|e| self.failed(&e)).map(|()| VERSION),
-        }
-    }
-
     /// Takes the entries of hot rows that no block has.
     fn read_hot(&self, tail: &mut Tail, hot: &mut Vec<u64>) -> Result<(), StoreError> {
         let mut rows = Vec::new();
@@ -56,7 +85,9 @@ impl DayStore {
         for (first, row) in rows {
             let first = first.ok_or_else(|| self.damaged("key of a hot row"))?;
             hot.push(first);
-            let entries = self.hot_entries(&row).ok_or_else(|| self.damaged(format!("hot row at {first}")))?;
+            let damaged = |what: &str| self.damaged(format!("hot row at {first} {what}"));
+            let opened = Opened::read(first, &row, self.seals.as_ref()).map_err(damaged)?;
+            let entries = opened.entries().ok_or_else(|| damaged("is cut short"))?;
             for ((content, signalling), number) in entries.into_iter().zip(first..) {
                 if number >= tail.next {
                     keys.clear();
@@ -69,13 +100,6 @@ impl DayStore {
             }
         }
         Ok(())
-    }
-
-    fn hot_entries<'r>(&self, row: &'r [u8]) -> Option<Vec<(&'r [u8], &'r [u8])>> {
-        match self.layout {
-            VERSION_1 => Some(hot::frames(row)?.into_iter().map(|content| (content, &[][..])).collect()),
-            _ => hot::read(row),
-        }
     }
 
     /// The segments without a seal up to that of the last entry in a block, oldest first.
@@ -133,6 +157,7 @@ impl DayStore {
     /// Whether a sealed segment has an entry in that span of time; one without a seal may have.
     pub(super) fn may_hold(&self, segment: u32, since_ms: i64, until_ms: i64) -> Result<bool, StoreError> {
         let seal = self.engine.get(&seal_key(segment)).map_err(|e| self.failed(&e))?;
+        let seal = seal.map(|seal| self.open_row(&seal_key(segment), seal)).transpose()?;
         let moments = seal.as_deref().map(|seal| seal.as_chunks::<8>().0);
         Ok(match moments {
             Some([from, to]) => i64::from_be_bytes(*from) < until_ms && i64::from_be_bytes(*to) >= since_ms,

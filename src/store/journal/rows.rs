@@ -8,6 +8,7 @@ use super::block::Block;
 use super::day::{DayStore, Tail};
 use super::group::{Entry, Hashed, Key};
 use super::layout::{BLOCK, BlockHeader, Link, SIGNALLING, VERSION_1, block_key, body_key, first_of};
+use super::seals::top;
 use crate::store::StoreError;
 
 impl Parts {
@@ -21,6 +22,12 @@ impl From<&Entry<'_>> for Parts {
     fn from(entry: &Entry<'_>) -> Self {
         Self { content: entry.content.to_vec(), signalling: Some(entry.signalling.to_vec()) }
     }
+}
+
+/// A row's key for people: its tag, and the rest in hexadecimal.
+pub(super) fn name(key: &[u8]) -> String {
+    let (tag, rest) = key.split_first().unwrap_or((&b'?', &[]));
+    format!("{} {}", char::from(*tag), data_encoding::HEXLOWER.encode(rest))
 }
 
 /// A block as it lies in its rows.
@@ -92,28 +99,51 @@ impl DayStore {
         let damaged = |what: String| self.damaged(format!("block at {}: {what}", raw.first));
         let dictionary = self.dictionaries.get(raw.header.dictionary).map_err(damaged)?;
         let size = (raw.header.count, raw.header.frames);
-        Block::read(raw.first, size, &raw.contents, dictionary.as_deref()).map_err(damaged)
+        let sealed = raw.contents.clone();
+        let contents = match &self.seals {
+            Some(seals) => seals.open_content(&block_key(raw.first, 0), &raw.header.write(), sealed),
+            None => Ok(sealed),
+        };
+        let contents = contents.map_err(|what| damaged(what.to_owned()))?;
+        Block::read(raw.first, size, &contents, dictionary.as_deref()).map_err(damaged)
     }
 
-    /// The signalling of a block as it is on disk; `None` where it has expired.
-    pub(super) fn raw_signalling(&self, raw: &Raw) -> Result<Option<Vec<u8>>, StoreError> {
+    /// The signalling of a block as it is on disk.
+    pub(super) fn raw_signalling(&self, raw: &Raw) -> Result<Vec<u8>, StoreError> {
         let mut body = Vec::new();
         let chunks = raw.link.map_or(0, |link| link.chunks);
         self.go_on(SIGNALLING, raw.first, 0..chunks, &mut body)?;
-        Ok(Some(body))
+        Ok(body)
     }
 
     /// The signalling of a block, empty where no entry has any; `None` where it has expired.
     pub(super) fn signalling(&self, raw: &Raw) -> Result<Option<Block>, StoreError> {
         let Some(link) = raw.link.filter(|link| link.chunks > 0) else { return Ok(Some(Block::default())) };
-        let Some(body) = self.raw_signalling(raw)? else { return Ok(None) };
+        let Some(seals) = self.seals.as_ref().filter(|seals| seals.has_signalling()) else { return Ok(None) };
+        let body = self.raw_signalling(raw)?;
         let damaged = |what: String| self.damaged(format!("signalling of the block at {}: {what}", raw.first));
+        let body = seals.open_signalling(&body_key(SIGNALLING, raw.first, 0), body);
+        let Some(body) = body.map_err(|what| damaged(what.to_owned()))? else { return Ok(None) };
         Block::read(raw.first, (raw.header.count, link.frames), &body, None).map(Some).map_err(damaged)
     }
 
     /// A key as this day's index has it.
     pub(super) fn hashed(&self, key: Key) -> Hashed {
-        let [a, b, c, d, ..] = key.digest.to_be_bytes();
-        Hashed { index: key.index, hash: u32::from_be_bytes([a, b, c, d]) }
+        match &self.seals {
+            Some(seals) => seals.hashed(key),
+            None => top(key, key.digest),
+        }
+    }
+
+    /// The value of a row that tells of contents.
+    pub(super) fn open_row(&self, key: &[u8], value: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+        let Some(seals) = &self.seals else { return Ok(value) };
+        seals.open_content(key, &[], value).map_err(|what| self.damaged(format!("row {} {what}", name(key))))
+    }
+
+    /// Puts a row that tells of contents.
+    pub(super) fn put_sealed(&self, key: &[u8], plain: &[u8]) -> Result<(), StoreError> {
+        let sealed = self.seals.as_ref().map(|seals| seals.content(key, &[], plain));
+        self.engine.put(key, sealed.as_deref().unwrap_or(plain)).map_err(|e| self.failed(&e))
     }
 }

@@ -109,13 +109,17 @@ impl Cursor {
         let high = key.hash.to_be_bytes()[0];
         let from = [key.index as u8, high];
         let until = high.checked_add(1).map_or(vec![key.index as u8 + 1], |high| vec![key.index as u8, high]);
+        let mut rows = Vec::new();
         let scanned = self.store.engine.scan(&from, &until, &mut |row, value| {
             if let Some(segment) = index_segment(row).filter(|segment| !open.contains(segment)) {
-                places.extend(search_row(segment, value, key.hash));
+                rows.push((segment, row.to_vec(), value.to_vec()));
             }
             true
         });
         scanned.map_err(|e| self.store.failed(&e))?;
+        for (segment, row, value) in rows {
+            places.extend(search_row(segment, &self.store.open_row(&row, value)?, key.hash));
+        }
         places.sort_unstable();
         places.dedup();
         self.leave_out_of_time(&mut places)?;

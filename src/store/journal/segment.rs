@@ -7,12 +7,13 @@ use super::Index;
 use super::group::Hashed;
 use super::layout::{index_key, number_at, place_of};
 use crate::store::engine::VALUE_BYTES;
+use crate::store::keys::OVERHEAD;
 
 /// Octets of one (hash, place) in a row: the hash's first octet is in the row's key.
 const ITEM: usize = 5;
 
 /// Most items of a row.
-const ROW_ITEMS: usize = VALUE_BYTES / ITEM;
+const ROW_ITEMS: usize = (VALUE_BYTES - OVERHEAD) / ITEM;
 
 /// The index of a segment in memory.
 #[derive(Debug)]
