@@ -219,7 +219,9 @@ fn answers(line: String, shared: Arc<Shared>, staging: Arc<Staging>) -> mpsc::Re
                     emit(Line::End);
                 }
             }
-            Ok(request @ Request::Entries(_)) => aside(move || books(&shared).answer(&request, &mut emit)),
+            Ok(request @ (Request::Entries(_) | Request::Verify(_))) => {
+                aside(move || books(&shared).answer(&request, &mut emit))
+            }
             Ok(request) => books(&shared).answer(&request, &mut emit),
         }
     });

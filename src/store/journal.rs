@@ -26,18 +26,25 @@ mod eye;
 mod find;
 mod front;
 mod group;
+mod heads;
 mod hot;
 mod id;
 mod layout;
 mod recover;
+mod rewrite;
 mod rows;
 mod scan;
+mod sealer;
 mod seals;
 mod segment;
+mod swap;
+mod verify;
 mod writer;
 
 pub use find::{Entries, Query, WholeEntries};
+pub use heads::{Extent, Head, KnownHead, Running, Standing};
 pub use id::{Day, EntryId, InvalidEntryId};
+pub use verify::{Check, Fault, Verified};
 
 use days::Days;
 use eye::Eye;
@@ -103,6 +110,8 @@ pub struct JournalOptions {
     pub cache_bytes: u64,
     /// What it is sealed with; without, keys of its own in its folder.
     pub keys: Option<Keys>,
+    /// Where the signed heads of its days are kept; without, in its folder.
+    pub heads: Option<PathBuf>,
     /// The engine underneath.
     pub engines: Arc<dyn Engines>,
 }
@@ -116,6 +125,7 @@ impl Default for JournalOptions {
             spool_bytes: 256 << 20,
             cache_bytes: 32 << 20,
             keys: None,
+            heads: None,
             engines: Arc::new(Sled),
         }
     }
@@ -221,6 +231,10 @@ impl Journal {
         let writer = Writer::new(front, days, eye, options.interval);
         inner.start("journal", move || writer.run(recovered)).map_err(|e| StoreError::io(dir, "start a thread", e))?;
         let (front, eye) = (Arc::clone(&inner.front), Arc::clone(&inner.eye));
+        let sealed = Arc::clone(&inner.days);
+        inner
+            .start("journal-sealer", move || sealed.keep_sealing())
+            .map_err(|e| StoreError::io(dir, "start a thread", e))?;
         inner.start("journal-eye", move || eye.look(&front)).map_err(|e| StoreError::io(dir, "start a thread", e))?;
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -294,9 +308,39 @@ impl Journal {
         self.inner.days.incidents()
     }
 
-    /// Deletes a day and gives its space back. Refused (false) for a day that is being written or is not there.
+    /// Finishes the days that are over: each becomes one table that does not change any more, and its head
+    /// is signed. Done from time to time without being asked.
+    pub fn seal(&self) -> Result<(), StoreError> {
+        self.inner.days.seal_over()
+    }
+
+    /// Deletes a day, its keys first, and gives its space back; its heads stay, and say that it has expired.
+    /// Refused (false) for a day that is being written or is not there.
     pub fn drop_day(&self, day: Day) -> Result<bool, StoreError> {
         self.inner.days.drop_day(day)
+    }
+
+    /// Deletes a day's signalling, its key with it, and gives its space back. Refused (false) for a day that
+    /// is being written, is not there, is of layout 1 or has none any more.
+    pub fn drop_signalling(&self, day: Day) -> Result<bool, StoreError> {
+        self.inner.days.drop_signalling(day)
+    }
+
+    /// Deletes all of a day but the entries that `keep` wants, which stay under their names: sealed with
+    /// keys of their own, in a chain of their own, under a head of their own. Refused (false) for a day that
+    /// is being written or is not there, and where `keep` wants all.
+    pub fn extract_day(&self, day: Day, mut keep: impl FnMut(EntryId, &Parts) -> bool) -> Result<bool, StoreError> {
+        self.inner.days.extract_day(day, &mut keep)
+    }
+
+    /// Whether all is as it was written and signed; shows whatever is not, until `emit` returns false.
+    pub fn verify(&self, check: &Check, emit: &mut dyn FnMut(Fault) -> bool) -> Result<Verified, StoreError> {
+        self.inner.days.verify(check, emit)
+    }
+
+    /// The heads of all days, in the order they were signed.
+    pub fn heads(&self) -> Result<Vec<KnownHead>, StoreError> {
+        self.inner.days.heads.list()
     }
 }
 
@@ -317,6 +361,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.front.close();
         self.eye.stop();
+        self.days.stop_sealing();
         for thread in self.threads.drain(..) {
             thread.thread().unpark();
             if thread.join().is_err() {

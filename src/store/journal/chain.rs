@@ -22,8 +22,9 @@ pub(super) struct Tip {
 
 impl Tip {
     /// Before a day's first block.
-    pub(super) fn of(day: Day) -> Self {
-        Self { blocks: 0, entries: 0, chain: sum(format!("portcullis journal, layout 2, {day}").as_bytes()) }
+    pub(super) fn of(day: Day, generation: u8) -> Self {
+        let chain = sum(format!("portcullis journal, layout 2, {day}, {generation}").as_bytes());
+        Self { blocks: 0, entries: 0, chain }
     }
 
     /// After the block with that link.
@@ -75,7 +76,7 @@ mod tests {
     #[test]
     fn every_part_of_a_block_is_in_its_value() {
         let day = |day| Day(jiff::civil::date(2026, 11, day));
-        let tip = Tip::of(day(24));
+        let tip = Tip::of(day(24), 0);
         let header = BlockHeader { dictionary: 1, chunks: 2, count: 96, frames: 70_000, from_ms: 5, to_ms: 6 };
         let link = tip.link(7, &header, b"contents", (b"signalling", 99, 1));
         assert_eq!((link.ordinal, link.entries), (0, 96));
@@ -83,7 +84,8 @@ mod tests {
         let next = Tip::after(&link);
         assert_eq!((next.blocks, next.entries, next.chain), (1, 96, link.chain));
         let others = [
-            Tip::of(day(25)).value(7, &header, &link, b"contents"),
+            Tip::of(day(24), 1).value(7, &header, &link, b"contents"),
+            Tip::of(day(25), 0).value(7, &header, &link, b"contents"),
             tip.value(8, &header, &link, b"contents"),
             tip.value(7, &BlockHeader { to_ms: 7, ..header }, &link, b"contents"),
             tip.value(7, &header, &Link { entries: 97, ..link }, b"contents"),

@@ -17,6 +17,7 @@ use super::layout::{BLOCK, BlockHeader, Link, SIGNALLING, block_key, body_key, h
 use super::recover::begin;
 use super::seals::Seals;
 use super::segment::Segment;
+use super::swap::TABLE;
 use super::{Day, EntryId, Schema};
 use crate::store::StoreError;
 use crate::store::engine::{Engine, EngineError, VALUE_BYTES};
@@ -57,6 +58,7 @@ pub(super) struct Pen {
 pub(super) struct DayStore {
     pub(super) day: Day,
     pub(super) path: PathBuf,
+    table: bool,
     pub(super) engine: Arc<dyn Engine>,
     pub(super) schema: Arc<dyn Schema>,
     pub(super) dictionaries: Dictionaries,
@@ -81,16 +83,23 @@ impl DayStore {
         path: PathBuf,
         engine: Arc<dyn Engine>,
         schema: Arc<dyn Schema>,
-        keys: &Keys,
+        (keys, generation): (&Keys, u8),
     ) -> Result<Self, StoreError> {
         let packer = Packer::new().ok_or(StoreError::Limit { what: "memory for compression", limit: 0 })?;
-        let (layout, seals) = begin(day, &path, &*engine, keys)?;
+        let (layout, seals) = begin(day, &path, &*engine, (keys, generation))?;
         let dictionaries = Dictionaries::default();
         let samples = Samples::new(true);
-        let pen = Pen { packer, hot: Vec::new(), samples, row: HotRow::default(), tip: Tip::of(day) };
+        let pen = Pen {
+            packer,
+            hot: Vec::new(),
+            samples,
+            row: HotRow::default(),
+            tip: Tip::of(day, seals.as_ref().map_or(0, |seals| seals.generation)),
+        };
         let tail = RwLock::new(Tail::default());
         let (pen, gone) = (Mutex::new(pen), AtomicBool::new(false));
-        let mut store = Self { day, path, engine, schema, dictionaries, layout, seals, tail, pen, gone };
+        let table = path.join(TABLE).exists();
+        let mut store = Self { day, path, table, engine, schema, dictionaries, layout, seals, tail, pen, gone };
         store.load_dictionaries()?;
         store.recover()?;
         Ok(store)
@@ -107,6 +116,21 @@ impl DayStore {
 
     pub(super) fn next_number(&self) -> u64 {
         self.tail().next
+    }
+
+    /// How often what is held of it was sealed anew.
+    pub(super) fn generation(&self) -> u8 {
+        self.seals.as_ref().map_or(0, |seals| seals.generation)
+    }
+
+    /// Whether it is over, and read from a table.
+    pub(super) fn is_table(&self) -> bool {
+        self.table
+    }
+
+    /// The chain up to the last block on disk.
+    pub(super) fn tip(&self) -> Tip {
+        self.pen.lock().unwrap_or_else(PoisonError::into_inner).tip
     }
 
     /// Numbers the first entry of an empty day.
@@ -150,6 +174,17 @@ impl DayStore {
         }
         self.write_index(ROWS_A_COMMIT)?;
         self.engine.sync().map_err(|e| self.failed(&e))
+    }
+
+    /// Has everything in blocks, and so in the chain, whose end it gives.
+    pub(super) fn chain_up(&self) -> Result<Tip, StoreError> {
+        let mut pen = self.pen.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.tail().pending.is_empty() {
+            self.before_writing()?;
+            self.write_blocks(&mut pen, &[])?;
+            self.engine.sync().map_err(|e| self.failed(&e))?;
+        }
+        Ok(pen.tip)
     }
 
     /// Finishes a day that nothing is written to any more: everything in blocks, every index sealed.

@@ -88,7 +88,12 @@ impl WholeEntries {
             }
             self.cursor = None;
             let Some(day) = self.left.pop_front() else { return Ok(None) };
-            if let Some(store) = self.days.reader(day)? {
+            let store = match self.days.reader(day) {
+                // On its way to be deleted.
+                Err(StoreError::Expired { .. }) => None,
+                other => other?,
+            };
+            if let Some(store) = store {
                 self.cursor = Some((day, Cursor::new(store, Arc::clone(&self.query), self.signals)?));
             }
         }

@@ -5,13 +5,18 @@
 
 use std::path::Path;
 
+use data_encoding::HEXLOWER;
+use jiff::Timestamp;
+
+use super::heads::Extent;
+
 use super::chain::Tip;
 use super::day::{DayStore, Tail};
 use super::group::{Entry, Key};
 use super::hot::Opened;
 use super::layout::{
-    BLOCK, HOT, NUMBERS, VERSION, VERSION_1, VERSION_KEY, block_key, bounds, first_of, number_at, place_of, seal_key,
-    segment_of,
+    BLOCK, HOT, NUMBERS, SEAL, VERSION, VERSION_1, VERSION_KEY, block_key, bounds, first_of, number_at, place_of,
+    seal_key, segment_of,
 };
 use super::seals::Seals;
 use super::segment::Segment;
@@ -20,27 +25,28 @@ use crate::store::StoreError;
 use crate::store::engine::{Engine, EngineError};
 use crate::store::keys::Keys;
 
-/// The layout of a day's database and what it is sealed with; one without a version row is begun, its
-/// keys first: where the row is, they are.
+/// The layout of a day's database and what it is sealed with; one without a version row is begun with keys
+/// of that generation, these first: where the row is, they are.
 pub(super) fn begin(
     day: Day,
     path: &Path,
     engine: &dyn Engine,
-    keys: &Keys,
+    (keys, generation): (&Keys, u8),
 ) -> Result<(u8, Option<Seals>), StoreError> {
     let failed = |e: EngineError| StoreError::engine(path, &e);
     let version = engine.get(VERSION_KEY).map_err(failed)?;
     match version.as_deref() {
         None => {
-            let seals = Seals::make(day, keys)?;
-            let value = [&[VERSION][..], &seals.content(VERSION_KEY, &[VERSION], &[])].concat();
+            let seals = Seals::make(day, generation, keys)?;
+            let head = [VERSION, generation];
+            let value = [&head[..], &seals.content(VERSION_KEY, &head, &[])].concat();
             engine.put(VERSION_KEY, &value).map_err(failed)?;
             Ok((VERSION, Some(seals)))
         }
         Some([VERSION_1]) => Ok((VERSION_1, None)),
-        Some([VERSION, sealed @ ..]) => {
-            let seals = Seals::get(day, keys, path)?;
-            match seals.open_content(VERSION_KEY, &[VERSION], sealed.to_vec()) {
+        Some([VERSION, generation, sealed @ ..]) => {
+            let seals = Seals::get(day, *generation, keys, path)?;
+            match seals.open_content(VERSION_KEY, &[VERSION, *generation], sealed.to_vec()) {
                 Ok(_) => Ok((VERSION, Some(seals))),
                 Err(what) => Err(StoreError::Key { path: path.to_owned(), what: what.to_owned() }),
             }
@@ -152,6 +158,28 @@ impl DayStore {
             self.tail_mut().segments.push_back(segment);
         }
         Ok(())
+    }
+
+    /// What of it is in blocks, for its head.
+    pub(super) fn extent(&self) -> Result<Extent, StoreError> {
+        let mut sealed = Vec::new();
+        let (from, until) = bounds(SEAL);
+        let scanned = self.engine.scan(&from, &until, &mut |key, value| {
+            sealed.push((key.to_vec(), value.to_vec()));
+            true
+        });
+        scanned.map_err(|e| self.failed(&e))?;
+        let (mut first, mut last) = (i64::MAX, i64::MIN);
+        for (key, value) in sealed {
+            let moments = self.open_row(&key, value)?;
+            if let [from, to] = moments.as_chunks::<8>().0 {
+                (first, last) = (first.min(i64::from_be_bytes(*from)), last.max(i64::from_be_bytes(*to)));
+            }
+        }
+        let tip = self.tip();
+        let moment = |ms| Timestamp::from_millisecond(ms).ok().filter(|_| first <= last);
+        let (first, last, chain) = (moment(first), moment(last), HEXLOWER.encode(&tip.chain));
+        Ok(Extent { entries: tip.entries, blocks: tip.blocks, first, last, chain })
     }
 
     /// Whether a sealed segment has an entry in that span of time; one without a seal may have.

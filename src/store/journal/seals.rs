@@ -18,42 +18,50 @@ use crate::store::keys::{Key as Secret, Keys, OVERHEAD, Sealer};
 #[derive(Debug)]
 pub(super) struct Seals {
     day: Day,
+    pub(super) generation: u8,
     content: Sealer,
     signalling: Option<Sealer>,
     index: SipHasher13,
 }
 
-/// The name of the key of a day's contents.
-pub(super) fn content_key(day: Day) -> String {
-    format!("{day}-content")
+/// The name of the key of a day's contents; each time a part of it was held beyond its expiry, it is sealed anew.
+pub(super) fn content_key(day: Day, generation: u8) -> String {
+    key_name(day, "content", generation)
 }
 
 /// The name of the key of a day's signalling.
-pub(super) fn signalling_key(day: Day) -> String {
-    format!("{day}-signalling")
+pub(super) fn signalling_key(day: Day, generation: u8) -> String {
+    key_name(day, "signalling", generation)
+}
+
+fn key_name(day: Day, what: &str, generation: u8) -> String {
+    match generation {
+        0 => format!("{day}-{what}"),
+        later => format!("{day}-{what}-{later}"),
+    }
 }
 
 impl Seals {
     /// Of a day that is begun: its keys are on disk when this returns.
-    pub(super) fn make(day: Day, keys: &Keys) -> Result<Self, StoreError> {
-        let content = keys.make(&content_key(day))?;
-        let signalling = keys.make(&signalling_key(day))?;
-        Ok(Self::with(day, &content, Some(&signalling)))
+    pub(super) fn make(day: Day, generation: u8, keys: &Keys) -> Result<Self, StoreError> {
+        let content = keys.make(&content_key(day, generation))?;
+        let signalling = keys.make(&signalling_key(day, generation))?;
+        Ok(Self::with((day, generation), &content, Some(&signalling)))
     }
 
     /// Of a day that was begun, in the folder at `path`.
-    pub(super) fn get(day: Day, keys: &Keys, path: &Path) -> Result<Self, StoreError> {
-        let Some(content) = keys.get(&content_key(day))? else {
+    pub(super) fn get(day: Day, generation: u8, keys: &Keys, path: &Path) -> Result<Self, StoreError> {
+        let Some(content) = keys.get(&content_key(day, generation))? else {
             return Err(StoreError::Expired { path: path.to_owned() });
         };
-        let signalling = keys.get(&signalling_key(day))?;
-        Ok(Self::with(day, &content, signalling.as_ref()))
+        let signalling = keys.get(&signalling_key(day, generation))?;
+        Ok(Self::with((day, generation), &content, signalling.as_ref()))
     }
 
-    fn with(day: Day, content: &Secret, signalling: Option<&Secret>) -> Self {
+    fn with((day, generation): (Day, u8), content: &Secret, signalling: Option<&Secret>) -> Self {
         let index = content.derive("index").hasher();
         let sealer = |key: &Secret| key.derive("rows").sealer();
-        Self { day, content: sealer(content), signalling: signalling.map(sealer), index }
+        Self { day, generation, content: sealer(content), signalling: signalling.map(sealer), index }
     }
 
     /// Seals contents, or what tells of them, for the row of that key; `beside` is bound as well.
