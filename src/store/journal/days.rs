@@ -257,6 +257,13 @@ impl Days {
         Ok(Arc::new(store))
     }
 
+    /// The day in a folder that is not in its place yet.
+    pub(super) fn open_at(&self, day: Day, dir: &Path) -> Result<DayStore, StoreError> {
+        let table = dir.join(TABLE);
+        let engine = open_table(&table).map_err(|e| StoreError::engine(&table, &e))?;
+        DayStore::open(day, dir.to_owned(), engine, Arc::clone(&self.schema), (&self.keys, 0))
+    }
+
     /// A day begun anew gives no number again that the one set aside may have given.
     fn times_set_aside(&self, day: Day) -> Result<u64, StoreError> {
         let aside = format!("{day}.broken-");
