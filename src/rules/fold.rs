@@ -244,9 +244,12 @@ fn enclosed(c: char) -> Option<&'static str> {
         "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19",
         "20",
     ];
-    const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    const CAPITALS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    const SMALL: &str = "abcdefghijklmnopqrstuvwxyz";
     let number = |first: char, least: usize| DIGITS.get(c as usize - first as usize + least).copied();
-    let letter = |first: char| LETTERS.get(c as usize - first as usize..=c as usize - first as usize);
+    let of =
+        |letters: &'static str, first: char| letters.get(c as usize - first as usize..=c as usize - first as usize);
+    let letter = |first: char| of(CAPITALS, first);
     match c {
         '①'..='⑳' => number('①', 1),
         '⑴'..='⒇' => number('⑴', 1),
@@ -263,8 +266,8 @@ fn enclosed(c: char) -> Option<&'static str> {
         '🄀' => Some("0"),
         '🄁'..='🄊' => number('🄁', 0),
         'Ⓐ'..='Ⓩ' => letter('Ⓐ'),
-        'ⓐ'..='ⓩ' => letter('ⓐ'),
-        '⒜'..='⒵' => letter('⒜'),
+        'ⓐ'..='ⓩ' => of(SMALL, 'ⓐ'),
+        '⒜'..='⒵' => of(SMALL, '⒜'),
         '🄐'..='🄩' => letter('🄐'),
         '🄰'..='🅉' => letter('🄰'),
         '🅐'..='🅩' => letter('🅐'),
@@ -323,7 +326,7 @@ mod tests {
             ("︻青禾鲜生︼", "【青禾鲜生】"),
             ("优\u{3164}惠\u{2800}券", "优惠券"),
             ("ＶＸ：ａｂｃ", "VX：abc"),
-            ("Ⓥⓧ🅰", "VXA"),
+            ("Ⓥⓧ🅰", "VxA"),
             ("𝟜𝟘𝟘", "400"),
             ("拒收请回复Ŕ", "拒收请回复R"),
             ("拒収请回複\u{1F1F7}", "拒收请回复R"),

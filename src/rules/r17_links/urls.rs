@@ -5,6 +5,9 @@
 //! know whose a link is. Driven by R17.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, MatchKind};
 
 /// Top-level domains that make a bare host a link; others need a scheme, `www.`, a port or a path.
 const COMMON_DOMAINS: [&str; 40] = [
@@ -13,20 +16,44 @@ const COMMON_DOMAINS: [&str; 40] = [
     "website", "tech", "icu", "win", "gg", "ly", "example", "test", "gov",
 ];
 
-/// Those that are no words, and so no accident behind a full stop, a 点 or an ideograph.
-const CERTAIN_DOMAINS: [&str; 7] = ["com", "cn", "net", "org", "top", "xyz", "cc"];
+/// Those that are no accident behind a full stop, a 点 or an ideograph.
+const CERTAIN_DOMAINS: [&str; 7] = ["com", "cn", "org", "xyz", "net", "top", "cc"];
+
+/// Those of them that are words where they start with a capital: "day 20。Net weight".
+const WORDS_WITH_A_CAPITAL: [&str; 3] = ["net", "top", "cc"];
 
 /// Top-level domains in ideographs.
 const IDEOGRAPHIC_DOMAINS: [&str; 10] =
     ["中国", "网址", "商城", "网店", "中文网", "我爱你", "网络", "公司", "在线", "商标"];
 
-/// What is written for a dot, beside the full stop 。 that browsers take for one.
-pub(in crate::rules) const WRITTEN_DOTS: [&str; 7] = ["点", "[.]", "(.)", "[dot]", "(dot)", " dot ", "丶"];
+/// What is written for a dot, in any case; the first [`EXPLICIT_DOTS`] of them are nothing else.
+pub(in crate::rules) const WRITTEN_DOTS: [&str; 16] = [
+    "[.]",
+    "(.)",
+    "{.}",
+    "（.）",
+    "[dot]",
+    "(dot)",
+    "{dot}",
+    "（dot）",
+    " dot ",
+    "点",
+    "丶",
+    "。",
+    "·",
+    "•",
+    "・",
+    "∙",
+];
+const EXPLICIT_DOTS: usize = 8;
+
+static STAND_INS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).ascii_case_insensitive(true).build(WRITTEN_DOTS).ok()
+});
 
 /// Every link in a folded text, without its scheme; `dots` tells whether to look for written ones.
 pub(super) fn urls(text: &str, dots: bool) -> impl Iterator<Item = Cow<'_, str>> {
-    let written = if dots { &WRITTEN_DOTS[..] } else { &[] };
-    let others = ["。"].into_iter().chain(written.iter().copied()).flat_map(move |dot| stood_in(text, dot));
+    let others = dots.then(|| written(text)).into_iter().flatten().map(Cow::Owned);
     plain(text).map(Cow::Borrowed).chain(others).chain(without_dot(text).map(Cow::Borrowed))
 }
 
@@ -67,21 +94,27 @@ fn plain(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Links with something that stands for a dot between two words of Latin letters: t。cn, t点cn/x, t[.]cn.
-fn stood_in<'t>(text: &'t str, dot: &'static str) -> impl Iterator<Item = Cow<'t, str>> {
-    text.match_indices(dot).filter_map(move |(at, _)| {
-        let before = text[..at].rsplit(|c: char| !is_ascii_of_host(c)).next()?;
-        let behind = &text[at + dot.len()..];
+fn written(text: &str) -> impl Iterator<Item = String> {
+    STAND_INS.iter().flat_map(move |dots| dots.find_iter(text)).filter_map(move |dot| {
+        let before = text[..dot.start()].rsplit(|c: char| !is_ascii_of_host(c)).next()?;
+        let behind = &text[dot.end()..];
         let domain = &behind[..behind.find(|c: char| !is_ascii_of_host(c)).unwrap_or(behind.len())];
         let path = path(&behind[domain.len()..]);
         // "Ends at 9点VIP", "day 20。Net weight": a domain has a letter before its dot, and ends there.
         let named = before.bytes().any(|octet| octet.is_ascii_alphabetic()) || before.len() > 2;
         let ends = behind[domain.len()..].chars().next().is_none_or(|c| !matches!(c, '@' | '\'' | '%'));
-        let certain = is_one_of(&CERTAIN_DOMAINS, domain) && domain.bytes().all(|octet| octet.is_ascii_lowercase());
+        let is_explicit = dot.pattern().as_usize() < EXPLICIT_DOTS;
+        let is_word = || !is_explicit && is_one_of(&WORDS_WITH_A_CAPITAL, domain) && !is_small(domain);
+        let certain = is_one_of(&CERTAIN_DOMAINS, domain) && !is_word();
         let lengthy = path.len() > 1 && (2..=6).contains(&domain.len());
         let alphabetic = domain.bytes().all(|octet| octet.is_ascii_alphabetic());
         let is_host = named && ends && alphabetic && !before.is_empty() && (certain || lengthy);
-        is_host.then(|| Cow::Owned(format!("{before}.{domain}{path}")))
+        is_host.then(|| format!("{before}.{domain}{path}"))
     })
+}
+
+fn is_small(domain: &str) -> bool {
+    domain.bytes().all(|octet| octet.is_ascii_lowercase())
 }
 
 /// Links whose host has no dot: http://3232235777/x.
@@ -228,6 +261,11 @@ mod tests {
             ("打开qinghe点com领取", "qinghe.com"),
             ("qinghe[.]com", "qinghe.com"),
             ("visit qinghe dot com now", "qinghe.com"),
+            ("Visit Qinghe Dot Com. Call", "Qinghe.Com"),
+            ("VISIT QINGHE DOT COM", "QINGHE.COM"),
+            ("qinghe(DOT)NET", "qinghe.NET"),
+            ("打开qinghe（.）cn", "qinghe.cn"),
+            ("打开qinghe·com", "qinghe.com"),
             ("qinghe.com.", "qinghe.com"),
             ("(t.cn/x)", "t.cn/x"),
             ("T.CN/X", "T.CN/X"),
@@ -256,6 +294,8 @@ mod tests {
             "2026.11.23",
             "e.g. this",
             "点点滴滴点com",
+            "玛丽·居里com·Net",
+            "Polka Dot Top 20% off",
         ] {
             assert!(found(text).is_empty(), "{text}: {:?}", found(text));
         }
