@@ -2,6 +2,7 @@
 
 mod accounts;
 mod contacts;
+mod domains;
 mod urls;
 
 use std::borrow::Cow;

@@ -9,22 +9,8 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-/// Top-level domains that make a bare host a link; others need a scheme, `www.`, a port or a path.
-const COMMON_DOMAINS: [&str; 40] = [
-    "com", "cn", "net", "org", "top", "xyz", "cc", "vip", "shop", "club", "info", "me", "io", "co", "app", "link",
-    "site", "online", "store", "live", "fun", "ltd", "ink", "pro", "biz", "tv", "hk", "tw", "mobi", "wang", "ren",
-    "website", "tech", "icu", "win", "gg", "ly", "example", "test", "gov",
-];
-
-/// Those that are no accident behind a full stop, a 点 or an ideograph.
-const CERTAIN_DOMAINS: [&str; 7] = ["com", "cn", "org", "xyz", "net", "top", "cc"];
-
-/// Those of them that are words where they start with a capital: "day 20。Net weight".
-const WORDS_WITH_A_CAPITAL: [&str; 3] = ["net", "top", "cc"];
-
-/// Top-level domains in ideographs.
-const IDEOGRAPHIC_DOMAINS: [&str; 10] =
-    ["中国", "网址", "商城", "网店", "中文网", "我爱你", "网络", "公司", "在线", "商标"];
+use super::domains;
+use crate::rules::signature::is_east_asian;
 
 /// What is written for a dot, in any case; the first [`EXPLICIT_DOTS`] of them are nothing else.
 pub(in crate::rules) const WRITTEN_DOTS: [&str; 16] = [
@@ -67,7 +53,7 @@ fn plain(text: &str) -> impl Iterator<Item = &str> {
             if !is_between_words(text, dot, dot + 1) {
                 continue;
             }
-            let (start, end) = labels(text, dot);
+            let (start, mut end) = labels(text, dot);
             let host = &text[start..end];
             let behind = &text[end..];
             searched = end;
@@ -82,11 +68,18 @@ fn plain(text: &str) -> impl Iterator<Item = &str> {
                 continue;
             }
             let path = path(&behind[port.len()..]);
-            let evidence = Evidence { schemed: scheme, ported: !port.is_empty(), lengthy: path.len() > 1 };
-            if !is_host(host, evidence) {
+            if scheme || !port.is_empty() || path.len() > 1 {
+                if !may_be_host(host) {
+                    continue;
+                }
+                end += port.len() + path.len();
+            } else if is_bare_host(&text[..start], host, behind) {
+                end += path.len();
+            } else if let Some(shorter) = before_a_sentence(host) {
+                end = start + shorter.len();
+            } else {
                 continue;
             }
-            let end = end + port.len() + path.len();
             searched = end;
             return Some(text[start..end].trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '\'', '*']));
         }
@@ -104,17 +97,12 @@ fn written(text: &str) -> impl Iterator<Item = String> {
         let named = before.bytes().any(|octet| octet.is_ascii_alphabetic()) || before.len() > 2;
         let ends = behind[domain.len()..].chars().next().is_none_or(|c| !matches!(c, '@' | '\'' | '%'));
         let is_explicit = dot.pattern().as_usize() < EXPLICIT_DOTS;
-        let is_word = || !is_explicit && is_one_of(&WORDS_WITH_A_CAPITAL, domain) && !is_small(domain);
-        let certain = is_one_of(&CERTAIN_DOMAINS, domain) && !is_word();
+        let certain = domains::is_certain(domain) && (is_explicit || !domains::is_word_with_a_capital(domain));
         let lengthy = path.len() > 1 && (2..=6).contains(&domain.len());
         let alphabetic = domain.bytes().all(|octet| octet.is_ascii_alphabetic());
         let is_host = named && ends && alphabetic && !before.is_empty() && (certain || lengthy);
         is_host.then(|| format!("{before}.{domain}{path}"))
     })
-}
-
-fn is_small(domain: &str) -> bool {
-    domain.bytes().all(|octet| octet.is_ascii_lowercase())
 }
 
 /// Links whose host has no dot: http://3232235777/x.
@@ -129,25 +117,12 @@ fn without_dot(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What beside its name speaks for a host.
-#[derive(Clone, Copy)]
-struct Evidence {
-    schemed: bool,
-    ported: bool,
-    lengthy: bool,
-}
-
-impl Evidence {
-    const fn any(self) -> bool {
-        self.schemed || self.ported || self.lengthy
-    }
-}
-
 /// Where the labels around a dot start and end. One that touches the dot in ASCII is ASCII: ideographs
-/// beside it are the sentence's ("点t.cn领取").
+/// beside it are the sentence's ("点t.cn领取"), but not letters of another script, which may fold to Latin ones in part.
 fn labels(text: &str, dot: usize) -> (usize, usize) {
     let of_label = |beside: Option<char>| {
-        move |c: char| is_ascii_of_host(c) || !beside.is_some_and(|c| c.is_ascii()) && c.is_alphanumeric()
+        let is_latin = beside.is_some_and(|c| c.is_ascii());
+        move |c: char| is_ascii_of_host(c) || c.is_alphanumeric() && !(is_latin && is_east_asian(c))
     };
     let of_first = of_label(text[..dot].chars().next_back());
     let first = &text[text[..dot].trim_end_matches(of_first).len()..dot];
@@ -161,23 +136,40 @@ fn labels(text: &str, dot: usize) -> (usize, usize) {
     (start, end)
 }
 
-/// Whether labels with dots are a host, and not a number or two sentences.
-fn is_host(run: &str, evidence: Evidence) -> bool {
-    let Some((labels, domain)) = run.rsplit_once('.') else { return false };
-    let named = domain.len() >= 2 && domain.bytes().all(|octet| octet.is_ascii_alphabetic());
+/// Whether labels with dots can be a host, where a scheme, a port or a path says that they are.
+fn may_be_host(run: &str) -> bool {
+    let Some((_, domain)) = run.rsplit_once('.') else { return false };
     if !run.is_ascii() {
-        return evidence.any() && !domain.bytes().all(|octet| octet.is_ascii_digit())
-            || IDEOGRAPHIC_DOMAINS.contains(&domain)
-            || named && is_one_of(&CERTAIN_DOMAINS, domain);
+        return !domain.bytes().all(|octet| octet.is_ascii_digit());
     }
-    let www = labels.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("www"));
-    let punycode = domain.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"));
-    let numeric = run.split('.').count() == 4 && run.split('.').all(|part| part.parse::<u8>().is_ok());
-    punycode || named && (www || evidence.any() || is_one_of(&COMMON_DOMAINS, domain)) || numeric && evidence.any()
+    is_name(domain)
+        || is_punycode(domain)
+        || run.split('.').count() == 4 && run.split('.').all(|part| part.parse::<u8>().is_ok())
 }
 
-fn is_one_of(domains: &[&str], domain: &str) -> bool {
-    domains.iter().any(|known| known.eq_ignore_ascii_case(domain))
+/// Whether they are one with nothing else to say so, and not a number or two sentences.
+fn is_bare_host(before: &str, run: &str, behind: &str) -> bool {
+    let Some((labels, domain)) = run.rsplit_once('.') else { return false };
+    if !run.is_ascii() {
+        return domains::is_foreign_host(before, labels, domain);
+    }
+    let www = labels.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("www"));
+    is_punycode(domain) || is_name(domain) && (www || domains::is_host(labels, domain, behind))
+}
+
+/// The host in front of a sentence whose full stop has no blank behind it: "visit evil.com.Call us".
+fn before_a_sentence(run: &str) -> Option<&str> {
+    let (host, _) = run.rsplit_once('.').filter(|_| run.is_ascii())?;
+    let (_, domain) = host.rsplit_once('.')?;
+    domains::is_certain(domain).then_some(host)
+}
+
+fn is_name(domain: &str) -> bool {
+    domain.len() >= 2 && domain.bytes().all(|octet| octet.is_ascii_alphabetic())
+}
+
+fn is_punycode(domain: &str) -> bool {
+    domain.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"))
 }
 
 fn is_between_words(text: &str, start: usize, end: usize) -> bool {
@@ -267,6 +259,9 @@ mod tests {
             ("打开qinghe（.）cn", "qinghe.cn"),
             ("打开qinghe·com", "qinghe.com"),
             ("qinghe.com.", "qinghe.com"),
+            ("Visit qinghe.com.Call us", "qinghe.com"),
+            ("Visit qinghe.com.today we open", "qinghe.com"),
+            ("Visit qinghe.pizza", "qinghe.pizza"),
             ("(t.cn/x)", "t.cn/x"),
             ("T.CN/X", "T.CN/X"),
         ] {
