@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::{Name, Receipt, Record, Session, VERSION, WireAddress, entry_id};
+use super::{Content, Finding, Name, Origin, Receipt, Record, Session, VERSION, WireAddress, entry_id};
 use crate::gate::message_id;
 use crate::store::{Index, Schema};
 
@@ -36,12 +36,12 @@ pub fn port_key(port: &str) -> &str {
 /// order without frames, so the head of a record decodes by itself.
 #[derive(Deserialize)]
 enum Head<'a> {
-    Submission(#[serde(borrow)] MessageHead<'a>),
+    Submission(#[serde(borrow)] JudgedHead<'a>),
     Outcome(OutcomeHead<'a>),
     Delivery(#[serde(borrow)] MessageHead<'a>, Option<Receipt<'a>>),
     Session(Session<'a>),
-    Long(MessageHead<'a>),
-    Part(MessageHead<'a>),
+    Long(JudgedHead<'a>),
+    Part(PartHead<'a>),
     PartOutcome(OutcomeHead<'a>),
     Report(ReportHead<'a>),
     Taken(ReportHead<'a>),
@@ -54,6 +54,25 @@ enum Head<'a> {
     Silence(ReportHead<'a>),
     Scheduled(OutcomeHead<'a>),
     Withdrawn(ReportHead<'a>),
+    Change(ChangeHead<'a>),
+    Accessed(AccessedHead<'a>),
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "the time is stepped over")]
+struct ChangeHead<'a> {
+    at_ms: i64,
+    #[serde(borrow)]
+    subscriber: Cow<'a, str>,
+    what: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "the time is stepped over")]
+struct AccessedHead<'a> {
+    at_ms: i64,
+    #[serde(borrow)]
+    subscriber: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
@@ -73,6 +92,34 @@ struct MessageHead<'a> {
     source: WireAddress<'a>,
     destination: WireAddress<'a>,
     msisdn: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct PartHead<'a> {
+    #[serde(borrow)]
+    message: MessageHead<'a>,
+    origin: Origin<'a>,
+}
+
+/// A submission as far as its findings.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "what is between is stepped over")]
+struct JudgedHead<'a> {
+    #[serde(borrow)]
+    message: MessageHead<'a>,
+    origin: Origin<'a>,
+    command_id: u32,
+    sequence_number: u32,
+    port: Option<(Cow<'a, str>, Cow<'a, str>)>,
+    sender: Option<Cow<'a, str>>,
+    class: Cow<'a, str>,
+    service_type: Cow<'a, str>,
+    flags: (u8, u8, u8),
+    part: Option<(u16, u8, u8)>,
+    content: Content<'a>,
+    verdict: Cow<'a, str>,
+    status: u32,
+    findings: Vec<Finding<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -106,6 +153,23 @@ pub const SILENCE: &[u8] = b"\0silence";
 
 /// The same for scheduled messages, and those withdrawn.
 pub const SCHEDULED: &[u8] = b"\0scheduled";
+
+/// The source under which every change is found.
+pub const CHANGES: &[u8] = b"\0changes";
+
+/// The source under which every reading of records and consents is found.
+pub const ACCESSES: &[u8] = b"\0accesses";
+
+/// The source under which the changes of one kind are found.
+pub fn change_key(what: &str) -> Vec<u8> {
+    [CHANGES, b" ", what.as_bytes()].concat()
+}
+
+/// The source under which the readings about one subscriber are found: not the subscriber's own key, under
+/// which are messages.
+pub fn accessed_key(subscriber: &str) -> Vec<u8> {
+    [ACCESSES, b" ", subscriber.as_bytes()].concat()
+}
 
 /// The parts a record tells of that were acknowledged: found by the names the provider has for them.
 fn acknowledged(payload: &[u8], emit: &mut dyn FnMut(Index, &[u8])) {
@@ -153,9 +217,13 @@ impl Schema for RecordSchema {
             _ => {}
         }
         match head {
-            Some(Head::Submission(head) | Head::Long(head) | Head::Part(head)) => {
-                emit(Index::Destination, subscriber_key(head.msisdn, &head.destination.addr).as_bytes());
-                emit(Index::Source, head.source.addr.as_bytes());
+            Some(Head::Submission(judged) | Head::Long(judged)) => {
+                emit_message(&judged.message, emit);
+                emit_judgement(&judged, emit);
+            }
+            Some(Head::Part(head)) => {
+                emit_message(&head.message, emit);
+                emit(Index::Provider, head.origin.provider.as_bytes());
             }
             Some(
                 Head::Report(head)
@@ -182,11 +250,44 @@ impl Schema for RecordSchema {
                     emit_message_id(message_id, emit);
                 }
             }
-            Some(Head::Session(session)) if session.event.starts_with("reply route ") => {
-                emit(Index::Source, REPLY_ROUTE);
+            Some(Head::Session(session)) => {
+                emit(Index::Provider, session.origin.provider.as_bytes());
+                if session.event.starts_with("reply route ") {
+                    emit(Index::Source, REPLY_ROUTE);
+                }
             }
-            Some(Head::Session(_) | Head::Measure(_) | Head::List(_)) | None => {}
+            Some(Head::Change(head)) => {
+                emit(Index::Source, CHANGES);
+                emit(Index::Source, &change_key(&head.what));
+                if !head.subscriber.is_empty() {
+                    emit(Index::Destination, head.subscriber.as_bytes());
+                }
+            }
+            Some(Head::Accessed(head)) => {
+                emit(Index::Source, ACCESSES);
+                if !head.subscriber.is_empty() {
+                    emit(Index::Source, &accessed_key(&head.subscriber));
+                }
+            }
+            Some(Head::Measure(_) | Head::List(_)) | None => {}
         }
+    }
+}
+
+fn emit_message(head: &MessageHead<'_>, emit: &mut dyn FnMut(Index, &[u8])) {
+    emit(Index::Destination, subscriber_key(head.msisdn, &head.destination.addr).as_bytes());
+    emit(Index::Source, head.source.addr.as_bytes());
+}
+
+/// For whom it was sent, by whom, and what was decided on which grounds.
+fn emit_judgement(head: &JudgedHead<'_>, emit: &mut dyn FnMut(Index, &[u8])) {
+    emit(Index::Provider, head.origin.provider.as_bytes());
+    if let Some(sender) = &head.sender {
+        emit(Index::Sender, sender.as_bytes());
+    }
+    emit(Index::Verdict, head.verdict.as_bytes());
+    for finding in &head.findings {
+        emit(Index::Rule, finding.rule.as_bytes());
     }
 }
 
