@@ -5,6 +5,7 @@
 //! anything that would change a verdict but consents and measures. Driven by `portcullis run`.
 
 pub mod api;
+pub mod backup;
 pub mod client;
 pub mod entries;
 pub mod handover;
@@ -219,6 +220,10 @@ fn answers(line: String, shared: Arc<Shared>, staging: Arc<Staging>) -> mpsc::Re
                     emit(Line::End);
                 }
             }
+            Ok(Request::Backup(order)) => aside(move || {
+                let gate = &shared.gate;
+                backup::make(&order, (&gate.journal, &gate.consents, Some(gate.counts())), &mut emit);
+            }),
             Ok(request @ Request::Entries(_)) => aside(move || books(&shared).answer(&request, &mut emit)),
             Ok(request) => books(&shared).answer(&request, &mut emit),
         }

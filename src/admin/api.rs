@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::backup;
 use super::entries::{self, Entry, Page};
 use crate::gate::complaint::{self, FoundComplaint, Plea};
 use crate::gate::evidence::{self, Found};
@@ -63,6 +64,8 @@ pub enum Request {
     Keys,
     /// Wraps all keys anew, under the master key in this file.
     RotateKeys(PathBuf),
+    /// A copy of everything that is kept.
+    Backup(backup::Order),
 }
 
 /// One line from the gate; `End` or `Error` is the last of an answer.
@@ -96,6 +99,10 @@ pub enum Line {
     Probe(Box<Probe>),
     /// The keys.
     Keys(KeyRing),
+    /// One file of a backup.
+    Copied(backup::Copied),
+    /// What the backup has come to.
+    Backup(backup::Made),
     /// Nothing more.
     End,
     /// Nothing more, because of this.
@@ -168,9 +175,12 @@ impl Books<'_> {
     pub fn answer(&self, request: &Request, emit: &mut dyn FnMut(Line) -> bool) {
         let now_ms = self.now.as_millisecond();
         let outcome = match request {
-            Request::Status | Request::TakeOver | Request::Probe { .. } | Request::Stage(_) | Request::Commit => {
-                Err("no gate is running".to_owned())
-            }
+            Request::Status
+            | Request::TakeOver
+            | Request::Probe { .. }
+            | Request::Stage(_)
+            | Request::Commit
+            | Request::Backup(_) => Err("no gate is running".to_owned()),
             Request::Apply(rows) => self.apply(rows).map(|applied| vec![applied]),
             Request::Show(msisdn) => {
                 self.consents.show(*msisdn).map(|held| held.into_iter().map(Line::Held).collect()).map_err(said)
