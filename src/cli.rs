@@ -3,6 +3,7 @@
 //! Owns the list of subcommands and how a failure is told. Refuses to do any work itself.
 //! Driven by `main`.
 
+mod access;
 mod backup;
 pub mod check;
 mod classify;
@@ -17,6 +18,7 @@ mod measures;
 mod probe;
 mod replay;
 mod run;
+mod showing;
 pub mod simulate;
 mod status;
 
@@ -62,6 +64,8 @@ enum Command {
     Restore(backup::RestoreArgs),
     /// Who is warned of, slowed down or suspended, and lifting that
     Measures(measures::MeasuresArgs),
+    /// Who looked at records and consents
+    Access(access::AccessArgs),
     /// Complaints of subscribers
     Complaint(complaint::ComplaintArgs),
     /// Why a message was judged as it was, or what a reply was taken for
@@ -100,6 +104,7 @@ impl Cli {
             Command::VerifyBackup(args) => told(backup::check(args)),
             Command::Restore(args) => told(backup::bring_back(args)),
             Command::Measures(args) => told(measures::run(args)),
+            Command::Access(args) => told(access::run(args)),
             Command::Complaint(args) => told(complaint::run(args)),
             Command::Explain(args) => told(explain::run(args)),
             Command::Replay(args) => told(replay::run(args)),

@@ -4,9 +4,9 @@
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/gate.rs"]
 mod gate;
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "kill/ledger.rs"]
 mod ledger;
-#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "kill/load.rs"]
 mod load;
 #[expect(dead_code, reason = "other tests use the rest")]

@@ -3,12 +3,15 @@
 //! Owns what is asked and what is told of it on the way. Refuses to decide what a backup consists of.
 //! Driven by the socket of a running gate, and by the command line where none runs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::api::Line;
+use crate::clock;
+use crate::gate::changes;
+use crate::gate::record::Change;
 use crate::store::backup::{self, Lend, Manifest, Sources};
 use crate::store::{Consents, Journal};
 
@@ -55,9 +58,10 @@ pub struct Made {
     pub reused: u64,
 }
 
-/// Makes it, telling of each file and at last of the whole.
+/// Makes it, telling of each file and at last of the whole; what became of it is on record.
 pub fn make(
     order: &Order,
+    who: &str,
     (journal, consents, sends): (&Journal, &Consents, Option<&dyn Lend>),
     emit: &mut dyn FnMut(Line) -> bool,
 ) {
@@ -68,10 +72,22 @@ pub fn make(
         reused += if step.reused { step.octets } else { 0 };
         emit(Line::Copied(Copied { name: step.name.clone(), octets: step.octets, reused: step.reused }))
     });
+    let made = made.map(|manifest| Made::of(&manifest, reused)).map_err(|error| error.to_string());
+    note(journal, dir, who, &made);
     match made {
-        Ok(manifest) => _ = emit(Line::Backup(Made::of(&manifest, reused))) && emit(Line::End),
-        Err(error) => _ = emit(Line::Error(error.to_string())),
+        Ok(made) => _ = emit(Line::Backup(made)) && emit(Line::End),
+        Err(error) => _ = emit(Line::Error(error)),
     }
+}
+
+fn note(journal: &Journal, dir: &Path, who: &str, made: &Result<Made, String>) {
+    let about = dir.to_string_lossy();
+    let change = Change::new(clock::wall().as_millisecond(), "backup", who, &about);
+    let change = match made {
+        Ok(made) => change.with("moment", made.moment.to_string()).with("octets", made.octets.to_string()),
+        Err(error) => change.ending(error.as_str()),
+    };
+    changes::note(journal, change);
 }
 
 impl Made {

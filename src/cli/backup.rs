@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf, absolute};
 use clap::Args;
 
 use super::{Failure, load};
+use crate::admin::Asker;
 use crate::admin::api::{Line, Request};
 use crate::admin::backup::{self, Made, Order};
 use crate::admin::client::{Access, AccessError};
@@ -109,7 +110,7 @@ fn make(config: &Config, order: &Order, take: &mut dyn FnMut(Line) -> bool) -> R
     let sends = Asleep::open(&config.data.join("sends"))?;
     let mut failed = None;
     let sends = sends.as_ref().map(|sends| sends as &dyn crate::store::backup::Lend);
-    backup::make(order, (&journal, &consents, sends), &mut |line| match line {
+    backup::make(order, Asker::own().who(), (&journal, &consents, sends), &mut |line| match line {
         Line::Error(error) => {
             failed = Some(error);
             false
