@@ -31,10 +31,13 @@ type Piece = (Name, u8);
 struct LookBack {
     /// Before this moment everything had its end; known once a message was met.
     until_ms: Option<i64>,
-    window: Duration,
-    /// What has an outcome.
+    window_ms: i64,
+    /// What an outcome was met of; the newest is met first, and stands.
+    met: HashSet<Piece>,
+    /// What has an outcome that is not provisional.
     ended: HashSet<Piece>,
-    open: Vec<(Piece, Unknown)>,
+    /// What was forwarded, newest first.
+    forwarded: Vec<(Piece, Unknown)>,
 }
 
 /// What is needed for an outcome.
@@ -48,36 +51,26 @@ struct Unknown {
 /// Gives every forward that was open when the process before ended its outcome; tells how many there were.
 ///
 /// No answer is awaited longer than the carrier's response timeout, so whatever was forwarded that long
-/// before the newest message has its outcome already.
+/// before the newest message has its outcome already. What a clock that went ahead dated later than now
+/// says nothing of that, and is looked through by itself.
 pub(super) fn settle(gate: &Gate, response_timeout: Duration, now: Moment) -> Result<u64, StoreError> {
-    let mut back = LookBack {
-        until_ms: None,
-        window: response_timeout.saturating_add(SLACK),
-        ended: HashSet::new(),
-        open: Vec::new(),
-    };
-    let mut read = 0;
-    for entry in gate.journal.find(Query { newest_first: true, limit: MOST, ..Query::default() })? {
-        let (id, payload) = entry?;
-        read += 1;
-        match Record::decode(&payload) {
-            Ok(record) if !back.goes_on(id, &record) => break,
-            Ok(_) => {}
-            Err(error) => tracing::error!(record = %id, %error, "a record cannot be read: its message may be open"),
-        }
-    }
-    if read == MOST {
-        tracing::error!(entries = MOST, "too many records to look for forwards without an outcome any further back");
-    }
-    let unknown = back.open.len() as u64;
+    let window_ms = i64::try_from(response_timeout.saturating_add(SLACK).as_millis()).unwrap_or(i64::MAX);
+    let (met, ended, forwarded) = Default::default();
+    let mut back = LookBack { until_ms: None, window_ms, met, ended, forwarded };
+    let from_now = now.wall.as_millisecond().saturating_add(1);
+    let newest = Query { newest_first: true, limit: MOST, ..Query::default() };
+    back.look_through(gate, Query { since_ms: Some(from_now), ..newest.clone() })?;
+    back.look_through(gate, Query { until_ms: Some(from_now), ..newest })?;
+    let open = back.open();
     // In the order in which they were forwarded.
-    for ((of, number), open) in back.open.into_iter().rev() {
-        let record = open.record(of, number, now.wall.as_millisecond());
+    for ((of, number), open) in open.iter().rev() {
+        let record = open.record(*of, *number, now.wall.as_millisecond());
         if let Err(error) = gate.journal.append(record.encode(Vec::new())) {
             tracing::error!(%error, "an unknown outcome could not be recorded");
             break;
         }
     }
+    let unknown = open.len() as u64;
     if unknown > 0 {
         tracing::warn!(unknown, "forwarded by the process before, which did not learn what became of them");
     }
@@ -85,6 +78,24 @@ pub(super) fn settle(gate: &Gate, response_timeout: Duration, now: Moment) -> Re
 }
 
 impl LookBack {
+    fn look_through(&mut self, gate: &Gate, query: Query) -> Result<(), StoreError> {
+        self.until_ms = None;
+        let mut read = 0;
+        for entry in gate.journal.find(query)? {
+            let (id, payload) = entry?;
+            read += 1;
+            match Record::decode(&payload) {
+                Ok(record) if !self.goes_on(id, &record) => return Ok(()),
+                Ok(_) => {}
+                Err(error) => tracing::error!(record = %id, %error, "a record cannot be read: its message may be open"),
+            }
+        }
+        if read == MOST {
+            tracing::error!(entries = MOST, "too many records to look for forwards without an outcome further back");
+        }
+        Ok(())
+    }
+
     /// Takes a record in; false once no older one can be open.
     fn goes_on(&mut self, id: EntryId, record: &Record<'_>) -> bool {
         match record {
@@ -92,58 +103,56 @@ impl LookBack {
                 self.ended.insert((outcome.of, 0));
             }
             Record::PartOutcome(part) => self.part_ended(part),
-            Record::Submission(submission) => return self.forwarded(id, submission, &[]),
-            Record::Long(long) => return self.forwarded(id, &long.submission, &long.parts),
+            Record::Submission(submission) => return self.message(id, submission, &[]),
+            Record::Long(long) => return self.message(id, &long.submission, &long.parts),
             _ => {}
         }
         true
     }
 
-    /// The last outcome of a part is met first, and stands unless it was provisional.
     fn part_ended(&mut self, part: &PartOutcome<'_>) {
         let piece = (part.outcome.of, part.number);
         // A message by itself that the gate had acknowledged ends as a part does.
         self.ended.insert((part.outcome.of, 0));
-        if self.ended.insert(piece) && part.outcome.outcome == SENDING {
-            let Outcome { subscriber, port, forwarded_ms, .. } = &part.outcome;
-            self.open.push((
-                piece,
-                Unknown {
-                    subscriber: subscriber.to_string(),
-                    port: port.to_string(),
-                    forwarded_ms: *forwarded_ms,
-                    acknowledged: part.acknowledged,
-                },
-            ));
+        if !self.met.insert(piece) {
+            return;
         }
+        if part.outcome.outcome != SENDING {
+            self.ended.insert(piece);
+            return;
+        }
+        let Outcome { subscriber, port, forwarded_ms, .. } = &part.outcome;
+        let (subscriber, port) = (subscriber.to_string(), port.to_string());
+        let unknown = Unknown { subscriber, port, forwarded_ms: *forwarded_ms, acknowledged: part.acknowledged };
+        self.forwarded.push((piece, unknown));
     }
 
-    fn forwarded(&mut self, id: EntryId, submission: &record::Submission<'_>, parts: &[record::PartOf]) -> bool {
+    fn message(&mut self, id: EntryId, submission: &record::Submission<'_>, parts: &[record::PartOf]) -> bool {
         let at_ms = submission.received_ms;
-        let window_ms = i64::try_from(self.window.as_millis()).unwrap_or(i64::MAX);
-        let until_ms = *self.until_ms.get_or_insert(at_ms.saturating_sub(window_ms));
+        let until_ms = *self.until_ms.get_or_insert(at_ms.saturating_sub(self.window_ms));
         if at_ms < until_ms {
             return false;
         }
         if submission.verdict != "forward" {
             return true;
         }
-        let open = |acknowledged| Unknown {
-            subscriber: subscriber_key(submission.msisdn, &submission.destination.addr).into_owned(),
-            port: submission.source.addr.clone().into_owned(),
-            forwarded_ms: at_ms,
-            acknowledged,
+        let of = name(id);
+        let mut forwarded = |number, acknowledged| {
+            let subscriber = subscriber_key(submission.msisdn, &submission.destination.addr).into_owned();
+            let port = submission.source.addr.clone().into_owned();
+            self.forwarded.push(((of, number), Unknown { subscriber, port, forwarded_ms: at_ms, acknowledged }));
         };
-        if parts.is_empty() && self.ended.insert((name(id), 0)) {
-            self.open.push(((name(id), 0), open(None)));
+        if parts.is_empty() {
+            forwarded(0, None);
         }
-        for part in parts.iter().rev() {
-            let piece = (name(id), part.number);
-            if self.ended.insert(piece) {
-                self.open.push((piece, open(part.acknowledged)));
-            }
-        }
+        parts.iter().rev().for_each(|part| forwarded(part.number, part.acknowledged));
         true
+    }
+
+    /// What was forwarded and has no end, each piece once.
+    fn open(self) -> Vec<(Piece, Unknown)> {
+        let Self { mut ended, forwarded, .. } = self;
+        forwarded.into_iter().filter(|(piece, _)| ended.insert(*piece)).collect()
     }
 }
 
