@@ -19,10 +19,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
 use portcullis::clock;
 use portcullis::gate::evidence::FoundMessage;
 use portcullis::simulator::Simulator;
-use portcullis_protocol::{CommandStatus, Frame};
+use portcullis_protocol::{CommandId, CommandStatus, Frame, Pdu};
+use rustix::process::Signal;
 
 use gate::{Folder, Gate, PATIENCE};
 use provider::{OK, Provider, submit};
@@ -76,9 +79,13 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
+        Self::with(REGISTER, "[profile]\nfrequency = \"50/day\"").await
+    }
+
+    async fn with(register: &str, more: &str) -> Self {
         let carrier = Simulator::start(options()).await.expect("the carrier listens");
-        let folder = Folder::new(REGISTER, carrier.address());
-        folder.configure("", carrier.address(), "[profile]\nfrequency = \"50/day\"");
+        let folder = Folder::new(register, carrier.address());
+        folder.configure("", carrier.address(), more);
         let rows: String = (WILLING[0]..WILLING[1])
             .map(|msisdn| format!("{msisdn},bakery,marketing,consent,2026-01-05T09:00:00+08:00,web,form 12,\n"))
             .collect();
@@ -88,6 +95,17 @@ impl Scene {
         let stage = Stage { gate: machine.start(&folder), folder, carrier };
         let provider = stage.herald().await;
         Self { stage, machine, provider, sent: BTreeMap::new(), next: WILLING[0] }
+    }
+
+    /// The gate's end, another configuration, and the next gate; `signal` says how the first one ends.
+    async fn again(self, more: &str, signal: Signal) -> Self {
+        let Self { stage: Stage { gate, folder, carrier }, machine, sent, next, .. } = self;
+        gate.signal(signal);
+        gate.ended();
+        folder.configure("", carrier.address(), more);
+        let stage = Stage { gate: machine.start(&folder), folder, carrier };
+        let provider = stage.herald().await;
+        Self { stage, machine, provider, sent, next }
     }
 
     /// A number that nothing was sent to yet.
@@ -245,13 +263,53 @@ async fn a_wall_clock_that_jumps_a_day_loses_no_record() {
     };
     assert_eq!(days(), 3, "the clock did jump");
     scene.machine.behaves("clock 0");
-    let Scene { stage: Stage { gate, folder, carrier }, machine, sent, next, .. } = scene;
-    gate.kill();
-    let stage = Stage { gate: machine.start(&folder), folder, carrier };
-    let provider = stage.herald().await;
-    let mut scene = Scene { stage, machine, provider, sent, next };
+    let mut scene = scene.again("[profile]\nfrequency = \"50/day\"", Signal::KILL).await;
     assert_eq!(days(), 3, "no day went away");
     assert_eq!(scene.stage.folder.status().totals.unknown, 0, "every forward had its end");
     assert_eq!(scene.offer().await, OK);
     scene.all_recorded();
+}
+
+/// Hours of delivery that begin so many hours from now.
+fn open_in(hours: i64) -> String {
+    let at = |hours: i64| {
+        let at = clock::wall().saturating_add(SignedDuration::from_hours(hours)).expect("a time");
+        at.to_zoned_datetime(TimeZone::fixed(jiff::tz::offset(8))).strftime("%H:%M").to_string()
+    };
+    format!("[queue]\nper_second = 10\n[profile]\nquiet_hours = \"{}-{}\"", at(hours), at(hours + 6))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_fails_in_the_middle_of_a_queues_release_sends_nothing_twice() {
+    const QUEUED: usize = 30;
+    let register = REGISTER.replace("password = \"s3cret\"", "password = \"s3cret\"\nquiet_hours = \"queue\"");
+    let mut scene = Scene::with(&register, &open_in(3)).await;
+    for _ in 0..QUEUED {
+        assert_eq!(scene.offer().await, OK, "the gate keeps it");
+    }
+    let scene = scene.again(&open_in(-1), Signal::TERM).await;
+    let has = |messages: u64| move |counts: &portcullis::simulator::Counts| counts.messages >= messages;
+    assert!(scene.stage.carrier.wait_until(PATIENCE, has(5)).await, "the release begins");
+    scene.machine.behaves(&format!("readonly {}", scene.data("journal").display()));
+    scene.stage.gate.await_log("the journal cannot write; entries wait in memory");
+    scene.machine.behaves("");
+    scene.stage.gate.await_log("the journal writes again");
+    assert!(scene.stage.carrier.wait_until(PATIENCE, has(QUEUED as u64)).await, "the release goes on");
+    let scene = scene.again(&open_in(-1), Signal::TERM).await;
+    let mut to: Vec<String> = scene.stage.carrier.received_of(CommandId::SUBMIT_SM).iter().map(destination).collect();
+    to.sort_unstable();
+    assert_eq!(to, scene.sent.keys().cloned().collect::<Vec<_>>(), "each once");
+    for number in scene.sent.keys() {
+        let records = scene.stage.folder.sent_to(number);
+        let forwards: Vec<_> = records.iter().filter(|record| record.verdict == "forward").collect();
+        let is_answered = |record: &&FoundMessage| record.outcome.as_ref().is_some_and(|end| end.outcome == "answered");
+        assert!(forwards.len() == 1 && forwards.iter().all(is_answered), "{number}: {records:?}");
+    }
+}
+
+fn destination(received: &portcullis::simulator::Received) -> String {
+    match Pdu::decode(&received.frame).expect("a sound PDU") {
+        Pdu::SubmitSm(submit) => submit.destination.addr.to_string(),
+        other => panic!("not a submit_sm: {other:?}"),
+    }
 }
