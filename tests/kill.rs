@@ -243,7 +243,7 @@ impl Stage {
             let is_it = found.iter().all(|message| message.destination == answer.to);
             // A part whose message is not whole has no record but its own.
             assert!(
-                is_it && (found.len() == 1 || ledger.messages.get(&answer.to).is_none()),
+                is_it && (found.len() == 1 || !ledger.messages.contains_key(&answer.to)),
                 "{told}: {answer:?}: {found:?}"
             );
         }

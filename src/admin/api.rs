@@ -258,10 +258,7 @@ impl Books<'_> {
                     .map(|()| Vec::new())
                     .map_err(said)
             }
-            Request::Measure(order) => self.measures.obey(self.journal, order, now_ms).map_err(said).map(|()| {
-                changes::note(self.journal, record::ordered(order, self.asker.who(), now_ms));
-                Vec::new()
-            }),
+            Request::Measure(order) => self.obey(order, now_ms).map(|()| Vec::new()),
             Request::Complain(plea) => complaint::open(self.journal, self.measures, plea, self.now)
                 .map(|complaint| vec![Line::Complaint(complaint)])
                 .map_err(said),
@@ -314,6 +311,12 @@ impl Books<'_> {
             changes::note(self.journal, record::consented(row, self.asker.who(), self.now.as_millisecond()));
         }
         Ok(Line::Applied { changed, unchanged, stale })
+    }
+
+    fn obey(&self, order: &Order, now_ms: i64) -> Result<(), String> {
+        self.measures.obey(self.journal, order, now_ms).map_err(said)?;
+        changes::note(self.journal, record::ordered(order, self.asker.who(), now_ms));
+        Ok(())
     }
 
     fn export(&self, history: bool, emit: &mut dyn FnMut(Line) -> bool) {

@@ -93,8 +93,11 @@ fn too_long(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("a {what} is too long for a file of rows"))
 }
 
+/// Sees a row; without a value, that there is none any more.
+type See<'s> = dyn FnMut(&[u8], Option<&[u8]>) -> io::Result<()> + 's;
+
 /// Shows every row of a file in the order in which they were written.
-pub(super) fn read(path: &Path, see: &mut dyn FnMut(&[u8], Option<&[u8]>) -> io::Result<()>) -> io::Result<()> {
+pub(super) fn read(path: &Path, see: &mut See<'_>) -> io::Result<()> {
     let mut file = BufReader::with_capacity(256 << 10, File::open(path)?);
     let mut mark = [0; MARK.len()];
     file.read_exact(&mut mark)?;
