@@ -12,6 +12,7 @@ pub mod evidence_files;
 pub mod journal;
 pub mod keys;
 mod lock;
+mod sealed;
 pub mod sends;
 mod varint;
 

@@ -1,8 +1,9 @@
 //! Who agreed to what, and who refused.
 //!
 //! Owns every event of every subscriber, and the standing they come to: the last in event time wins,
-//! a tie is a refusal, a refusal covers all of a sender's categories. Refuses to forget an event and
-//! to let any order of arrival, crash or collision turn a no into a yes. Driven by the gate and by imports.
+//! a tie is a refusal, a refusal covers all of a sender's categories. All of it is sealed, and lies under codes that
+//! say nothing about a number without the key. Refuses to forget an event and to let any order of arrival,
+//! crash or collision turn a no into a yes. Driven by the gate and by imports.
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::engine::{Engines, Sled};
+use super::keys::{Keys, MasterSource};
 use super::lock::Lock;
 use super::{Health, StoreError};
 use crate::clock;
@@ -23,6 +25,7 @@ mod evidence;
 mod intake;
 mod item;
 mod ledger;
+mod migration;
 mod names;
 mod standing;
 
@@ -44,11 +47,13 @@ pub struct ConsentsOptions {
     pub cache_bytes: u64,
     /// The engine underneath.
     pub engines: Arc<dyn Engines>,
+    /// What they are sealed with; `None` for keys of their own, which lie in their folder.
+    pub keys: Option<Keys>,
 }
 
 impl Default for ConsentsOptions {
     fn default() -> Self {
-        Self { cache_bytes: 256 << 20, engines: Arc::new(Sled) }
+        Self { cache_bytes: 256 << 20, engines: Arc::new(Sled), keys: None }
     }
 }
 
@@ -72,6 +77,7 @@ pub struct Consents {
     path: PathBuf,
     cache: u64,
     engines: Arc<dyn Engines>,
+    keys: Keys,
     ledger: RwLock<Slot>,
     _lock: Lock,
 }
@@ -88,9 +94,13 @@ impl Consents {
         let lock = Lock::take(dir)?;
         let path = dir.join("db");
         let engines = Arc::clone(&options.engines);
-        let ledger = open_ledger(&*engines, &path, options.cache_bytes, true)?;
+        let keys = match &options.keys {
+            Some(keys) => keys.clone(),
+            None => Keys::open(&dir.join("keys"), &MasterSource::Beside)?,
+        };
+        let ledger = open_ledger(&*engines, &path, options.cache_bytes, true, &keys)?;
         let ledger = RwLock::new(Slot::Open(Arc::new(ledger)));
-        Ok(Self { path, cache: options.cache_bytes, engines, ledger, _lock: lock })
+        Ok(Self { path, cache: options.cache_bytes, engines, keys, ledger, _lock: lock })
     }
 
     /// Where a subscriber stands with a sender at a moment, by all that is known.
@@ -174,7 +184,7 @@ impl Consents {
         if clock::monotonic() < retry_at {
             return Err(StoreError::Engine { path: self.path.clone(), what: reason });
         }
-        match open_ledger(&*self.engines, &self.path, self.cache, false) {
+        match open_ledger(&*self.engines, &self.path, self.cache, false, &self.keys) {
             Ok(ledger) => {
                 tracing::warn!(path = %self.path.display(), "the consents are open again");
                 let ledger = Arc::new(ledger);
@@ -197,9 +207,17 @@ impl Consents {
     }
 }
 
-fn open_ledger(engines: &dyn Engines, path: &Path, cache: u64, create: bool) -> Result<Ledger, StoreError> {
+fn open_ledger(
+    engines: &dyn Engines,
+    path: &Path,
+    cache: u64,
+    create: bool,
+    keys: &Keys,
+) -> Result<Ledger, StoreError> {
+    migration::finish(path)?;
     let engine = engines.open(path, cache, create).map_err(|e| StoreError::engine(path, &e))?;
-    Ledger::open(engine, path.to_owned())
+    let engine = migration::bring_up(engine, engines, path, cache, keys)?;
+    Ledger::open(engine, path.to_owned(), keys)
 }
 
 /// An import under way. Dropped unfinished, what it took in so far stays or goes; running it again is harmless.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::store::engine::{Engine, EngineError, Fault, VALUE_BYTES};
 use crate::store::evidence_files::Sha256;
+use crate::store::sealed::PLAIN_BYTES;
 use crate::store::varint;
 
 const PACK: u8 = b'E';
@@ -17,7 +18,7 @@ const PACK: u8 = b'E';
 pub const EVIDENCE_OCTETS: usize = 4 * 1024;
 
 /// Most octets of a pack: its row has one more.
-const PACK_OCTETS: usize = VALUE_BYTES - 1;
+const PACK_OCTETS: usize = PLAIN_BYTES - 1;
 
 /// Most octets of a text's length.
 const LENGTH_OCTETS: usize = 2;
@@ -101,13 +102,8 @@ impl Evidence {
         if let Some(number) = self.recent.get(proof) {
             return *number;
         }
-        if self.pack.len() + LENGTH_OCTETS + proof.len() > PACK_OCTETS {
-            self.put(rows);
-        }
         let number = self.next;
-        varint::push(&mut self.pack, proof.len() as u64);
-        self.pack.extend_from_slice(proof);
-        self.next += 1;
+        self.append(proof, rows);
         if self.recent_octets > REMEMBERED_OCTETS {
             self.recent.clear();
             self.recent_octets = 0;
@@ -115,6 +111,16 @@ impl Evidence {
         self.recent_octets += proof.len() + size_of::<(Box<[u8]>, u64)>();
         self.recent.insert(proof.into(), number);
         number
+    }
+
+    /// Takes in a proof under the next number, whether it is a new one or not.
+    fn append(&mut self, proof: &[u8], rows: &mut Vec<([u8; 9], Vec<u8>)>) {
+        if self.pack.len() + LENGTH_OCTETS + proof.len() > PACK_OCTETS {
+            self.put(rows);
+        }
+        varint::push(&mut self.pack, proof.len() as u64);
+        self.pack.extend_from_slice(proof);
+        self.next += 1;
     }
 
     /// Hands over the row of the texts that have none yet.
@@ -129,6 +135,29 @@ impl Evidence {
         self.pack.clear();
         self.first = self.next;
     }
+}
+
+/// Copies every proof into an engine that has none, under its number.
+pub(super) fn copy(from: &dyn Engine, to: &dyn Engine) -> Result<(), EngineError> {
+    let mut copied = Evidence::load(to)?;
+    let (mut next, mut rows) = (vec![PACK], Vec::new());
+    while let Some((key, value)) = from.first(&next, &[PACK + 1])? {
+        let (first, pack) = (first_of(&key)?, Pack::read(&value)?);
+        if first != copied.next {
+            return Err(lost(copied.next));
+        }
+        for place in 0..pack.count()? {
+            let proof = pack.nth(place)?.ok_or_else(damaged)?;
+            let octets = Proof::encode(&proof.evidence, &proof.wording, &proof.recorded_by, proof.sha256);
+            copied.append(&octets, &mut rows);
+        }
+        for (key, value) in rows.drain(..) {
+            to.put(&key, &value)?;
+        }
+        next = [&key[..], &[0]].concat();
+    }
+    copied.put(&mut rows);
+    rows.iter().try_for_each(|(key, value)| to.put(key, value))
 }
 
 /// Reads proofs, and remembers the packs it met: for many of them.
@@ -186,7 +215,7 @@ impl Pack {
         let (kind, octets) = value.split_first().ok_or_else(damaged)?;
         let octets = match *kind {
             PLAIN | PLAIN_TEXTS => octets.to_vec(),
-            COMPRESSED | COMPRESSED_TEXTS => zstd::bulk::decompress(octets, PACK_OCTETS).map_err(|_| damaged())?,
+            COMPRESSED | COMPRESSED_TEXTS => zstd::bulk::decompress(octets, VALUE_BYTES).map_err(|_| damaged())?,
             _ => return Err(damaged()),
         };
         Ok(Self { octets, texts: matches!(*kind, PLAIN_TEXTS | COMPRESSED_TEXTS) })
