@@ -45,15 +45,15 @@ const RETRY: Duration = Duration::from_millis(200);
 pub struct ConsentsOptions {
     /// Memory for the engine's cache, in octets.
     pub cache_bytes: u64,
+    /// What they are sealed with; without, keys of their own in their folder.
+    pub keys: Option<Keys>,
     /// The engine underneath.
     pub engines: Arc<dyn Engines>,
-    /// What they are sealed with; `None` for keys of their own, which lie in their folder.
-    pub keys: Option<Keys>,
 }
 
 impl Default for ConsentsOptions {
     fn default() -> Self {
-        Self { cache_bytes: 256 << 20, engines: Arc::new(Sled), keys: None }
+        Self { cache_bytes: 256 << 20, keys: None, engines: Arc::new(Sled) }
     }
 }
 

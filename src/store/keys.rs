@@ -63,6 +63,8 @@ impl Keys {
         let master = Master::obtain(source, dir)?;
         let keys = Self { inner: Arc::new(Inner { dir: dir.to_owned(), master: RwLock::new(master) }) };
         keys.remove_leftovers()?;
+        // A wrong master is noticed here, not in the middle of the night.
+        keys.make(SIGNING)?;
         Ok(keys)
     }
 
@@ -127,7 +129,7 @@ impl Keys {
         Ok(names)
     }
 
-    /// What signs in the name of this data directory; its key is made with the first use.
+    /// What signs in the name of this data directory.
     pub fn signer(&self) -> Result<Signer, StoreError> {
         let key = self.make(SIGNING)?;
         Signer::new(&key).map_err(|what| self.fault(SIGNING, what))
@@ -138,7 +140,10 @@ impl Keys {
     pub fn rotate(&self, to: Master) -> Result<usize, StoreError> {
         let mut master = self.inner.master.write().unwrap_or_else(PoisonError::into_inner);
         let mut wrapped = 0;
-        for name in self.names()? {
+        // The one that opening asks for comes last: until then the old master opens the folder.
+        let mut names = self.names()?;
+        names.sort_by_key(|name| name == SIGNING);
+        for name in names {
             let old = self.read(&name)?.is_some_and(|file| file.master != to.id());
             if let Some(key) = self.unwrap(&name, &[&master, &to])?.filter(|_| old) {
                 self.write(&name, &key, &to, true)?;

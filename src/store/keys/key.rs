@@ -64,7 +64,7 @@ impl Key {
     /// A hash that only who has this key can compute.
     pub fn hasher(&self) -> SipHasher13 {
         let (head, _) = self.0.split_at(16);
-        head.try_into().map_or_else(|_| SipHasher13::new(), |key| SipHasher13::new_with_key(key))
+        head.try_into().map_or_else(|_| SipHasher13::new(), SipHasher13::new_with_key)
     }
 }
 

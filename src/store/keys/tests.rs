@@ -17,7 +17,7 @@ fn a_key_stays_the_same_until_it_is_forgotten() {
     drop(first);
     let again = keys(folder.path());
     assert_eq!(again.get("20261124-content").unwrap().unwrap().octets(), key.octets());
-    assert_eq!(again.names().unwrap(), ["20261124-content", "20261125-content"]);
+    assert_eq!(again.names().unwrap(), ["20261124-content", "20261125-content", "signing"]);
     assert!(again.forget("20261124-content").unwrap() && !again.forget("20261124-content").unwrap());
     assert!(again.get("20261124-content").unwrap().is_none());
     assert_ne!(again.make("20261124-content").unwrap().octets(), key.octets(), "it never comes back");
@@ -39,8 +39,8 @@ fn another_master_is_named_and_nothing_is_replaced() {
     let dir = folder.path().join("keys");
     let text = |digit: &str| MasterSource::Text(digit.repeat(64));
     let key = Keys::open(&dir, &text("a")).unwrap().make("consents").unwrap();
-    let error = Keys::open(&dir, &text("b")).unwrap().get("consents").unwrap_err().to_string();
-    assert!(error.contains("consents.key") && error.contains("was wrapped by the master key"), "{error}");
+    let error = Keys::open(&dir, &text("b")).unwrap_err().to_string();
+    assert!(error.contains("signing.key") && error.contains("was wrapped by the master key"), "{error}");
     // No master is made up where keys wait for theirs.
     assert!(Keys::open(&dir, &MasterSource::Beside).is_err());
     assert_eq!(Keys::open(&dir, &text("A")).unwrap().get("consents").unwrap().unwrap().octets(), key.octets());
@@ -76,16 +76,18 @@ fn a_rotation_wraps_all_keys_anew_and_one_cut_short_goes_on() {
     let keys = keys(folder.path());
     let made: Vec<Key> = ["a", "b", "c"].iter().map(|name| keys.make(name).unwrap()).collect();
     let old = fs::read(folder.path().join("keys/b.key")).unwrap();
+    let signing = fs::read(folder.path().join("keys/signing.key")).unwrap();
     let beside = fs::read(folder.path().join("keys/master")).unwrap();
     let to = Master::create(&folder.path().join("new")).unwrap();
-    assert_eq!(keys.rotate(to.clone()).unwrap(), 3);
+    assert_eq!(keys.rotate(to.clone()).unwrap(), 4);
     assert_eq!(keys.master_id(), to.id());
-    // As if the power had gone before `b` and the master were written.
+    // As if the power had gone before `b`, the signing key and the master were written.
     fs::write(folder.path().join("keys/b.key"), old).unwrap();
+    fs::write(folder.path().join("keys/signing.key"), signing).unwrap();
     fs::write(folder.path().join("keys/master"), beside).unwrap();
     let again = self::keys(folder.path());
     assert!(again.get("a").is_err() && again.get("b").is_ok());
-    assert_eq!(again.rotate(to).unwrap(), 1);
+    assert_eq!(again.rotate(to).unwrap(), 2);
     let again = self::keys(folder.path());
     for (name, key) in ["a", "b", "c"].iter().zip(&made) {
         assert_eq!(again.get(name).unwrap().unwrap().octets(), key.octets());
