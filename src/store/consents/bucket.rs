@@ -178,7 +178,11 @@ impl Bucket {
         let mut at = 0;
         while at < self.parts.len() {
             let part = &mut self.parts[at];
-            if part.changed && part.items.len() > 1 && part.octets >= PLAIN_BYTES && HEAD + encode(&part.items, shared).len() > PLAIN_BYTES {
+            if part.changed
+                && part.items.len() > 1
+                && part.octets >= PLAIN_BYTES
+                && HEAD + encode(&part.items, shared).len() > PLAIN_BYTES
+            {
                 let half = part.items.split_off(part.items.len() / 2);
                 self.parts.push(Part { items: half, octets: PLAIN_BYTES, changed: true });
             } else {

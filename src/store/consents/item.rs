@@ -457,7 +457,7 @@ mod tests {
         assert!(item.is_empty());
         let shared = Shared { bits: 4, low: 3 };
         // 0x13 shares the bits, 0x14 does not.
-        let one = [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let one = [0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
         for (code, count) in [(0x13, 1), (0x14, 0), (0x23, 0)] {
             let mut found = 0;
             find(&one, shared, code, &mut |_| found += 1).unwrap();

@@ -289,7 +289,8 @@ fn rows_of(key: &Key) -> Sealer {
 
 /// The key of a ledger that is there. One that is missing is never made anew.
 fn known_key(keys: &Keys, known: &[u8]) -> Result<Key, StoreError> {
-    let fault = |what: &str| StoreError::Key { path: keys.dir().join(KEY).with_extension("key"), what: what.to_owned() };
+    let fault =
+        |what: &str| StoreError::Key { path: keys.dir().join(KEY).with_extension("key"), what: what.to_owned() };
     let key = keys.get(KEY)?.ok_or_else(|| fault("is missing: the consents cannot be read without it"))?;
     match rows_of(&key).open(VERSION_KEY, &mut known.to_vec()) {
         Some(_) => Ok(key),
@@ -312,4 +313,3 @@ fn begin(plain: &Arc<dyn Engine>, path: &Path, keys: &Keys) -> Result<Key, Store
     plain.sync().map_err(failed)?;
     Ok(key)
 }
-

@@ -116,13 +116,7 @@ impl OldLayout {
         to.sync()
     }
 
-    fn read(
-        &self,
-        bucket: u64,
-        old: &dyn Engine,
-        to: &Ledger,
-        items: &mut Vec<Item>,
-    ) -> Result<(), EngineError> {
+    fn read(&self, bucket: u64, old: &dyn Engine, to: &Ledger, items: &mut Vec<Item>) -> Result<(), EngineError> {
         let broken = || EngineError { fault: Fault::Broken, what: format!("bucket {bucket} of the old layout") };
         let number = u32::try_from(bucket).map_err(|_| broken())?;
         let (mut part, mut parts) = (0, 1);

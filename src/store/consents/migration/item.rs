@@ -11,7 +11,6 @@ const SAME_NUMBER: u8 = 1 << 1;
 const SECONDS: u8 = 1 << 2;
 const ENDS_IN_DAYS: u8 = 1 << 3;
 const ENDS_IN_SECONDS: u8 = 2 << 3;
-const ENDS_AT: u8 = 3 << 3;
 const ENDS: u8 = 3 << 3;
 const SMALL_NAMES: u8 = 1 << 5;
 const FREQUENCY: u8 = 1 << 6;
