@@ -9,6 +9,7 @@ pub mod consents;
 pub mod engine;
 mod error;
 pub mod evidence_files;
+mod exchange;
 pub mod journal;
 pub mod keys;
 mod lock;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::engine::{Engines, Sled};
 use super::keys::{Keys, MasterSource};
 use super::lock::Lock;
-use super::{Health, StoreError};
+use super::{Health, StoreError, exchange};
 use crate::clock;
 
 mod address;
@@ -214,7 +214,7 @@ fn open_ledger(
     create: bool,
     keys: &Keys,
 ) -> Result<Ledger, StoreError> {
-    migration::finish(path)?;
+    exchange::finish(path)?;
     let engine = engines.open(path, cache, create).map_err(|e| StoreError::engine(path, &e))?;
     let engine = migration::bring_up(engine, engines, path, cache, keys)?;
     Ledger::open(engine, path.to_owned(), keys)

@@ -7,11 +7,37 @@
 
 use std::sync::Arc;
 
+use super::StoreError;
 use super::engine::{Engine, EngineError, Fault, Row, VALUE_BYTES};
-use super::keys::{OVERHEAD, Sealer};
+use super::keys::{Key, Keys, OVERHEAD, Sealer};
 
 /// Longest value before it is sealed.
 pub(super) const PLAIN_BYTES: usize = VALUE_BYTES - OVERHEAD;
+
+/// The row of a database that is not sealed whole: its layout, then a known text that only the right key opens.
+pub(super) const VERSION_KEY: &[u8] = b"V";
+
+const KNOWN: &[u8] = b"portcullis";
+
+/// The version's row.
+pub(super) fn version_row(version: u8, key: &Key) -> Vec<u8> {
+    [&[version][..], &rows_of(key).seal(VERSION_KEY, KNOWN)].concat()
+}
+
+/// The key of a database that is there; `known` stands behind the version. One that is missing is never made anew.
+pub(super) fn known_key(keys: &Keys, name: &str, known: &[u8]) -> Result<Key, StoreError> {
+    let fault = |what: &str| StoreError::Key { path: keys.path(name), what: what.to_owned() };
+    let key = keys.get(name)?.ok_or_else(|| fault("is missing: what was sealed with it cannot be read"))?;
+    match rows_of(&key).open(VERSION_KEY, &mut known.to_vec()) {
+        Some(_) => Ok(key),
+        None => Err(fault("is not the key that was sealed with")),
+    }
+}
+
+/// What seals the rows.
+pub(super) fn rows_of(key: &Key) -> Sealer {
+    key.derive("rows").sealer()
+}
 
 /// One open database, sealed.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use crate::admin::api::Request;
 use crate::admin::client::Access;
 use crate::cli::{Failure, written};
 use crate::config::Config;
-use crate::gate::facts;
+use crate::gate::{facts, open_evidence};
 use crate::register::Register;
 use crate::store::consents::{Held, Stood, Towards, standing_as_of};
 use crate::store::evidence_files::Found;
@@ -61,7 +61,9 @@ pub(super) fn run(args: &ShowArgs) -> Result<(), Failure> {
     let msisdn = number(args.subscriber.as_deref().or(args.msisdn.as_deref()).unwrap_or_default())?.0;
     let request = if args.history || args.on.is_some() { Request::History(msisdn) } else { Request::Show(msisdn) };
     let mut held = events(&mut Access::open(&config)?, &request)?;
-    let desk = Desk { files: EvidenceFiles::of(&config.data), zone: &config.time_zone, json: args.json };
+    let has_files = held.iter().any(|held| held.sha256.is_some());
+    let files = has_files.then(|| open_evidence(&config)).transpose()?;
+    let desk = Desk { files, zone: &config.time_zone, json: args.json };
     if let (Some(on), Some(sender)) = (&args.on, &args.sender) {
         let at_ms = moment(on, &config.time_zone).map_err(|error| Failure::Usage(format!("--on: {error}")))?;
         return desk.answer(args, &config, msisdn, &held, (sender, at_ms));
@@ -89,7 +91,8 @@ fn towards<'a>(register: &'a Register, sender: &'a str, provider: Option<&'a str
 }
 
 struct Desk<'a> {
-    files: EvidenceFiles,
+    /// Opened where there is one to be looked at.
+    files: Option<EvidenceFiles>,
     zone: &'a TimeZone,
     json: bool,
 }
@@ -200,7 +203,8 @@ impl Desk<'_> {
     }
 
     fn paper(&self, sha256: Sha256) -> Result<&'static str, Failure> {
-        Ok(match self.files.check(sha256)? {
+        let found = self.files.as_ref().map_or(Ok(Found::Missing), |files| files.check(sha256))?;
+        Ok(match found {
             Found::Whole => "whole",
             Found::Changed => "CHANGED: it is not what its hash says",
             Found::Missing => "MISSING",

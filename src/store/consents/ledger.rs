@@ -17,16 +17,11 @@ use super::standing::{Outlook, Said};
 use super::{Category, Held, Standing, Status, Towards, archive};
 use crate::store::StoreError;
 use crate::store::engine::{Engine, EngineError, Fault};
-use crate::store::keys::{Key, Keys, Sealer};
-use crate::store::sealed::Sealed;
+use crate::store::keys::{Key, Keys};
+use crate::store::sealed::{Sealed, VERSION_KEY, known_key, rows_of, version_row};
 
 /// The layout: 3 is sealed, and its items hold codes of numbers and shared arrivals. 1 and 2 are brought up to it.
 pub(super) const VERSION: u8 = 3;
-
-/// `V`: version, then a known text that only the right key opens. The one row that is not sealed whole.
-pub(super) const VERSION_KEY: &[u8] = b"V";
-
-const KNOWN: &[u8] = b"portcullis consents";
 
 /// `#`: how many buckets there are, then about how many items.
 pub(super) const COUNT_KEY: &[u8] = b"#";
@@ -63,7 +58,7 @@ impl Ledger {
     pub(super) fn open(plain: Arc<dyn Engine>, path: PathBuf, keys: &Keys) -> Result<Self, StoreError> {
         let failed = |e: EngineError| StoreError::engine(&path, &e);
         let key = match plain.get(VERSION_KEY).map_err(failed)?.as_deref() {
-            Some([VERSION, known @ ..]) => known_key(keys, known)?,
+            Some([VERSION, known @ ..]) => known_key(keys, KEY, known)?,
             Some(_) => return Err(StoreError::damaged(&path, "layout version: this program reads 1, 2 and 3")),
             None => begin(&plain, &path, keys)?,
         };
@@ -283,21 +278,6 @@ impl Drop for Ledger {
     }
 }
 
-fn rows_of(key: &Key) -> Sealer {
-    key.derive("rows").sealer()
-}
-
-/// The key of a ledger that is there. One that is missing is never made anew.
-fn known_key(keys: &Keys, known: &[u8]) -> Result<Key, StoreError> {
-    let fault =
-        |what: &str| StoreError::Key { path: keys.dir().join(KEY).with_extension("key"), what: what.to_owned() };
-    let key = keys.get(KEY)?.ok_or_else(|| fault("is missing: the consents cannot be read without it"))?;
-    match rows_of(&key).open(VERSION_KEY, &mut known.to_vec()) {
-        Some(_) => Ok(key),
-        None => Err(fault("is not the key that the consents were sealed with")),
-    }
-}
-
 /// Begins a new ledger: the count first, so that a version says that all is there.
 fn begin(plain: &Arc<dyn Engine>, path: &Path, keys: &Keys) -> Result<Key, StoreError> {
     let failed = |e: EngineError| StoreError::engine(path, &e);
@@ -308,8 +288,7 @@ fn begin(plain: &Arc<dyn Engine>, path: &Path, keys: &Keys) -> Result<Key, Store
     let key = keys.make(KEY)?;
     let sealed = Sealed::new(Arc::clone(plain), rows_of(&key));
     sealed.put(COUNT_KEY, &[1_u64.to_be_bytes(), [0; 8]].concat()).map_err(failed)?;
-    let known = rows_of(&key).seal(VERSION_KEY, KNOWN);
-    plain.put(VERSION_KEY, &[&[VERSION][..], &known].concat()).map_err(failed)?;
+    plain.put(VERSION_KEY, &version_row(VERSION, &key)).map_err(failed)?;
     plain.sync().map_err(failed)?;
     Ok(key)
 }

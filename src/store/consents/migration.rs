@@ -1,14 +1,11 @@
 //! Consents of layouts 1 and 2, brought up to the layout of today.
 //!
-//! Owns the copy into a database beside the old one, and the exchange of the two: the copy takes its place
-//! when it is whole and on disk, and whatever was cut short is made anew or finished by the next opening. A
+//! Owns the copy into a database beside the old one, which takes its place when it is whole and on disk. A
 //! copy, because the old files hold numbers and texts in the clear. Refuses to leave anything out.
 //! Driven by the opening of the consents.
 
-use std::fs;
 use std::hash::Hasher;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 use siphasher::sip::SipHasher13;
@@ -16,13 +13,13 @@ use siphasher::sip::SipHasher13;
 use super::address::address;
 use super::intake::{LOAD, Proofs};
 use super::item::Item;
-use super::ledger::{COUNT_KEY, Ledger, VERSION_KEY};
+use super::ledger::{COUNT_KEY, Ledger};
 use super::names::Names;
 use super::{Applied, archive, evidence};
-use crate::store::StoreError;
 use crate::store::engine::{Engine, EngineError, Engines, Fault};
 use crate::store::keys::Keys;
-use crate::store::lock::sync_dir;
+use crate::store::sealed::VERSION_KEY;
+use crate::store::{StoreError, exchange};
 
 mod item;
 
@@ -40,44 +37,13 @@ pub(super) fn bring_up(
     let failed = |e: EngineError| StoreError::engine(path, &e);
     let Some(layout) = OldLayout::of(&*old).map_err(failed)? else { return Ok(old) };
     tracing::info!(path = %path.display(), events = layout.items, "the consents are brought up to today's layout");
-    let (fresh, replaced) = beside(path);
+    let fresh = exchange::fresh(path);
     let open = || engines.open(&fresh, cache, true).map_err(failed);
     copy_texts(&*old, Ledger::open(open()?, fresh.clone(), keys)?).map_err(failed)?;
     layout.copy_items(&*old, path, &Ledger::open(open()?, fresh.clone(), keys)?)?;
     drop(old);
-    rename(path, &replaced)?;
-    rename(&fresh, path)?;
-    finish(path)?;
+    exchange::take_place(path)?;
     engines.open(path, cache, false).map_err(failed)
-}
-
-/// Finishes an exchange that was cut short, or removes the half of a copy.
-pub(super) fn finish(path: &Path) -> Result<(), StoreError> {
-    let (fresh, replaced) = beside(path);
-    if replaced.exists() {
-        if !path.exists() {
-            rename(&fresh, path)?;
-        }
-        return remove(&replaced);
-    }
-    remove(&fresh)
-}
-
-/// Where the copy is made, and where the old one goes.
-fn beside(path: &Path) -> (PathBuf, PathBuf) {
-    (path.with_added_extension("new"), path.with_added_extension("old"))
-}
-
-fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
-    fs::rename(from, to).map_err(|e| StoreError::io(from, "rename", e))?;
-    from.parent().map_or(Ok(()), sync_dir)
-}
-
-fn remove(dir: &Path) -> Result<(), StoreError> {
-    match fs::remove_dir_all(dir) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other.map_err(|e| StoreError::io(dir, "remove", e)),
-    }
 }
 
 /// What a database of layout 1 or 2 says of itself.

@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 use crate::store::consents::{Consents, ConsentsOptions, Event, Held, Status, Towards};
 use crate::store::engine::Sled;
@@ -79,7 +81,7 @@ fn a_migration_that_was_cut_short_is_finished_or_begun_anew() {
         fs::create_dir(&dir).unwrap();
         first_layout(&dir);
         let path = dir.join("db");
-        let (fresh, replaced) = beside(&path);
+        let (fresh, replaced) = exchange::beside(&path);
         if step == 0 {
             // Half a copy, which has a version and nothing else.
             let keys = Keys::open(&dir.join("keys"), &crate::store::MasterSource::Beside).unwrap();
@@ -91,7 +93,6 @@ fn a_migration_that_was_cut_short_is_finished_or_begun_anew() {
         }
         if step == 1 {
             // The old one is out of the way, the copy has not taken its place.
-            remove(&replaced).unwrap();
             fs::rename(&path, &fresh).unwrap();
             fs::create_dir(&replaced).unwrap();
         }
