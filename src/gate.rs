@@ -6,6 +6,7 @@
 
 mod accounts;
 pub mod again;
+pub mod changes;
 pub mod complaint;
 pub mod counters;
 mod desk;
@@ -14,16 +15,20 @@ pub mod evidence;
 pub mod explain;
 pub mod facts;
 mod ids;
+mod life;
 mod limits;
 mod mailbox;
+pub mod masking;
 pub mod measures;
 mod message_id;
 mod owed;
 mod parts;
 mod queue;
 mod reading;
+pub mod readings;
 mod receipt;
 pub mod record;
+pub mod relationship;
 pub mod replay;
 mod replies;
 mod restore;
@@ -31,6 +36,7 @@ mod routes;
 mod scheduled;
 mod sessions;
 mod silence;
+pub mod subscriptions;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -22,6 +22,7 @@ mod bucket;
 mod commit;
 mod event;
 mod evidence;
+mod expiry;
 mod intake;
 mod item;
 mod ledger;
@@ -31,6 +32,7 @@ mod standing;
 
 pub use event::{ALL_SENDERS_OF, Event, Held, Status, Towards, all_senders_of};
 pub use evidence::{EVIDENCE_OCTETS, WORDING_OCTETS};
+pub use expiry::{Stepped, Walk};
 pub use names::NAME_OCTETS;
 pub use standing::{AsOf, Category, Standing, Stood, standing_as_of};
 
@@ -146,6 +148,20 @@ impl Consents {
             Err(e) => vec![Err(e)],
         });
         failed.into_iter().chain(held)
+    }
+
+    /// Goes a step of a walk over all subscribers, and takes away what has expired: durable when this returns.
+    ///
+    /// `decide` is shown all events of one subscriber, in no order and without what proves them, and answers for each
+    /// whether it goes. Called until the walk is done; after an error it begins anew.
+    pub fn expire(&self, walk: &mut Walk, decide: &mut dyn FnMut(&[Held]) -> Vec<bool>) -> Result<Stepped, StoreError> {
+        self.with(|ledger| {
+            let stepped = ledger.step(walk, decide)?;
+            if stepped.events > 0 || stepped.proofs > 0 {
+                ledger.sync()?;
+            }
+            Ok(stepped)
+        })
     }
 
     /// About how many events are held.

@@ -6,18 +6,22 @@
 //! has its name, so that any process may put one at any time. Refuses to change one. Driven by the
 //! command line and the retention; the consents hold the hashes.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::SystemTime;
 
+use jiff::Timestamp;
 use ring::digest;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use super::keys::{Key, Keys};
 use super::lock::create_private_dir;
+use crate::clock;
 
 /// The largest file that is taken.
 pub const LARGEST_FILE: u64 = 32 * 1024 * 1024;
@@ -140,10 +144,38 @@ impl EvidenceFiles {
             return Err(StoreError::Limit { what: "octets of an evidence file", limit });
         }
         let sha256 = sha256_of(&octets);
-        if self.check(sha256)? != Found::Whole {
-            self.write(sha256, &octets)?;
+        match self.check(sha256)? {
+            // Young again, so that it is not taken for one that nobody needs before an event names it.
+            Found::Whole => self.touch(sha256)?,
+            _ => self.write(sha256, &octets)?,
         }
         Ok(sha256)
+    }
+
+    fn touch(&self, sha256: Sha256) -> Result<(), StoreError> {
+        let path = self.path(sha256);
+        let now = SystemTime::try_from(clock::wall()).map_err(io::Error::other);
+        let touched = File::options().append(true).open(&path).and_then(|file| file.set_modified(now?));
+        touched.map_err(|e| StoreError::io(&path, "touch the evidence", e))
+    }
+
+    /// Removes the files that are not among these and were last put before `before`; says how many there were.
+    pub fn remove_others(&self, needed: &HashSet<Sha256>, before: Timestamp) -> Result<u64, StoreError> {
+        let needed: HashSet<PathBuf> = needed.iter().map(|sha256| self.path(*sha256)).collect();
+        let failed = |e| StoreError::io(&self.dir, "list the evidence", e);
+        let before = SystemTime::try_from(before).map_err(io::Error::other).map_err(failed)?;
+        let mut removed = 0;
+        for folder in entries(&self.dir).map_err(failed)? {
+            for file in entries(&folder.map_err(failed)?.path()).map_err(failed)? {
+                let path = file.map_err(failed)?.path();
+                let modified = fs::metadata(&path).and_then(|metadata| metadata.modified()).map_err(failed)?;
+                if !needed.contains(&path) && modified < before {
+                    fs::remove_file(&path).map_err(|e| StoreError::io(&path, "remove the evidence", e))?;
+                    removed += 1;
+                }
+            }
+        }
+        Ok(removed)
     }
 
     fn write(&self, sha256: Sha256, octets: &[u8]) -> Result<(), StoreError> {

@@ -27,7 +27,7 @@ fn old_folder() -> Folder {
 }
 
 fn history(folder: &Folder) -> Vec<String> {
-    let exported = folder.run(&["consent", "export", "--history", "--json"]).ok();
+    let exported = folder.run(&["consent", "export", "--history", "--json", "--whole"]).ok();
     let mut lines: Vec<String> = exported.lines().map(str::to_owned).collect();
     lines.sort_unstable();
     lines
@@ -77,7 +77,7 @@ fn consents_of_layout_2_are_brought_up_without_a_loss() {
     was.sort_unstable();
     assert_eq!(history(&folder), was);
     assert_eq!(history(&folder), was, "opened again");
-    let shown = folder.run(&["consent", "show", "13800138000", "--history", "--json"]).ok();
+    let shown = folder.run(&["consent", "show", "13800138000", "--history", "--json", "--whole"]).ok();
     assert!(shown.contains("we write twice a week") && shown.contains("4/month") && shown.contains("anna"), "{shown}");
 }
 

@@ -4,7 +4,9 @@
 //! of one name. A bucket stays small that way whoever says what how often. An event may lie here
 //! and in its bucket for a moment, never in neither. Driven by the ledger.
 
-use super::item::{self, Item, Shared};
+use std::collections::HashSet;
+
+use super::item::{self, Item, Key, Shared};
 use crate::store::engine::{Engine, EngineError, Fault};
 
 pub(super) const ARCHIVE: u8 = b'H';
@@ -30,14 +32,8 @@ pub(super) fn put(items: &[Item], engine: &dyn Engine) -> Result<(), EngineError
     let old = of(first.code, engine)?;
     let new: Vec<Item> = items.iter().filter(|item| !old.iter().any(|old| old.key() == item.key())).copied().collect();
     for run in new.chunks(RUN) {
-        let mut octets = Vec::new();
-        let mut before = None;
-        for item in run {
-            item::push(&mut octets, item, before, Shared::NOTHING.bits);
-            before = Some(item.code);
-        }
         if let Some(first) = run.first() {
-            engine.put(&free_key(first, engine)?, &octets)?;
+            engine.put(&free_key(first, engine)?, &encode(run))?;
         }
     }
     Ok(())
@@ -52,20 +48,55 @@ fn free_key(first: &Item, engine: &dyn Engine) -> Result<Vec<u8>, EngineError> {
     Ok(key)
 }
 
+/// Takes out some of a subscriber's, run by run.
+pub(super) fn remove(code: u64, gone: &HashSet<Key>, engine: &dyn Engine) -> Result<(), EngineError> {
+    let mut runs = Vec::new();
+    let (from, until) = bounds(code);
+    engine.scan(&from, &until, &mut |key, octets| {
+        runs.push((key.to_vec(), item::take_all(octets, Shared::NOTHING)));
+        true
+    })?;
+    for (key, run) in runs {
+        let mut run = run.ok_or_else(damaged)?;
+        let before = run.len();
+        run.retain(|item| !gone.contains(&item.key()));
+        match run.len() {
+            0 => engine.remove(&key)?,
+            left if left < before => engine.put(&key, &encode(&run))?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// All of a subscriber's that lie here.
 pub(super) fn of(code: u64, engine: &dyn Engine) -> Result<Vec<Item>, EngineError> {
-    let bound = |code: u64| [&[ARCHIVE][..], &code.to_be_bytes()].concat();
-    let until = code.checked_add(1).map_or(vec![ARCHIVE + 1], bound);
+    let (from, until) = bounds(code);
     let (mut items, mut whole) = (Vec::new(), true);
-    engine.scan(&bound(code), &until, &mut |_, octets| {
+    engine.scan(&from, &until, &mut |_, octets| {
         match item::take_all(octets, Shared::NOTHING) {
             Some(run) => items.extend(run),
             None => whole = false,
         }
         whole
     })?;
-    match whole {
-        true => Ok(items),
-        false => Err(EngineError { fault: Fault::Broken, what: "archived events of a subscriber".to_owned() }),
+    if whole { Ok(items) } else { Err(damaged()) }
+}
+
+fn bounds(code: u64) -> (Vec<u8>, Vec<u8>) {
+    let bound = |code: u64| [&[ARCHIVE][..], &code.to_be_bytes()].concat();
+    (bound(code), code.checked_add(1).map_or(vec![ARCHIVE + 1], bound))
+}
+
+fn damaged() -> EngineError {
+    EngineError { fault: Fault::Broken, what: "archived events of a subscriber".to_owned() }
+}
+
+fn encode(run: &[Item]) -> Vec<u8> {
+    let (mut octets, mut before) = (Vec::new(), None);
+    for item in run {
+        item::push(&mut octets, item, before, Shared::NOTHING.bits);
+        before = Some(item.code);
     }
+    octets
 }

@@ -105,6 +105,11 @@ impl Bucket {
         self.parts.into_iter().flat_map(|part| part.items)
     }
 
+    /// The same, to be looked at.
+    pub(super) fn items(&self) -> impl Iterator<Item = &Item> {
+        self.parts.iter().flat_map(|part| &part.items)
+    }
+
     /// A new bucket of these items, in their order.
     pub(super) fn of(items: Vec<Item>) -> Self {
         // As many as a row takes, so that what has more is told apart.

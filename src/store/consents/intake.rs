@@ -131,7 +131,7 @@ impl Ledger {
         let now = arrival(events.len());
         let unknown = events.iter_mut().filter(|event| event.arrival == Arrival::Unknown);
         unknown.for_each(|event| event.arrival = Arrival::At(now));
-        self.take_in_items(events, Proofs { numbers: vec![None; proofs.len()], new: proofs }, applied)
+        self.take_in_items(events, Proofs { numbers: vec![None; proofs.len()], new: proofs, sweeps: 0 }, applied)
     }
 
     /// Takes in events that say themselves when they arrived.
@@ -232,7 +232,7 @@ impl Ledger {
     }
 
     /// Reads a bucket, without what a split that was cut short left in it.
-    fn load(&self, here: u64, count: u64) -> Result<Bucket, StoreError> {
+    pub(super) fn load(&self, here: u64, count: u64) -> Result<Bucket, StoreError> {
         let mut bucket = Bucket::load(self.row_number(here)?, &*self.engine).map_err(|e| self.failed(&e))?;
         bucket.take(|item| address(item.code, count) != here);
         Ok(bucket)
@@ -292,6 +292,8 @@ pub(super) struct Proofs {
     new: Vec<Box<[u8]>>,
     /// The numbers that they have got so far.
     numbers: Vec<Option<u64>>,
+    /// How many sweeps had begun by then: what is numbered is not to be used after the next one.
+    sweeps: u64,
 }
 
 /// What a window of buckets is taken in with.
@@ -305,6 +307,10 @@ impl Window<'_> {
     /// The number of the proof in that place; where there are none, it is the number.
     fn evidence(&mut self, place: u64, rows: &mut Vec<([u8; 9], Vec<u8>)>) -> u64 {
         let at = usize::try_from(place).unwrap_or(usize::MAX);
+        if self.proofs.sweeps != self.desk.evidence.sweeps() {
+            self.proofs.sweeps = self.desk.evidence.sweeps();
+            self.proofs.numbers.fill(None);
+        }
         let Some((proof, number)) = self.proofs.new.get(at).zip(self.proofs.numbers.get_mut(at)) else { return place };
         *number.get_or_insert_with(|| self.desk.evidence.number(proof, rows))
     }

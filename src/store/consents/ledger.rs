@@ -217,9 +217,20 @@ impl Ledger {
     }
 
     fn held(&self, item: &Item, reader: &mut Reader) -> Result<Held, StoreError> {
+        let proof = reader.proof(item.evidence, &*self.engine).map_err(|e| self.failed(&e))?;
+        Ok(Held {
+            evidence: proof.evidence,
+            wording: proof.wording,
+            sha256: proof.sha256,
+            recorded_by: proof.recorded_by,
+            ..self.outline(item)?
+        })
+    }
+
+    /// An event without what proves it.
+    pub(super) fn outline(&self, item: &Item) -> Result<Held, StoreError> {
         let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
         let name = |kind, number| names.name(kind, number).map(ToString::to_string).ok_or_else(|| self.unnamed());
-        let proof = reader.proof(item.evidence, &*self.engine).map_err(|e| self.failed(&e))?;
         let frequency = item.frequency.checked_sub(1).map(|number| name(Kind::Frequency, number));
         Ok(Held {
             msisdn: self.codes.msisdn(item.code),
@@ -228,13 +239,10 @@ impl Ledger {
             status: status(item, names.number(Kind::Sender, "")),
             at_ms: item.at_ms,
             method: name(Kind::Method, item.method)?,
-            evidence: proof.evidence,
             expires_at_ms: item.expires_at_ms,
             frequency: frequency.transpose()?.unwrap_or_default(),
-            wording: proof.wording,
-            sha256: proof.sha256,
-            recorded_by: proof.recorded_by,
             recorded_at_ms: names.arrival(item.arrival),
+            ..Held::default()
         })
     }
 
