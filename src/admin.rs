@@ -226,7 +226,9 @@ fn answers(line: String, shared: Arc<Shared>, (asker, staging): (Arc<Asker>, Arc
                     emit(Line::End);
                 }
             }
-            Ok(request @ Request::Entries(_)) => aside(move || books(&shared, &asker).answer(&request, &mut emit)),
+            Ok(request @ (Request::Entries(_) | Request::Verify(_))) => {
+                aside(move || books(&shared, &asker).answer(&request, &mut emit))
+            }
             Ok(request) => books(&shared, &asker).answer(&request, &mut emit),
         }
     });
