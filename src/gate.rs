@@ -6,6 +6,7 @@
 
 mod accounts;
 pub mod again;
+pub mod changes;
 pub mod complaint;
 pub mod counters;
 mod desk;

@@ -13,16 +13,19 @@ use serde::{Deserialize, Serialize};
 use crate::store::EntryId;
 use crate::store::journal::Day;
 
+mod change;
 mod delivery;
 mod grounds;
 mod keys;
 mod measure;
 mod pending;
 
+pub use change::{Accessed, Change};
 pub use delivery::{Delivery, Receipt};
 pub use grounds::{Ground, Grounds, Handling};
 pub use keys::{
-    ACKNOWLEDGED, ASKED, COMPLAINTS, MEASURES, REPLY_ROUTE, RecordSchema, SCHEDULED, SILENCE, port_key, subscriber_key,
+    ACCESSES, ACKNOWLEDGED, ASKED, CHANGES, COMPLAINTS, MEASURES, REPLY_ROUTE, RecordSchema, SCHEDULED, SILENCE,
+    accessed_key, change_key, port_key, subscriber_key,
 };
 pub use measure::{Complaint, Measure};
 pub use pending::{Asked, Scheduled, Silence, Withdrawn};
@@ -66,6 +69,10 @@ pub enum Record<'a> {
     Scheduled(Scheduled<'a>),
     /// Such a message was withdrawn, or could not be.
     Withdrawn(Withdrawn<'a>),
+    /// Something changed beside messages, or was refused to.
+    Change(Change<'a>),
+    /// Somebody read records or consents.
+    Accessed(Accessed<'a>),
 }
 
 /// A send record as later ones name it: year, month and day of its entry's name, and its number.
@@ -360,6 +367,8 @@ impl<'a> Record<'a> {
             Self::Silence(record) => record.at_ms,
             Self::Scheduled(record) => record.at_ms,
             Self::Withdrawn(record) => record.at_ms,
+            Self::Change(record) => record.at_ms,
+            Self::Accessed(record) => record.at_ms,
         }
     }
 }
