@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::asker::Asker;
 use super::entries::{self, Entry, Page};
 use crate::gate::complaint::{self, FoundComplaint, Plea};
 use crate::gate::evidence::{self, Found};
 use crate::gate::measures::{self, FoundStep, MeasureStatus, Measures, Order, StepTotals};
+use crate::gate::readings::{self, FoundReading, Reading, ReadingQuery};
 use crate::gate::{Probe, SessionStatus, Totals};
 use crate::store::consents::Held;
 use crate::store::keys::Master;
@@ -63,6 +65,12 @@ pub enum Request {
     Keys,
     /// Wraps all keys anew, under the master key in this file.
     RotateKeys(PathBuf),
+    /// What this conversation is about to read: on record, and on disk, when it is answered.
+    Reading(Reading),
+    /// The end of that, with so many results.
+    Read(u64),
+    /// Who read what.
+    Readings(ReadingQuery),
 }
 
 /// One line from the gate; `End` or `Error` is the last of an answer.
@@ -96,6 +104,10 @@ pub enum Line {
     Probe(Box<Probe>),
     /// The keys.
     Keys(KeyRing),
+    /// Somebody read something.
+    Reading(FoundReading),
+    /// What follows is read without being on record, because of this.
+    Unrecorded(String),
     /// Nothing more.
     End,
     /// Nothing more, because of this.
@@ -159,13 +171,34 @@ pub struct Books<'s> {
     pub measures: &'s Measures,
     /// What is kept is sealed with these.
     pub keys: &'s Keys,
+    /// Who asks.
+    pub asker: &'s Asker,
     /// The time of the asking.
     pub now: Timestamp,
 }
 
 impl Books<'_> {
-    /// Answers line by line until the asker takes no more.
+    /// Answers line by line until the asker takes no more; what is read is on record before.
     pub fn answer(&self, request: &Request, emit: &mut dyn FnMut(Line) -> bool) {
+        let begun = match self.asker.admit(self.journal, request, self.now.as_millisecond()) {
+            Err(refused) => {
+                emit(Line::Error(refused));
+                return;
+            }
+            Ok((_, Some(why))) if !emit(Line::Unrecorded(why.clone())) => return,
+            Ok((begun, _)) => begun,
+        };
+        let mut results = 0_u64;
+        self.answer_admitted(request, &mut |line| {
+            results += results_in(&line);
+            emit(line)
+        });
+        if let Some(begun) = begun {
+            self.asker.end(self.journal, &begun, results, self.now.as_millisecond());
+        }
+    }
+
+    fn answer_admitted(&self, request: &Request, emit: &mut dyn FnMut(Line) -> bool) {
         let now_ms = self.now.as_millisecond();
         let outcome = match request {
             Request::Status | Request::TakeOver | Request::Probe { .. } | Request::Stage(_) | Request::Commit => {
@@ -201,6 +234,12 @@ impl Books<'_> {
             Request::Complain(plea) => complaint::open(self.journal, self.measures, plea, self.now)
                 .map(|complaint| vec![Line::Complaint(complaint)])
                 .map_err(said),
+            Request::Reading(_) | Request::Read(_) => Ok(Vec::new()),
+            Request::Readings(query) => {
+                readings::list(self.journal, query, &mut |reading| emit(Line::Reading(reading)))
+                    .map(|()| Vec::new())
+                    .map_err(said)
+            }
             Request::Complaints(since) => {
                 complaint::list(self.journal, *since, &mut |complaint| emit(Line::Complaint(complaint)))
                     .map(|()| Vec::new())
@@ -248,6 +287,15 @@ impl Books<'_> {
             }
         }
         emit(Line::End);
+    }
+}
+
+/// How many results a line holds.
+fn results_in(line: &Line) -> u64 {
+    match line {
+        Line::Held(_) | Line::Found(_) | Line::Complaint(_) | Line::Reading(_) => 1,
+        Line::Entries(entries) => entries.len() as u64,
+        _ => 0,
     }
 }
 

@@ -3,17 +3,20 @@
 //! Owns the reading of a complaint and its printing. Works through the running gate, or on the
 //! store where none runs.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
 use super::journal::moment;
-use super::{Failure, load};
+use super::showing::{self, Showing, given};
+use super::{Failure, load, written};
 use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;
 use crate::config::Config;
 use crate::gate::complaint::{FoundComplaint, Plea};
+use crate::gate::readings::Reading;
 use crate::register::Register;
 use crate::rules::Msisdn;
 
@@ -64,6 +67,8 @@ struct OpenArgs {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
     config: PathBuf,
+    #[command(flatten)]
+    showing: Showing,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -79,6 +84,8 @@ struct ListArgs {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
     config: PathBuf,
+    #[command(flatten)]
+    showing: Showing,
     /// Print JSON, one line each
     #[arg(long)]
     json: bool,
@@ -90,14 +97,15 @@ pub(super) fn run(args: &ComplaintArgs) -> Result<(), Failure> {
         Command::List(args) => {
             let config = load(&args.config)?;
             let since = moment(args.since.as_deref(), &config)?;
-            show(&config, &Request::Complaints(since), args.json).map(|_| ())
+            let reading = args.showing.reading("complaint list").with("--since", args.since.as_ref());
+            show(&config, &Request::Complaints(since), reading, args.json).map(|_| ())
         }
     }
 }
 
 fn open(args: &OpenArgs) -> Result<(), Failure> {
     let config = load(&args.config)?;
-    let Some(msisdn) = Msisdn::parse(&args.msisdn) else {
+    let Some(msisdn) = Msisdn::parse(given(&args.msisdn)?) else {
         let expected = "expected 13800138000, 86…, +86… or E.164";
         return Err(Failure::Usage(format!("{:?} is no subscriber's number: {expected}", args.msisdn)));
     };
@@ -118,45 +126,55 @@ fn open(args: &OpenArgs) -> Result<(), Failure> {
         text: args.text.clone(),
         reference: args.reference.clone(),
     };
-    let shown = show(&config, &Request::Complain(plea), args.json)?;
+    let reading = args.showing.reading("complaint open").about("--msisdn", Some(&args.msisdn));
+    let shown = show(&config, &Request::Complain(plea), reading, args.json)?;
     if shown.iter().any(|complaint| complaint.messages.is_empty()) {
         eprintln!("no message that went to this number around that time fits: it counts against whom it names");
     }
     Ok(())
 }
 
-fn show(config: &Config, request: &Request, json: bool) -> Result<Vec<FoundComplaint>, Failure> {
-    let mut shown = Vec::new();
-    Access::open(config)?.ask(request, |line| {
+fn show(config: &Config, request: &Request, reading: Reading, json: bool) -> Result<Vec<FoundComplaint>, Failure> {
+    let showing = Showing { whole: reading.whole };
+    let mut access = Access::open(config)?;
+    showing::begin(&mut access, reading)?;
+    let mut out = io::stdout().lock();
+    let (mut shown, mut broken) = (Vec::new(), None);
+    access.ask(request, |line| {
         if let Line::Complaint(complaint) = line {
-            if json {
-                println!("{}", serde_json::to_string(&complaint).unwrap_or_default());
-            } else {
-                print(&complaint);
+            let of = [&complaint.subscriber];
+            broken = match json {
+                true => showing.json(&mut out, &complaint, of),
+                false => showing.text(&mut out, of, |out| print(out, &complaint)),
             }
+            .err();
             shown.push(complaint);
         }
-        true
+        broken.is_none()
     })?;
+    written(broken.map_or_else(|| out.flush(), Err))?;
+    access.end(shown.len() as u64)?;
     Ok(shown)
 }
 
-fn print(complaint: &FoundComplaint) {
+fn print(out: &mut impl Write, complaint: &FoundComplaint) -> io::Result<()> {
     let FoundComplaint { id, at, subscriber, about, reference, .. } = complaint;
     let reference = if reference.is_empty() { String::new() } else { format!("  ({reference})") };
-    println!("{id}  {at:.0}  {subscriber} complains of {about:.0}{reference}");
+    writeln!(out, "{id}  {at:.0}  {subscriber} complains of {about:.0}{reference}")?;
     if !complaint.text.is_empty() {
-        println!("    {}", complaint.text);
+        writeln!(out, "    {}", complaint.text)?;
     }
-    println!(
-        "    messages: {}",
-        if complaint.messages.is_empty() { "none found".into() } else { complaint.messages.join(" ") }
-    );
+    let messages = if complaint.messages.is_empty() { "none found".into() } else { complaint.messages.join(" ") };
+    writeln!(out, "    messages: {messages}")?;
     let against: Vec<String> = complaint.against.iter().map(|(kind, name)| format!("{kind} {name}")).collect();
     match &complaint.repeats {
-        Some(earlier) => println!("    counted before: {earlier} speaks of the same message"),
+        Some(earlier) => writeln!(out, "    counted before: {earlier} speaks of the same message"),
         None => {
-            println!("    counts against {}", if against.is_empty() { "nobody".into() } else { against.join(", ") })
+            writeln!(
+                out,
+                "    counts against {}",
+                if against.is_empty() { "nobody".into() } else { against.join(", ") }
+            )
         }
     }
 }

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 
+use super::showing::{self, Showing, given};
 use super::{Failure, load, written};
 use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;
@@ -62,6 +63,8 @@ struct FindArgs {
     /// Binds and endings of sessions, and refreshed do-not-disturb lists too
     #[arg(long)]
     sessions: bool,
+    #[command(flatten)]
+    showing: Showing,
     /// Print JSON, one line each
     #[arg(long)]
     json: bool,
@@ -75,6 +78,18 @@ pub(super) fn run(args: &JournalArgs) -> Result<(), Failure> {
 
 fn find(args: &FindArgs) -> Result<(), Failure> {
     let config = load(&args.config)?;
+    let to = args.to.as_deref().map(given).transpose()?;
+    let reading = args
+        .showing
+        .reading("journal find")
+        .about("--to", to)
+        .with("--from", args.from.as_ref())
+        .with("--provider", args.provider.as_ref())
+        .with("--message-id", args.message_id.as_ref())
+        .with("--since", args.since.as_ref())
+        .with("--until", args.until.as_ref())
+        .with("--limit", args.limit)
+        .with("", args.sessions.then_some("--sessions"));
     let query = Query {
         to: args.to.clone(),
         from: args.from.clone(),
@@ -88,13 +103,16 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
     };
     let mut out = io::BufWriter::new(io::stdout().lock());
     let (mut count, mut broken) = (0_usize, None);
-    Access::open(&config)?.ask(&Request::Find(query), |line| {
+    let mut access = Access::open(&config)?;
+    showing::begin(&mut access, reading)?;
+    access.ask(&Request::Find(query), |line| {
         let Line::Found(found) = line else { return true };
         count += 1;
-        broken = print(&mut out, &found, args.json, &config.time_zone).err();
+        broken = show(&mut out, found, args, &config.time_zone).err();
         broken.is_none()
     })?;
     written(broken.map_or_else(|| out.flush(), Err))?;
+    access.end(count as u64)?;
     if args.limit.is_some_and(|limit| count >= limit) {
         eprintln!("the first {count}: there may be more");
     } else if count == 0 {
@@ -113,11 +131,17 @@ pub(super) fn moment(text: Option<&str>, config: &Config) -> Result<Option<i64>,
     Ok(Some(moment.as_millisecond()))
 }
 
-fn print(out: &mut impl Write, found: &Found, json: bool, zone: &TimeZone) -> io::Result<()> {
-    if json {
-        serde_json::to_writer(&mut *out, found)?;
-        return writeln!(out);
+fn show(out: &mut impl Write, mut found: Found, args: &FindArgs, zone: &TimeZone) -> io::Result<()> {
+    if !args.showing.whole {
+        found.hide_octets();
     }
+    if args.json {
+        return args.showing.json(out, &found, found.subscribers());
+    }
+    args.showing.text(out, found.subscribers(), |out| print(out, &found, zone))
+}
+
+fn print(out: &mut impl Write, found: &Found, zone: &TimeZone) -> io::Result<()> {
     let local = |at: Timestamp| at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.3f").to_string();
     match found {
         Found::Message(message) => print_message(out, message, &local),

@@ -18,7 +18,9 @@ mod found;
 mod joining;
 mod list;
 
-pub use found::{Found, FoundDelivery, FoundMessage, FoundOutcome, FoundPart, FoundReceipt, FoundSession, FoundTaken};
+pub use found::{
+    Found, FoundDelivery, FoundMessage, FoundOutcome, FoundPart, FoundReceipt, FoundSession, FoundTaken, hide_octets,
+};
 use joining::Joining;
 pub use list::FoundList;
 

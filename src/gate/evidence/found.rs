@@ -169,6 +169,30 @@ pub struct FoundSession {
 }
 
 impl Found {
+    /// Whose numbers stand in it.
+    pub fn subscribers(&self) -> Vec<String> {
+        match self {
+            Self::Message(message) => {
+                let known = message.msisdn.map(|msisdn| msisdn.to_string());
+                known.into_iter().chain([message.destination.clone()]).collect()
+            }
+            Self::Delivery(delivery) => vec![delivery.source.clone()],
+            Self::Session(_) | Self::List(_) => Vec::new(),
+        }
+    }
+
+    /// Leaves out octets that may hold a number in a form nobody can look for.
+    pub fn hide_octets(&mut self) {
+        let opaque = match self {
+            Self::Message(message) => &mut message.opaque,
+            Self::Delivery(delivery) => &mut delivery.opaque,
+            Self::Session(_) | Self::List(_) => return,
+        };
+        if let Some(shown) = opaque {
+            hide_octets(shown);
+        }
+    }
+
     /// The record's name.
     pub(super) fn id(&self) -> Option<&str> {
         match self {
@@ -176,6 +200,13 @@ impl Found {
             Self::Delivery(delivery) => Some(&delivery.id),
             Self::Session(_) | Self::List(_) => None,
         }
+    }
+}
+
+/// The reason alone, and how many octets there are: `opaque` as it is shown without `--whole`.
+pub fn hide_octets(opaque: &mut String) {
+    if let Some((reason, hex)) = opaque.rsplit_once(": ") {
+        *opaque = format!("{reason}: {} octets", hex.len() / 2);
     }
 }
 
