@@ -225,11 +225,11 @@ impl Gate {
         self.retention.is_due(now)
     }
 
-    /// Lets go of what has expired, until `stop` says so. Blocks for as long as that takes.
-    pub fn purge(&self, order: &retention::Order, now: Moment, stop: &dyn Fn() -> bool) -> Result<Purged, PurgeError> {
+    /// Lets go of what has expired. Blocks for as long as that takes, or until the retention is told to stop.
+    pub fn purge(&self, order: &retention::Order, now: Moment) -> Result<Purged, PurgeError> {
         let Self { journal, consents, .. } = self;
-        let stores = retention::Stores { journal, consents, register: &self.register.load() };
-        self.retention.purge(stores, order, now, stop)
+        let stores = retention::Stores { journal, consents, register: Some(&self.register.load()) };
+        self.retention.purge(stores, order, now)
     }
 
     /// How long a peer with held parts may be silent before it is taken to wait for their answers.

@@ -1,17 +1,22 @@
 //! Requests and answers of the socket, and the answering of those that need only the store.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::asker::Asker;
 use super::entries::{self, Entry, Page};
+use crate::clock;
 use crate::gate::complaint::{self, FoundComplaint, Plea};
 use crate::gate::evidence::{self, Found};
 use crate::gate::measures::{self, FoundStep, MeasureStatus, Measures, Order, StepTotals};
 use crate::gate::readings::{self, FoundReading, Reading, ReadingQuery};
-use crate::gate::{Probe, SessionStatus, Totals};
+use crate::gate::retention::{self, Hold, HoldOrder, Plan, Purged, Retention, RetentionStatus, Stores};
+use crate::gate::{Moment, Probe, SessionStatus, Totals};
+use crate::register::Register;
 use crate::store::consents::Held;
 use crate::store::keys::Master;
 use crate::store::{Applied, Consents, Journal, Keys};
@@ -71,6 +76,16 @@ pub enum Request {
     Read(u64),
     /// Who read what.
     Readings(ReadingQuery),
+    /// What goes when, seen from that day; from today where none is given.
+    RetentionPlan(Option<Date>),
+    /// Lets go of what has expired; with `true`, whatever the clock did and however many days it is.
+    Purge(bool),
+    /// Every legal hold.
+    Holds,
+    /// Sets a legal hold.
+    Hold(HoldOrder),
+    /// Lifts the hold of that name, with the reason.
+    LiftHold(String, String),
 }
 
 /// One line from the gate; `End` or `Error` is the last of an answer.
@@ -106,6 +121,12 @@ pub enum Line {
     Keys(KeyRing),
     /// Somebody read something.
     Reading(FoundReading),
+    /// What goes when.
+    RetentionPlan(Box<Plan>),
+    /// What became of a purge.
+    Purged(Box<Purged>),
+    /// A legal hold.
+    Hold(Box<Hold>),
     /// What follows is read without being on record, because of this.
     Unrecorded(String),
     /// Nothing more.
@@ -159,6 +180,9 @@ pub struct Status {
     /// The steps of measures since the start.
     #[serde(default)]
     pub steps: StepTotals,
+    /// What was purged last, and what is held.
+    #[serde(default)]
+    pub retention: RetentionStatus,
 }
 
 /// The store, for answering.
@@ -171,6 +195,10 @@ pub struct Books<'s> {
     pub measures: &'s Measures,
     /// What is kept is sealed with these.
     pub keys: &'s Keys,
+    /// What expires, and what is held.
+    pub retention: &'s Retention,
+    /// Who owns which port, where a gate has it at hand.
+    pub register: Option<Arc<Register>>,
     /// Who asks.
     pub asker: &'s Asker,
     /// The time of the asking.
@@ -235,6 +263,27 @@ impl Books<'_> {
                 .map(|complaint| vec![Line::Complaint(complaint)])
                 .map_err(said),
             Request::Reading(_) | Request::Read(_) => Ok(Vec::new()),
+            Request::RetentionPlan(as_of) => self
+                .retention
+                .plan(self.journal, *as_of, self.now)
+                .map(|plan| vec![Line::RetentionPlan(Box::new(plan))])
+                .map_err(said),
+            Request::Purge(yes) => self.purge(*yes),
+            Request::Holds => {
+                Ok(self.retention.holds.list().into_iter().map(|hold| Line::Hold(Box::new(hold))).collect())
+            }
+            Request::Hold(order) => self
+                .retention
+                .holds
+                .set(self.journal, order.clone(), self.asker.who(), self.now)
+                .map(|hold| vec![Line::Hold(Box::new(hold))])
+                .map_err(said),
+            Request::LiftHold(id, why) => self
+                .retention
+                .holds
+                .lift(self.journal, id, why, self.asker.who(), self.now)
+                .map(|hold| vec![Line::Hold(Box::new(hold))])
+                .map_err(said),
             Request::Readings(query) => {
                 readings::list(self.journal, query, &mut |reading| emit(Line::Reading(reading)))
                     .map(|()| Vec::new())
@@ -264,6 +313,14 @@ impl Books<'_> {
     fn rotate_keys(&self, file: &Path) -> Result<Line, String> {
         let wrapped = Master::load(file).and_then(|master| self.keys.rotate(master)).map_err(said)?;
         self.key_ring(wrapped)
+    }
+
+    fn purge(&self, yes: bool) -> Result<Vec<Line>, String> {
+        let stores = Stores { journal: self.journal, consents: self.consents, register: self.register.as_deref() };
+        let order = retention::Order { by: self.asker.who().to_owned(), yes };
+        let now = Moment { wall: self.now, monotonic: clock::monotonic() };
+        let purged = self.retention.purge(stores, &order, now).map_err(said)?;
+        Ok(vec![Line::Purged(Box::new(purged))])
     }
 
     fn apply(&self, rows: &[Held]) -> Result<Line, String> {

@@ -14,7 +14,7 @@ mod purge;
 mod watch;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::civil::Date;
@@ -50,8 +50,8 @@ pub struct Stores<'s> {
     pub journal: &'s Journal,
     /// Consents and refusals.
     pub consents: &'s Consents,
-    /// Who owns which port.
-    pub register: &'s Register,
+    /// Who owns which port, where a gate has it at hand.
+    pub register: Option<&'s Register>,
 }
 
 /// What expires, what is held, and what was purged.
@@ -64,10 +64,13 @@ pub struct Retention {
     zone: TimeZone,
     months: Months,
     path: PathBuf,
+    /// The register's file.
+    register: PathBuf,
     state: Mutex<State>,
     watch: Mutex<Watch>,
     /// One purge at a time.
     purging: Mutex<()>,
+    stopping: AtomicBool,
     /// Not tried again before this moment, UTC milliseconds.
     not_before: AtomicI64,
 }
@@ -120,9 +123,11 @@ impl Retention {
             zone: config.time_zone.clone(),
             months: config.profile.retention.months,
             path,
+            register: config.register.clone(),
             watch: Mutex::new(Watch::new(now, state.seen)),
             state: Mutex::new(state),
             purging: Mutex::default(),
+            stopping: AtomicBool::new(false),
             not_before: AtomicI64::new(i64::MIN),
         };
         let policy = Policy {

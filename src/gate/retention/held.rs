@@ -40,7 +40,7 @@ impl Held {
 /// The holds that stand, as they are compared with records.
 pub(super) struct Matcher<'m> {
     holds: Vec<&'m Hold>,
-    register: &'m Register,
+    register: Option<&'m Register>,
 }
 
 /// A record as a hold sees it.
@@ -61,7 +61,7 @@ struct About<'r> {
 
 impl<'m> Matcher<'m> {
     /// Of these holds, those that may speak of something between two moments.
-    pub(super) fn new(holds: &'m [Hold], register: &'m Register, from_ms: i64, until_ms: i64) -> Self {
+    pub(super) fn new(holds: &'m [Hold], register: Option<&'m Register>, from_ms: i64, until_ms: i64) -> Self {
         let holds = holds.iter().filter(|hold| hold.order.touches(from_ms, until_ms)).collect();
         Self { holds, register }
     }
@@ -89,11 +89,11 @@ impl<'m> Matcher<'m> {
 
     /// A sender goes by its former ids as well, and by its ports.
     fn is_of_sender(&self, about: &About<'_>, wanted: &str) -> bool {
-        let now = |id: &'m str| self.register.sender(id).map_or(id, |sender| sender.id.as_str());
-        let wanted = self.register.sender(wanted).map_or(wanted, |sender| sender.id.as_str());
-        let same = |id: &&str| *id == wanted || self.register.sender(id).is_some_and(|sender| sender.id == wanted);
-        let port = about.port.and_then(|port| self.register.port(port_key(port).as_bytes()));
-        about.senders.iter().any(|id| same(id)) || port.is_some_and(|port| now(&port.sender) == wanted)
+        let Some(register) = self.register else { return about.senders.contains(&wanted) };
+        let wanted = register.sender(wanted).map_or(wanted, |sender| sender.id.as_str());
+        let is_it = |id: &str| id == wanted || register.sender(id).is_some_and(|sender| sender.id == wanted);
+        let port = about.port.and_then(|port| register.port(port_key(port).as_bytes()));
+        about.senders.iter().any(|id| is_it(id)) || port.is_some_and(|port| is_it(&port.sender))
     }
 }
 

@@ -4,6 +4,7 @@
 //! completes it: the record, the note that it is under way, the deletion, the record of its end. Refuses to delete what
 //! is held and what it could not record. Driven by the retention's owner, on a thread of its own.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,9 +14,11 @@ use serde::{Deserialize, Serialize};
 use super::held::{self, Held, Matcher};
 use super::plan::{Item, Piece, Plan, Remainder};
 use super::{RETRY, Retention, Stores, UnderWay, aside, lock, span};
+use crate::config::Fault;
 use crate::gate::Moment;
 use crate::gate::changes::{self, ChangeError, GATE};
 use crate::gate::record::Change;
+use crate::register::Register;
 use crate::store::StoreError;
 use crate::store::journal::Day;
 
@@ -91,6 +94,9 @@ pub enum PurgeError {
     /// The store cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Who owns which port is not known, and somebody's messages are held.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nerror: "))]
+    Register(Vec<Fault>),
     /// It would not be on record.
     #[error("nothing more is purged: {0}")]
     Unrecorded(#[from] ChangeError),
@@ -100,7 +106,7 @@ pub enum PurgeError {
 struct Pace<'p> {
     per_second: u64,
     done: u64,
-    stop: &'p dyn Fn() -> bool,
+    stopping: &'p AtomicBool,
 }
 
 impl Pace<'_> {
@@ -109,7 +115,7 @@ impl Pace<'_> {
         let slice = (self.per_second / 20).max(1);
         self.done = self.done.saturating_add(octets);
         while self.done >= slice {
-            if (self.stop)() {
+            if self.is_over() {
                 return false;
             }
             std::thread::sleep(REST);
@@ -117,33 +123,32 @@ impl Pace<'_> {
         }
         true
     }
+
+    fn is_over(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
 }
 
 impl Retention {
-    /// Lets go of what is due. Blocks for as long as that takes, or until `stop` says so.
-    pub fn purge(
-        &self,
-        stores: Stores<'_>,
-        order: &Order,
-        now: Moment,
-        stop: &dyn Fn() -> bool,
-    ) -> Result<Purged, PurgeError> {
+    /// Lets go of what is due. Blocks for as long as that takes, or until [`Retention::stop`].
+    pub fn purge(&self, stores: Stores<'_>, order: &Order, now: Moment) -> Result<Purged, PurgeError> {
         let Ok(_one) = self.purging.try_lock() else { return Err(PurgeError::UnderWay) };
-        let done = self.go_through(stores, order, now, stop);
+        let done = self.go_through(stores, order, now);
         if !done.as_ref().is_ok_and(|purged| purged.complete && purged.faults.is_empty()) {
             let next = now.wall.saturating_add(RETRY).unwrap_or(now.wall);
-            self.not_before.store(next.as_millisecond(), std::sync::atomic::Ordering::Relaxed);
+            self.not_before.store(next.as_millisecond(), Ordering::Relaxed);
         }
         done
     }
 
-    fn go_through(
-        &self,
-        stores: Stores<'_>,
-        order: &Order,
-        now: Moment,
-        stop: &dyn Fn() -> bool,
-    ) -> Result<Purged, PurgeError> {
+    /// Ends a purge that is under way, between two things or in a rest.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    fn go_through(&self, stores: Stores<'_>, order: &Order, now: Moment) -> Result<Purged, PurgeError> {
+        let loaded = self.load_register(stores)?;
+        let stores = Stores { register: stores.register.or(loaded.as_ref()), ..stores };
         let time = if order.yes { now.wall } else { lock(&self.watch).time(now) };
         let today = self.zone.to_datetime(time).date();
         self.finish_what_was_begun(stores, order, now.wall)?;
@@ -163,24 +168,26 @@ impl Retention {
                 let change = Change::new(now.wall.as_millisecond(), PURGE, &order.by, "journal");
                 changes::record(stores.journal, change.ending(format!("refused: {doubt}")))?;
             }
-            None => self.let_go(stores, order, &plan, &mut purged, stop)?,
+            None => self.let_go(stores, order, &plan, &mut purged)?,
         }
         self.tidy(stores, &plan, time)?;
         self.remember(&purged, order)?;
         Ok(purged)
     }
 
-    fn let_go(
-        &self,
-        stores: Stores<'_>,
-        order: &Order,
-        plan: &Plan,
-        purged: &mut Purged,
-        stop: &dyn Fn() -> bool,
-    ) -> Result<(), PurgeError> {
-        let mut pace = Pace { per_second: self.settings.per_second, done: 0, stop };
+    /// What a hold of a sender needs; a running gate has it at hand.
+    fn load_register(&self, stores: Stores<'_>) -> Result<Option<Register>, PurgeError> {
+        if stores.register.is_some() || self.holds.standing().is_empty() {
+            return Ok(None);
+        }
+        Register::load(&self.register).map(Some).map_err(PurgeError::Register)
+    }
+
+    fn let_go(&self, stores: Stores<'_>, order: &Order, plan: &Plan, purged: &mut Purged) -> Result<(), PurgeError> {
+        let mut pace = Pace { per_second: self.settings.per_second, done: 0, stopping: &self.stopping };
         for item in plan.due() {
-            let gone = if stop() { Ok(None) } else { self.let_one_go(stores, order, item, purged.at, &mut pace) };
+            let gone =
+                if pace.is_over() { Ok(None) } else { self.let_one_go(stores, order, item, purged.at, &mut pace) };
             match gone {
                 Ok(Some(gone)) => {
                     tracing::info!(day = %gone.day, what = ?gone.what, octets = gone.octets, kept = gone.kept, "purged");
