@@ -9,6 +9,7 @@ mod asker;
 pub mod client;
 pub mod entries;
 pub mod handover;
+mod record;
 mod staging;
 
 use std::fs::{self, Permissions};

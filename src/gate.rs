@@ -15,6 +15,7 @@ pub mod evidence;
 pub mod explain;
 pub mod facts;
 mod ids;
+mod life;
 mod limits;
 mod mailbox;
 pub mod masking;

@@ -9,11 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use super::asker::Asker;
 use super::entries::{self, Entry, Page};
+use super::record;
 use crate::clock;
+use crate::gate::changes;
 use crate::gate::complaint::{self, FoundComplaint, Plea};
 use crate::gate::evidence::{self, Found};
 use crate::gate::measures::{self, FoundStep, MeasureStatus, Measures, Order, StepTotals};
 use crate::gate::readings::{self, FoundReading, Reading, ReadingQuery};
+use crate::gate::record::Change;
 use crate::gate::retention::{self, Hold, HoldOrder, Plan, Purged, Retention, RetentionStatus, Stores};
 use crate::gate::{Moment, Probe, SessionStatus, Totals};
 use crate::register::Register;
@@ -86,6 +89,8 @@ pub enum Request {
     Hold(HoldOrder),
     /// Lifts the hold of that name, with the reason.
     LiftHold(String, String),
+    /// The beginning or the end of an import, for the record.
+    Imported(Imported),
 }
 
 /// One line from the gate; `End` or `Error` is the last of an answer.
@@ -133,6 +138,21 @@ pub enum Line {
     End,
     /// Nothing more, because of this.
     Error(String),
+}
+
+/// An import of consents.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// `import`, `restore-import` or `recycle-import`.
+    pub what: String,
+    /// The file.
+    pub file: String,
+    /// Its SHA-256, once all of it was read.
+    pub sha256: Option<String>,
+    /// What became of its rows: read, changed, unchanged, superseded, faulty.
+    pub rows: [u64; 5],
+    /// The line it went on from, where it was interrupted before.
+    pub from_line: u64,
 }
 
 /// What may be told of the keys.
@@ -256,9 +276,10 @@ impl Books<'_> {
                     .map(|()| Vec::new())
                     .map_err(said)
             }
-            Request::Measure(order) => {
-                self.measures.obey(self.journal, order, now_ms).map(|()| Vec::new()).map_err(said)
-            }
+            Request::Measure(order) => self.measures.obey(self.journal, order, now_ms).map_err(said).map(|()| {
+                changes::note(self.journal, record::ordered(order, self.asker.who(), now_ms));
+                Vec::new()
+            }),
             Request::Complain(plea) => complaint::open(self.journal, self.measures, plea, self.now)
                 .map(|complaint| vec![Line::Complaint(complaint)])
                 .map_err(said),
@@ -284,6 +305,10 @@ impl Books<'_> {
                 .lift(self.journal, id, why, self.asker.who(), self.now)
                 .map(|hold| vec![Line::Hold(Box::new(hold))])
                 .map_err(said),
+            Request::Imported(import) => {
+                changes::note(self.journal, record::imported(import, self.asker.who(), now_ms));
+                Ok(Vec::new())
+            }
             Request::Readings(query) => {
                 readings::list(self.journal, query, &mut |reading| emit(Line::Reading(reading)))
                     .map(|()| Vec::new())
@@ -311,7 +336,13 @@ impl Books<'_> {
     }
 
     fn rotate_keys(&self, file: &Path) -> Result<Line, String> {
+        let before = self.keys.master_id();
         let wrapped = Master::load(file).and_then(|master| self.keys.rotate(master)).map_err(said)?;
+        let change = Change::new(self.now.as_millisecond(), "key", self.asker.who(), "master")
+            .with("id", self.keys.master_id())
+            .with("id-before", before)
+            .with("wrapped", wrapped.to_string());
+        changes::note(self.journal, change);
         self.key_ring(wrapped)
     }
 
@@ -326,6 +357,9 @@ impl Books<'_> {
     fn apply(&self, rows: &[Held]) -> Result<Line, String> {
         let events: Vec<_> = rows.iter().map(Held::as_event).collect();
         let Applied { changed, unchanged, stale } = self.consents.apply(&events).map_err(said)?;
+        for row in rows {
+            changes::note(self.journal, record::consented(row, self.asker.who(), self.now.as_millisecond()));
+        }
         Ok(Line::Applied { changed, unchanged, stale })
     }
 

@@ -12,7 +12,7 @@ use super::{Failure, load, written};
 use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;
 use crate::config::Config;
-use crate::gate::evidence::{Found, FoundDelivery, FoundMessage, Query};
+use crate::gate::evidence::{Found, FoundChange, FoundDelivery, FoundMessage, Query};
 
 /// The send records: what came, what was decided and why, and what became of it.
 #[derive(Args, Debug)]
@@ -60,7 +60,7 @@ struct FindArgs {
     /// At most this many, oldest first; all, unless given
     #[arg(long)]
     limit: Option<usize>,
-    /// Binds and endings of sessions, and refreshed do-not-disturb lists too
+    /// Binds and endings of sessions too, refreshed do-not-disturb lists, and every other change
     #[arg(long)]
     sessions: bool,
     #[command(flatten)]
@@ -156,6 +156,7 @@ fn print(out: &mut impl Write, found: &Found, zone: &TimeZone) -> io::Result<()>
             session.peer,
             session.event
         ),
+        Found::Change(change) => print_change(out, change, &local),
         Found::List(list) => writeln!(
             out,
             "{}  {}  do-not-disturb list {} ({}): {} numbers and {} prefixes, {} added, {} removed",
@@ -169,6 +170,16 @@ fn print(out: &mut impl Write, found: &Found, zone: &TimeZone) -> io::Result<()>
             list.removed
         ),
     }
+}
+
+fn print_change(out: &mut impl Write, change: &FoundChange, local: &dyn Fn(Timestamp) -> String) -> io::Result<()> {
+    let FoundChange { id, at, what, who, about, outcome, .. } = change;
+    let of = change.subscriber.as_ref().map(|number| format!(" of {number}")).unwrap_or_default();
+    writeln!(out, "{}  {id}  {what}{of} by {who}: {about}  {outcome}", local(*at))?;
+    change
+        .details
+        .iter()
+        .try_for_each(|(name, value)| writeln!(out, "    {name} {}", value.replace('\n', "\n        ")))
 }
 
 fn print_delivery(

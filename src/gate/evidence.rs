@@ -14,10 +14,12 @@ use crate::config::MessageIdForm;
 use crate::rules::Msisdn;
 use crate::store::{EntryId, Index, Journal, Query as Entries, StoreError};
 
+mod change;
 mod found;
 mod joining;
 mod list;
 
+pub use change::FoundChange;
 pub use found::{
     Found, FoundDelivery, FoundMessage, FoundOutcome, FoundPart, FoundReceipt, FoundSession, FoundTaken, hide_octets,
 };
@@ -39,7 +41,7 @@ pub struct Query {
     pub since_ms: Option<i64>,
     /// Before this moment, UTC milliseconds.
     pub until_ms: Option<i64>,
-    /// Session events and refreshed lists too.
+    /// Session events, refreshed lists and other changes too.
     pub sessions: bool,
     /// At most this many, oldest first.
     pub limit: usize,
@@ -197,6 +199,10 @@ fn matching(query: &Query, id: EntryId, record: &Record<'_>) -> Option<Found> {
         Record::List(record) => {
             let of_gate = query.sessions && query.provider.is_none() && query.from.is_none();
             of_gate.then(|| Found::List(FoundList::new(id, record)))
+        }
+        Record::Change(record) => {
+            let of_gate = query.sessions && query.provider.is_none() && query.from.is_none();
+            of_gate.then(|| Found::Change(FoundChange::new(id, record)))
         }
         // The others tell what became of these.
         _ => None,

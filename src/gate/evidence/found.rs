@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use portcullis_protocol::CommandStatus;
 use serde::{Deserialize, Serialize};
 
-use super::{FoundList, text, time};
+use super::{FoundChange, FoundList, text, time};
 use crate::gate::message_id::loose;
 use crate::gate::receipt::{self, Ending};
 use crate::gate::record;
@@ -30,6 +30,8 @@ pub enum Found {
     Session(FoundSession),
     /// A do-not-disturb list was read anew.
     List(FoundList),
+    /// Something changed beside messages, or was refused to.
+    Change(FoundChange),
 }
 
 /// A message.
@@ -177,6 +179,7 @@ impl Found {
                 known.into_iter().chain([message.destination.clone()]).collect()
             }
             Self::Delivery(delivery) => vec![delivery.source.clone()],
+            Self::Change(change) => change.subscriber.iter().cloned().collect(),
             Self::Session(_) | Self::List(_) => Vec::new(),
         }
     }
@@ -186,7 +189,7 @@ impl Found {
         let opaque = match self {
             Self::Message(message) => &mut message.opaque,
             Self::Delivery(delivery) => &mut delivery.opaque,
-            Self::Session(_) | Self::List(_) => return,
+            Self::Session(_) | Self::List(_) | Self::Change(_) => return,
         };
         if let Some(shown) = opaque {
             hide_octets(shown);
@@ -198,7 +201,7 @@ impl Found {
         match self {
             Self::Message(message) => Some(&message.id),
             Self::Delivery(delivery) => Some(&delivery.id),
-            Self::Session(_) | Self::List(_) => None,
+            Self::Session(_) | Self::List(_) | Self::Change(_) => None,
         }
     }
 }
