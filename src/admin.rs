@@ -227,17 +227,10 @@ fn answers(line: String, shared: Arc<Shared>, (asker, staging): (Arc<Asker>, Arc
                     emit(Line::End);
                 }
             }
-<<<<<<< HEAD
-            Ok(request @ (Request::Entries(_) | Request::Purge(_))) => {
+            Ok(request @ (Request::Entries(_) | Request::Verify(_) | Request::Purge(_))) => {
                 aside(move || books(&shared, &asker).answer(&request, &mut emit))
             }
             Ok(request) => books(&shared, &asker).answer(&request, &mut emit),
-=======
-            Ok(request @ (Request::Entries(_) | Request::Verify(_))) => {
-                aside(move || books(&shared).answer(&request, &mut emit))
-            }
-            Ok(request) => books(&shared).answer(&request, &mut emit),
->>>>>>> 19a6d75
         }
     });
     answers

@@ -30,6 +30,7 @@ use super::Moment;
 use crate::config::{Config, RetentionConfig};
 use crate::register::Register;
 use crate::rules::retention::Retention as Months;
+use crate::store::journal::Day;
 use crate::store::keys::Keys;
 use crate::store::{Consents, Journal, StoreError};
 use file::Unusable;
@@ -60,6 +61,7 @@ pub struct Retention {
     /// The legal holds.
     pub holds: Holds,
     data: PathBuf,
+    keys: Keys,
     settings: RetentionConfig,
     zone: TimeZone,
     months: Months,
@@ -119,6 +121,7 @@ impl Retention {
         let retention = Self {
             holds: Holds::open(&config.data, keys)?,
             data: config.data.clone(),
+            keys: keys.clone(),
             settings: config.retention,
             zone: config.time_zone.clone(),
             months: config.profile.retention.months,
@@ -188,6 +191,9 @@ impl Retention {
         for day in journal.days()? {
             all.push(stored(day, Piece::Day, &folder.join(day.to_string())));
         }
+        for day in signalled(&self.keys.names()?) {
+            all.push(stored(day, Piece::Signalling, &folder.join(day.to_string())));
+        }
         for (day, name) in aside::list(&folder)? {
             let path = folder.join(&name);
             all.push(stored(day, Piece::Aside(name), &path));
@@ -230,6 +236,14 @@ fn read_state(path: &Path) -> Result<State, StoreError> {
         }
         state => Ok(state.unwrap_or_default()),
     }
+}
+
+/// The days whose signalling there is a key for.
+fn signalled(keys: &[String]) -> Vec<Day> {
+    let day = |name: &String| name.split_once("-signalling").and_then(|(day, _)| day.parse().ok());
+    let mut days: Vec<Day> = keys.iter().filter_map(day).collect();
+    days.dedup();
+    days
 }
 
 /// When a day begins and ends, whatever the zone it was named in.

@@ -97,6 +97,9 @@ pub enum PurgeError {
     /// Who owns which port is not known, and somebody's messages are held.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nerror: "))]
     Register(Vec<Fault>),
+    /// The day is being written, as one may be that is the journal's last.
+    #[error("{0} is being written")]
+    Busy(String),
     /// It would not be on record.
     #[error("nothing more is purged: {0}")]
     Unrecorded(#[from] ChangeError),
@@ -198,7 +201,7 @@ impl Retention {
                     purged.complete = false;
                     break;
                 }
-                Err(PurgeError::Store(error)) => {
+                Err(error @ (PurgeError::Store(_) | PurgeError::Busy(_))) => {
                     tracing::error!(%error, day = %item.day, "could not be purged: tried again");
                     purged.faults.push(format!("{}: {error}", name(item)));
                 }
@@ -238,7 +241,8 @@ impl Retention {
             kept: held.numbers.len() as u64,
             holds: held.by.iter().cloned().collect(),
         };
-        if !held.by.is_empty() && held.is_all() {
+        // Signalling goes from all of a day or from none of it.
+        if !held.by.is_empty() && (held.is_all() || item.what == Piece::Signalling) {
             changes::record(stores.journal, details().ending("held"))?;
             self.settle(item, Some(left()))?;
             return Ok(Some(gone));
@@ -268,11 +272,15 @@ impl Retention {
         held::of_day(stores.journal, Day(item.day), &matcher, &mut |octets| pace.take(octets))
     }
 
-    fn delete(&self, stores: Stores<'_>, item: &Item, _held: &Held) -> Result<(), StoreError> {
-        match &item.what {
-            Piece::Aside(name) => aside::remove(&self.data.join("journal"), name),
-            Piece::Day | Piece::Signalling => stores.journal.drop_day(Day(item.day)).map(|_| ()),
-        }
+    fn delete(&self, stores: Stores<'_>, item: &Item, held: &Held) -> Result<(), PurgeError> {
+        let day = Day(item.day);
+        let is_done = match &item.what {
+            Piece::Aside(name) => aside::remove(&self.data.join("journal"), name).map(|()| true),
+            Piece::Signalling => stores.journal.drop_signalling(day),
+            Piece::Day if held.by.is_empty() => stores.journal.drop_day(day),
+            Piece::Day => stores.journal.extract_day(day, |id, _| held.numbers.contains(&id.number)),
+        };
+        if is_done? { Ok(()) } else { Err(PurgeError::Busy(name(item))) }
     }
 
     fn octets(&self, item: &Item) -> u64 {
