@@ -56,10 +56,10 @@ fn spellings(number: u64) -> Vec<Vec<u8>> {
     let mut varint = Vec::new();
     let mut left = number;
     while left >= 0x80 {
-        varint.push((left & 0x7F) as u8 | 0x80);
+        varint.push(left.to_le_bytes()[0] | 0x80);
         left >>= 7;
     }
-    varint.push(left as u8);
+    varint.push(left.to_le_bytes()[0]);
     vec![
         digits.clone().into_bytes(),
         digits[2..].into(),

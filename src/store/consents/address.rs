@@ -81,7 +81,7 @@ impl Codes {
 
     /// Halves have at most 32 bits, which leaves room for what tells the rounds apart.
     fn noise(&self, round: u64, bits: u32, half: u64) -> u64 {
-        let mut hasher = self.keyed.clone();
+        let mut hasher = self.keyed;
         hasher.write_u64(half | round << 48 | u64::from(bits) << 56);
         hasher.finish()
     }
