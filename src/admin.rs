@@ -9,6 +9,7 @@ mod asker;
 pub mod client;
 pub mod entries;
 pub mod handover;
+mod keeping;
 mod record;
 mod staging;
 
