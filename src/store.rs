@@ -5,13 +5,16 @@
 //! Refuses to lose what it acknowledged, to grow without bound and to panic on a broken disk.
 //! Driven by the gate, and by the command line when no gate runs.
 
+pub mod backup;
 pub mod consents;
 pub mod engine;
 mod error;
 pub mod evidence_files;
+mod exchange;
 pub mod journal;
 pub mod keys;
 mod lock;
+mod sealed;
 pub mod sends;
 mod varint;
 
