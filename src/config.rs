@@ -46,6 +46,8 @@ pub struct Config {
     pub queue: QueueConfig,
     /// Which rules hold.
     pub profile: Profile,
+    /// Where they stand, if in a file of their own.
+    pub profile_file: Option<PathBuf>,
     /// The limits of one session.
     pub session: SessionConfig,
     /// How long a stopping gate waits for answers.

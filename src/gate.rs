@@ -35,6 +35,7 @@ mod routes;
 mod scheduled;
 mod sessions;
 mod silence;
+mod unfinished;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -132,6 +133,7 @@ impl Gate {
     pub fn open(config: &Config, register: impl Into<Arc<Register>>, now: Moment) -> Result<Self, StoreError> {
         let gate = Self::with_store(config, register.into(), now)?;
         desk::catch_up(&gate)?;
+        gate.counters.left_unknown(unfinished::settle(&gate, config.carrier.response_timeout, now)?);
         restore::restore(&gate, now)?;
         gate.measures.announce();
         gate.restore_routes(now.wall)?;
@@ -213,6 +215,11 @@ impl Gate {
     /// Takes and ends the measures that are due (R25). Blocks on the disk.
     pub fn review_measures(&self, now: Moment) {
         self.measures.review(&self.journal, now.wall.as_millisecond());
+    }
+
+    /// The counts, for a backup.
+    pub fn counts(&self) -> &Sends {
+        &self.sends
     }
 
     /// How long a peer with held parts may be silent before it is taken to wait for their answers.

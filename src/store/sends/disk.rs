@@ -12,6 +12,7 @@ use super::bucket;
 use super::{CACHE, Moment, Pair};
 use crate::clock;
 use crate::store::StoreError;
+use crate::store::backup::{Lend, Lender};
 use crate::store::engine::{Engine, EngineError, Engines, Fault};
 
 /// Where the moment is kept up to which everything is on disk, the number of this opening, and its moment.
@@ -170,6 +171,18 @@ impl Disk {
         if matches!(&*slot, Slot::Open(engine) if Arc::ptr_eq(engine, failed)) {
             tracing::error!(%error, "the counts failed and are opened anew");
             *slot = Slot::Closed { reason: error.to_string() };
+        }
+    }
+}
+
+impl Lend for Disk {
+    fn lend(&self) -> Result<Lender, StoreError> {
+        match &*self.slot.read().unwrap_or_else(PoisonError::into_inner) {
+            Slot::Open(engine) => {
+                let engine = Arc::downgrade(engine);
+                Ok(Box::new(move || engine.upgrade()))
+            }
+            Slot::Closed { reason } => Err(StoreError::Engine { path: self.path.clone(), what: reason.clone() }),
         }
     }
 }
