@@ -262,6 +262,14 @@ async fn a_record_without_grounds_is_judged_by_what_the_consents_knew() {
     let findings = &report["rules"]["R09"];
     assert_eq!(findings["newly_failing"], 1, "the older record names no finding: {report:#}");
     assert_eq!(report["unchanged"], 1, "who agreed still may be sent to");
+    assert_eq!(report["undeclared"], 0);
+
+    let declaring = "system_id = \"agg1\"\nclass_tlv = { tag = \"0x1400\", values = { promo = \"commercial\" } }";
+    let next = folder.path().join("declaring.toml");
+    fs::write(&next, register().replacen("system_id = \"agg1\"", declaring, 1)).expect("a register");
+    let arguments = ["replay", "--register", next.to_str().expect("a path")];
+    let told = folder.run(&arguments).ok();
+    assert!(told.contains("2 without the class that their provider may have declared"), "{told}");
 }
 
 fn older<'a>(at_ms: i64, to: &'a str, verdict: &'a str, status: u32) -> Submission<'a> {

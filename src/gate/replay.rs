@@ -54,6 +54,8 @@ pub struct Report {
     pub uncounted: u64,
     /// Of the recounted ones, those with a finding of R25: measures are taken over as they were.
     pub measured: u64,
+    /// Those whose provider declares a class by a TLV, and whose older records do not say by which: judged without.
+    pub undeclared: u64,
     /// Do-not-disturb lists that changed meanwhile: whom they spared before is known of judged messages only.
     pub lists: Vec<ListChange>,
     /// Those that were not judged again, by reason.
@@ -208,6 +210,8 @@ impl<'r> Replay<'r> {
         let sent = Sent::of(record, grounds)?;
         let submission = sent.submission();
         let (mut facts, is_recorded) = sent.facts(self.bench, &submission, lookup)?;
+        let declares = facts.identity.provider.class_tlv.is_some();
+        self.report.undeclared += u64::from(declares && grounds.is_none());
         let place = pair(&facts).filter(|_| submission.operation != Operation::ReplaceSm);
         let place = place.map(|pair| moment(pair, record, sent.delivery()));
         let is_other = !sent.is_judged_by(self.bench.profile);

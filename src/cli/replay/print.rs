@@ -62,6 +62,13 @@ fn remarks(out: &mut impl Write, report: &Report, zone: &TimeZone) -> io::Result
             report.recounted, report.measured
         )?;
     }
+    if report.undeclared > 0 {
+        writeln!(
+            out,
+            "  {} without the class that their provider may have declared by its class_tlv: their records do not say",
+            report.undeclared
+        )?;
+    }
     if report.uncounted > 0 {
         writeln!(out, "  {} found no room among the counts: R19 may miss some of what came later", report.uncounted)?;
     }
