@@ -28,13 +28,16 @@ mod reading;
 pub mod readings;
 mod receipt;
 pub mod record;
+pub mod relationship;
 pub mod replay;
 mod replies;
 mod restore;
+pub mod retention;
 mod routes;
 mod scheduled;
 mod sessions;
 mod silence;
+pub mod subscriptions;
 mod unfinished;
 
 use std::path::Path;
@@ -57,7 +60,7 @@ use crate::config::{Config, Durability, LongMessages, MessageIdForm};
 use crate::register::{Register, Secret};
 use crate::rules::Profile;
 use crate::store::consents::ConsentsOptions;
-use crate::store::{Consents, Journal, JournalOptions, Keys, MasterSource, Sends, StoreError};
+use crate::store::{Consents, EvidenceFiles, Journal, JournalOptions, Keys, MasterSource, Sends, StoreError};
 use accounts::Accounts;
 use ids::Ids;
 use limits::{Allowances, Attempts};
@@ -66,6 +69,7 @@ use parts::{Limits, Parts};
 use queue::Queue;
 use record::RecordSchema;
 use replies::Replies;
+use retention::{PurgeError, Purged, Retention};
 use routes::Routes;
 use scheduled::Scheduled;
 use silence::Silence;
@@ -110,6 +114,8 @@ pub struct Gate {
     silence: Silence,
     /// Messages at the carrier that are to be delivered later.
     scheduled: Scheduled,
+    /// What expires, and what is held.
+    pub retention: Retention,
 }
 
 /// One moment on both clocks: records and calendars need the one, timers the other.
@@ -145,6 +151,11 @@ impl Gate {
     fn with_store(config: &Config, register: Arc<Register>, now: Moment) -> Result<Self, StoreError> {
         let keys = open_keys(config)?;
         let journal = open_journal(config, &keys)?;
+        let retention = Retention::open(config, &keys, now)?;
+        let sealed = EvidenceFiles::of(&config.data, &keys)?.seal_plain()?;
+        if sealed > 0 {
+            tracing::info!(files = sealed, "evidence that an earlier program left plain is sealed");
+        }
         Ok(Self {
             measures: open_measures(config, &journal, now.wall)?,
             register: ArcSwap::new(register),
@@ -152,8 +163,8 @@ impl Gate {
             consents: Arc::new(open_consents(&config.data, &keys)?),
             do_not_disturb: DoNotDisturb::default(),
             journal,
+            sends: Sends::open(&config.data.join("sends"), &keys)?,
             keys,
-            sends: Sends::open(&config.data.join("sends"))?,
             counters: Counters::default(),
             sessions: Sessions::new(SessionLimits {
                 sessions: config.session.max_sessions,
@@ -184,6 +195,7 @@ impl Gate {
             }),
             silence: Silence::default(),
             scheduled: Scheduled::default(),
+            retention,
         })
     }
 
@@ -222,6 +234,18 @@ impl Gate {
         &self.sends
     }
 
+    /// Whether the daily purge has come due.
+    pub fn has_expired(&self, now: Moment) -> bool {
+        self.retention.is_due(now)
+    }
+
+    /// Lets go of what has expired. Blocks for as long as that takes, or until the retention is told to stop.
+    pub fn purge(&self, order: &retention::Order, now: Moment) -> Result<Purged, PurgeError> {
+        let Self { journal, consents, .. } = self;
+        let stores = retention::Stores { journal, consents, register: Some(&self.register.load()) };
+        self.retention.purge(stores, order, now)
+    }
+
     /// How long a peer with held parts may be silent before it is taken to wait for their answers.
     fn patience(&self) -> Duration {
         self.long_messages.patience
@@ -241,6 +265,7 @@ pub fn open_journal(config: &Config, keys: &Keys) -> Result<Journal, StoreError>
         spool_entries: config.journal.spool_entries,
         spool_bytes: config.journal.spool_bytes,
         keys: Some(keys.clone()),
+        heads: Some(config.data.join("heads")),
         ..JournalOptions::default()
     };
     Journal::open(&config.data.join("journal"), Arc::new(RecordSchema), options)
@@ -249,6 +274,11 @@ pub fn open_journal(config: &Config, keys: &Keys) -> Result<Journal, StoreError>
 /// The measures in force under this configuration's data directory.
 pub fn open_measures(config: &Config, journal: &Journal, now: Timestamp) -> Result<Measures, StoreError> {
     Measures::open(&config.data, &config.profile.measures, journal, now.as_millisecond())
+}
+
+/// The files that prove consents, under this configuration's data directory.
+pub fn open_evidence(config: &Config) -> Result<EvidenceFiles, StoreError> {
+    EvidenceFiles::of(&config.data, &open_keys(config)?)
 }
 
 /// The consents under this data directory.

@@ -33,9 +33,9 @@ impl Stores {
         let keys = Keys::open(&data.join("keys"), &MasterSource::Text("5c".repeat(32))).unwrap();
         let options = JournalOptions { keys: Some(keys.clone()), ..JournalOptions::default() };
         let journal = Journal::open(&data.join("journal"), Arc::new(Text), options).unwrap();
-        let options = ConsentsOptions { keys: Some(keys), ..ConsentsOptions::default() };
+        let options = ConsentsOptions { keys: Some(keys.clone()), ..ConsentsOptions::default() };
         let consents = Consents::open(&data.join("consents"), &options).unwrap();
-        let sends = Sends::open(&data.join("sends")).unwrap();
+        let sends = Sends::open(&data.join("sends"), &keys).unwrap();
         Self { journal, consents, sends }
     }
 
