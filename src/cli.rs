@@ -4,18 +4,21 @@
 //! Driven by `main`.
 
 mod access;
+mod backup;
 pub mod check;
 mod classify;
 mod complaint;
 mod consent;
 mod demo;
 mod explain;
+mod hold;
 mod journal;
 pub mod judge;
 mod keys;
 mod measures;
 mod probe;
 mod replay;
+mod retention;
 mod run;
 mod showing;
 pub mod simulate;
@@ -55,10 +58,20 @@ enum Command {
     Journal(journal::JournalArgs),
     /// The keys that everything kept is sealed with
     Keys(keys::KeysArgs),
+    /// Copies everything that is kept, while the gate runs or not
+    Backup(backup::BackupArgs),
+    /// Checks every octet of a backup
+    VerifyBackup(backup::VerifyArgs),
+    /// Makes a data directory of a backup
+    Restore(backup::RestoreArgs),
     /// Who is warned of, slowed down or suspended, and lifting that
     Measures(measures::MeasuresArgs),
     /// Who looked at records and consents
     Access(access::AccessArgs),
+    /// Legal holds: what must not expire
+    Hold(hold::HoldArgs),
+    /// What expires when, and letting it go
+    Retention(retention::RetentionArgs),
     /// Complaints of subscribers
     Complaint(complaint::ComplaintArgs),
     /// Why a message was judged as it was, or what a reply was taken for
@@ -93,8 +106,13 @@ impl Cli {
             Command::Consent(args) => consent::run(args),
             Command::Journal(args) => told(journal::run(args)),
             Command::Keys(args) => told(keys::run(args)),
+            Command::Backup(args) => told(backup::run(args)),
+            Command::VerifyBackup(args) => told(backup::check(args)),
+            Command::Restore(args) => told(backup::bring_back(args)),
             Command::Measures(args) => told(measures::run(args)),
             Command::Access(args) => told(access::run(args)),
+            Command::Hold(args) => told(hold::run(args)),
+            Command::Retention(args) => told(retention::run(args)),
             Command::Complaint(args) => told(complaint::run(args)),
             Command::Explain(args) => told(explain::run(args)),
             Command::Replay(args) => told(replay::run(args)),
@@ -120,6 +138,8 @@ enum Failure {
     Io(#[from] std::io::Error),
     #[error("{0}")]
     Usage(String),
+    #[error("{0} of what was checked is not as it was written")]
+    Altered(u64),
 }
 
 fn list(faults: &[Fault]) -> String {

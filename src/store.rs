@@ -5,6 +5,7 @@
 //! Refuses to lose what it acknowledged, to grow without bound and to panic on a broken disk.
 //! Driven by the gate, and by the command line when no gate runs.
 
+pub mod backup;
 pub mod consents;
 pub mod engine;
 mod error;
@@ -20,6 +21,6 @@ mod varint;
 pub use consents::{Applied, Consents, Event, Standing};
 pub use error::StoreError;
 pub use evidence_files::{EvidenceFiles, Sha256};
-pub use journal::{Entries, EntryId, Health, Index, Journal, JournalOptions, Progress, Query, Schema, Ticket};
+pub use journal::{Entries, EntryId, Health, Index, Journal, JournalOptions, Parts, Progress, Query, Schema, Ticket};
 pub use keys::{Keys, MasterSource};
 pub use sends::Sends;

@@ -1,23 +1,28 @@
 //! Requests and answers of the socket, and the answering of those that need only the store.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::asker::Asker;
+use super::backup;
 use super::entries::{self, Entry, Page};
 use super::record;
 use crate::gate::changes;
 use crate::gate::complaint::{self, FoundComplaint, Plea};
 use crate::gate::evidence::{self, Found};
 use crate::gate::measures::{self, FoundStep, MeasureStatus, Measures, Order, StepTotals};
-use crate::gate::readings::{self, FoundReading, Reading, ReadingQuery};
+use crate::gate::readings::{FoundReading, Reading, ReadingQuery};
 use crate::gate::record::Change;
+use crate::gate::retention::{Hold, HoldOrder, Plan, Purged, Retention, RetentionStatus};
 use crate::gate::{Probe, SessionStatus, Totals};
+use crate::register::Register;
 use crate::store::consents::Held;
 use crate::store::keys::Master;
-use crate::store::{Applied, Consents, Journal, Keys};
+use crate::store::{Applied, Consents, Journal, Keys, journal};
 
 /// One line to the gate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +44,10 @@ pub enum Request {
     Entry(String),
     /// Entries of the journal as they are kept, a page of them.
     Entries(Page),
+    /// Whether the journal is as it was written.
+    Verify(journal::Check),
+    /// What was signed of its days.
+    Heads,
     /// Every event of a subscriber, in the order in which they happened.
     History(u64),
     /// Every event of every subscriber.
@@ -68,12 +77,24 @@ pub enum Request {
     Keys,
     /// Wraps all keys anew, under the master key in this file.
     RotateKeys(PathBuf),
+    /// A copy of everything that is kept.
+    Backup(backup::Order),
     /// What this conversation is about to read: on record, and on disk, when it is answered.
     Reading(Reading),
     /// The end of that, with so many results.
     Read(u64),
     /// Who read what.
     Readings(ReadingQuery),
+    /// What goes when, seen from that day; from today where none is given.
+    RetentionPlan(Option<Date>),
+    /// Lets go of what has expired; with `true`, whatever the clock did and however many days it is.
+    Purge(bool),
+    /// Every legal hold.
+    Holds,
+    /// Sets a legal hold.
+    Hold(HoldOrder),
+    /// Lifts the hold of that name, with the reason.
+    LiftHold(String, String),
     /// The beginning or the end of an import, for the record.
     Imported(Imported),
 }
@@ -99,6 +120,12 @@ pub enum Line {
     Found(Found),
     /// Entries of the journal, in their order.
     Entries(Vec<Entry>),
+    /// Something in the journal that is not as it was written.
+    Fault(journal::Fault),
+    /// What of the journal was verified.
+    Verified(journal::Verified),
+    /// What was signed of a day.
+    Head(Box<journal::KnownHead>),
     /// One measure in force.
     Measure(MeasureStatus),
     /// One step of a measure, in the past.
@@ -109,8 +136,18 @@ pub enum Line {
     Probe(Box<Probe>),
     /// The keys.
     Keys(KeyRing),
+    /// One file of a backup.
+    Copied(backup::Copied),
+    /// What the backup has come to.
+    Backup(backup::Made),
     /// Somebody read something.
     Reading(FoundReading),
+    /// What goes when.
+    RetentionPlan(Box<Plan>),
+    /// What became of a purge.
+    Purged(Box<Purged>),
+    /// A legal hold.
+    Hold(Box<Hold>),
     /// What follows is read without being on record, because of this.
     Unrecorded(String),
     /// Nothing more.
@@ -179,6 +216,9 @@ pub struct Status {
     /// The steps of measures since the start.
     #[serde(default)]
     pub steps: StepTotals,
+    /// What was purged last, and what is held.
+    #[serde(default)]
+    pub retention: RetentionStatus,
 }
 
 /// The store, for answering.
@@ -191,6 +231,10 @@ pub struct Books<'s> {
     pub measures: &'s Measures,
     /// What is kept is sealed with these.
     pub keys: &'s Keys,
+    /// What expires, and what is held.
+    pub retention: &'s Retention,
+    /// Who owns which port, where a gate has it at hand.
+    pub register: Option<Arc<Register>>,
     /// Who asks.
     pub asker: &'s Asker,
     /// The time of the asking.
@@ -221,9 +265,12 @@ impl Books<'_> {
     fn answer_admitted(&self, request: &Request, emit: &mut dyn FnMut(Line) -> bool) {
         let now_ms = self.now.as_millisecond();
         let outcome = match request {
-            Request::Status | Request::TakeOver | Request::Probe { .. } | Request::Stage(_) | Request::Commit => {
-                Err("no gate is running".to_owned())
-            }
+            Request::Status
+            | Request::TakeOver
+            | Request::Probe { .. }
+            | Request::Stage(_)
+            | Request::Commit
+            | Request::Backup(_) => Err("no gate is running".to_owned()),
             Request::Apply(rows) => self.apply(rows).map(|applied| vec![applied]),
             Request::Show(msisdn) => {
                 self.consents.show(*msisdn).map(|held| held.into_iter().map(Line::Held).collect()).map_err(said)
@@ -238,6 +285,7 @@ impl Books<'_> {
             Request::Entries(page) => {
                 entries::page(self.journal, page, &mut |entries| emit(Line::Entries(entries))).map(|()| Vec::new())
             }
+            Request::Verify(_) | Request::Heads => self.unaltered(request, emit),
             Request::Export => return self.export(false, emit),
             Request::ExportHistory => return self.export(true, emit),
             Request::Keys => self.key_ring(0).map(|keys| vec![keys]),
@@ -248,23 +296,18 @@ impl Books<'_> {
                     .map(|()| Vec::new())
                     .map_err(said)
             }
-            Request::Measure(order) => self.measures.obey(self.journal, order, now_ms).map_err(said).map(|()| {
-                changes::note(self.journal, record::ordered(order, self.asker.who(), now_ms));
-                Vec::new()
-            }),
+            Request::Measure(order) => self.obey(order, now_ms).map(|()| Vec::new()),
             Request::Complain(plea) => complaint::open(self.journal, self.measures, plea, self.now)
                 .map(|complaint| vec![Line::Complaint(complaint)])
                 .map_err(said),
             Request::Reading(_) | Request::Read(_) => Ok(Vec::new()),
+            Request::RetentionPlan(_) | Request::Purge(_) => self.keeping(request),
+            Request::Holds | Request::Hold(_) | Request::LiftHold(..) => self.keeping(request),
             Request::Imported(import) => {
                 changes::note(self.journal, record::imported(import, self.asker.who(), now_ms));
                 Ok(Vec::new())
             }
-            Request::Readings(query) => {
-                readings::list(self.journal, query, &mut |reading| emit(Line::Reading(reading)))
-                    .map(|()| Vec::new())
-                    .map_err(said)
-            }
+            Request::Readings(query) => self.readings(query, emit),
             Request::Complaints(since) => {
                 complaint::list(self.journal, *since, &mut |complaint| emit(Line::Complaint(complaint)))
                     .map(|()| Vec::new())
@@ -304,6 +347,12 @@ impl Books<'_> {
             changes::note(self.journal, record::consented(row, self.asker.who(), self.now.as_millisecond()));
         }
         Ok(Line::Applied { changed, unchanged, stale })
+    }
+
+    fn obey(&self, order: &Order, now_ms: i64) -> Result<(), String> {
+        self.measures.obey(self.journal, order, now_ms).map_err(said)?;
+        changes::note(self.journal, record::ordered(order, self.asker.who(), now_ms));
+        Ok(())
     }
 
     fn export(&self, history: bool, emit: &mut dyn FnMut(Line) -> bool) {

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
+use jiff::civil::Time;
 use jiff::tz::{Offset, TimeZone};
 use ring::digest::{SHA256, digest};
 
 use super::links::{carrier, listen};
-use super::{Config, Durability, JournalConfig, ListFile, LongMessages, QueueConfig, SessionConfig};
+use super::{Config, Durability, JournalConfig, ListFile, LongMessages, QueueConfig, RetentionConfig, SessionConfig};
 use crate::document::{self, Complaints, Fault, Section, unknown_word};
 use crate::register::{LongMode, WindowOverflow};
 use crate::rules::{Class, Mode, Profile, Rule, profile};
@@ -21,7 +22,7 @@ pub(super) fn config(path: &Path, text: &str) -> (Config, Vec<Fault>) {
     let top = Section::top(&table, &complaints);
     let folder = path.parent().unwrap_or(Path::new(""));
     let (time_zone, time_zone_name) = time_zone(&top);
-    let profile = read_profile(&top, folder, &time_zone);
+    let (profile, profile_file) = read_profile(&top, folder, &time_zone);
     let mut config = Config {
         file: path.to_owned(),
         sha256: HEXLOWER.encode(digest(&SHA256, text.as_bytes()).as_ref()),
@@ -35,8 +36,10 @@ pub(super) fn config(path: &Path, text: &str) -> (Config, Vec<Fault>) {
         long_messages: long_messages(&top),
         do_not_disturb: do_not_disturb(&top, folder),
         queue: queue(&top),
+        retention: retention(&top),
         drain_timeout: seconds(&top, "drain_timeout", 10),
         profile,
+        profile_file,
         time_zone,
         time_zone_name,
         warnings: Vec::new(),
@@ -61,14 +64,16 @@ fn time_zone(top: &Section<'_, '_>) -> (TimeZone, String) {
     (zone, name.to_owned())
 }
 
-fn read_profile(top: &Section<'_, '_>, folder: &Path, time_zone: &TimeZone) -> Profile {
+/// The profile, and its file where it has one of its own.
+fn read_profile(top: &Section<'_, '_>, folder: &Path, time_zone: &TimeZone) -> (Profile, Option<PathBuf>) {
     let section = top.section("profile");
     let base = section.as_ref().and_then(|section| section.string("base")).unwrap_or(profile::DEFAULT);
-    let mut profile = match &section {
-        Some(section) if base.ends_with(".toml") => profile_file(section, &folder.join(base)),
+    let file = base.ends_with(".toml").then(|| folder.join(base));
+    let mut profile = match (&section, &file) {
+        (Some(section), Some(file)) => profile_file(section, file),
         _ => Profile::built_in(base),
     };
-    if let (None, Some(section), false) = (&profile, &section, base.ends_with(".toml")) {
+    if let (None, Some(section), None) = (&profile, &section, &file) {
         section.fault("base", unknown_word(base, Profile::built_in_names()));
     }
     let mut profile = profile.take().unwrap_or_default();
@@ -78,7 +83,7 @@ fn read_profile(top: &Section<'_, '_>, folder: &Path, time_zone: &TimeZone) -> P
         warn_of_vain_keywords(&profile, &section);
         section.finish();
     }
-    profile
+    (profile, file)
 }
 
 /// R07 asks for a keyword that is honoured: R23 is what honours it.
@@ -180,6 +185,20 @@ fn queue(top: &Section<'_, '_>) -> QueueConfig {
     queue
 }
 
+fn retention(top: &Section<'_, '_>) -> RetentionConfig {
+    let empty = toml::de::DeTable::new();
+    let section = top.section("retention").unwrap_or_else(|| Section::top(&empty, top.complaints()));
+    let time = |text: &str| Time::strptime("%H:%M", text).ok();
+    let mib = section.integer("mib_per_second", 1..=100_000).unwrap_or(128);
+    let retention = RetentionConfig {
+        at: section.parsed("at", "a time of day like \"03:30\"", time).unwrap_or(Time::constant(3, 30, 0, 0)),
+        at_most: whole(&section, "at_most", 1..=10_000).unwrap_or(7),
+        per_second: mib * 1024 * 1024,
+    };
+    section.finish();
+    retention
+}
+
 /// Whether the key in the file is one is seen when the store is opened: checking a configuration reads no secret.
 fn master_key(top: &Section<'_, '_>, folder: &Path) -> Option<PathBuf> {
     let section = top.section("keys")?;
@@ -244,7 +263,7 @@ mod tests {
         assert_eq!(config.journal.durability, Durability::BeforeResponse);
         assert_eq!(config.session.pdu_limit, 64 * 1024);
         assert_eq!(config.profile.name, "cn-2020-draft");
-        assert_eq!(config.profile.retention.record_months, 5);
+        assert_eq!(config.profile.retention.months.content, 5);
         assert_eq!(config.profile.quiet_hours, None);
     }
 
@@ -267,7 +286,7 @@ mod tests {
         let config = parse(&format!(
             "{SMALLEST}\n[profile]\nbase = \"cn-2026-74\"\nquiet_hours = \"08:00-21:00\"\nphone = \"forbidden\"\n"
         ));
-        assert_eq!(config.profile.retention.record_months, 6);
+        assert_eq!(config.profile.retention.months.content, 6);
         assert_eq!(config.profile.phone, r06_phone::Label::Forbidden);
         let hours: Option<r18_quiet_hours::Window> = config.profile.quiet_hours;
         assert!(hours.is_some_and(|hours| hours.contains(jiff::civil::Time::constant(8, 0, 0, 0))));
