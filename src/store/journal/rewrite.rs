@@ -1,7 +1,6 @@
 //! Days as a whole: sealed when they are over, opened again for what comes late, rid of what has expired.
 //!
-//! Owns the order of steps that leaves a day whole wherever they are cut short: what is to be is built
-//! aside and signed, then put in place, then the keys of what was go. One day is rewritten at a time.
+//! Owns what a day is made of then: it is built aside, and put in place by [`super::swap`]. One day is rewritten at a time.
 //! Refuses a day that is being written. Driven by the sealer, by the writer, and by retention.
 
 use std::path::Path;
@@ -38,25 +37,30 @@ impl Days {
         }
         let Some(store) = self.reader(day)?.filter(|store| store.layout != VERSION_1) else { return Ok(false) };
         if store.is_table() {
-            return self.sign(&store).map(|()| true);
+            return self.sign(&store, &[]).map(|()| true);
         }
         store.seal()?;
         let tip = store.tip();
         self.build_table(day, &mut |table| copy(&store, table, &[HOT]))?;
-        self.sign(&store)?;
         self.put_in_place(day, store, &tip, &[])
     }
 
-    /// Signs what there is of a day.
-    fn sign(&self, store: &DayStore) -> Result<(), StoreError> {
-        let standing = store.standing();
-        let expired = store.seals.as_ref().is_some_and(|seals| !seals.has_signalling());
+    /// Signs what there is of a day, some of whose keys are about to be forgotten.
+    pub(super) fn sign(&self, store: &DayStore, forget: &[String]) -> Result<(), StoreError> {
+        let standing = if store.generation() == 0 { Standing::Sealed } else { Standing::Held };
+        let has_signalling = store.seals.as_ref().is_some_and(|seals| seals.has_signalling());
+        let expired = !has_signalling || forget.contains(&signalling_key(store.day, store.generation()));
         self.heads.note(store.day, store.layout, standing, expired, Some(store.extent()?))
     }
 
     /// Makes a day one that can be written to: a table is no more than read, and so is layout 1. What can be
     /// written to already waits for nobody.
     pub(super) fn make_writable(&self, day: Day) -> Result<(), StoreError> {
+        {
+            // Whoever puts a day in place holds this meanwhile: what is ready now was left by a failure.
+            let _open = self.open();
+            self.finish_swap(day)?;
+        }
         let needs_work = |store: &DayStore| store.is_table() || store.layout == VERSION_1;
         let open = || match self.path(day).is_dir() {
             true => self.reader_with(day, self.cache()),
@@ -122,8 +126,6 @@ impl Days {
         }
         let tip = store.tip();
         self.build_table(day, &mut |table| copy(&store, table, &[HOT, SIGNALLING]))?;
-        let (standing, extent) = (store.standing(), store.extent()?);
-        self.heads.note(day, store.layout, standing, true, Some(extent))?;
         self.put_in_place(day, store, &tip, &[name])
     }
 
@@ -165,7 +167,6 @@ impl Days {
         let fresh = self.begun(day, &scratch, generation)?;
         Copying::new(&fresh).all(&store, &mut |number, _| kept.binary_search(&number).is_ok())?;
         self.build_table(day, &mut |table| copy(&fresh, table, &[HOT]))?;
-        self.sign(&fresh)?;
         drop(fresh);
         remove(&scratch)?;
         let old = store.generation();
@@ -250,9 +251,5 @@ impl DayStore {
         let pending: Vec<_> =
             self.tail().pending.entries().map(|entry| (entry.id.number, Parts::from(&entry))).collect();
         pending.into_iter().try_for_each(|(number, parts)| see(number, parts))
-    }
-
-    fn standing(&self) -> Standing {
-        if self.generation() == 0 { Standing::Sealed } else { Standing::Held }
     }
 }

@@ -57,8 +57,8 @@ impl Days {
         sync_dir(&dir)
     }
 
-    /// Puts what was built in the place of `source`, whose chain had come to `seen` then; these keys are
-    /// forgotten. `false`, and what was built is gone, where somebody has written to the day since.
+    /// Puts what was built in the place of `source`, whose chain had come to `seen` then, and signs it; these
+    /// keys are forgotten. `false`, and what was built is gone, where somebody has written to the day since.
     pub(super) fn put_in_place(
         &self,
         day: Day,
@@ -81,10 +81,11 @@ impl Days {
             if source.is_table() || open.is_free_of_others(day, &source) {
                 open.forget(day);
                 drop(source);
-                self.swap(day)?;
+                rename(&building, &self.aside(day, "ready"))?;
+                sync_dir(self.dir())?;
+                self.finish_swap(day)?;
                 drop(open);
-                self.forget_keys(day)?;
-                return remove(&self.aside(day, "going")).map(|()| true);
+                return self.finish_forgetting(day).map(|()| true);
             }
             drop(open);
             std::thread::sleep(TURN);
@@ -92,15 +93,16 @@ impl Days {
         remove(&building).map(|()| false)
     }
 
-    fn swap(&self, day: Day) -> Result<(), StoreError> {
-        let ready = self.aside(day, "ready");
-        rename(&self.aside(day, "building"), &ready)?;
-        sync_dir(self.dir())?;
-        self.finish_swap(day)
-    }
-
-    fn finish_swap(&self, day: Day) -> Result<(), StoreError> {
+    /// Puts a folder that is ready, where there is one, in the day's place. From the moment it was ready
+    /// nobody has written to the day.
+    pub(super) fn finish_swap(&self, day: Day) -> Result<(), StoreError> {
         let (ready, going, path) = (self.aside(day, "ready"), self.aside(day, "going"), self.path(day));
+        if !ready.exists() {
+            return Ok(());
+        }
+        if ready.join(TABLE).exists() {
+            self.sign(&self.open_at(day, &ready)?, &read_list(&ready.join(FORGET))?)?;
+        }
         if path.exists() {
             remove(&going)?;
             rename(&path, &going)?;
@@ -109,19 +111,18 @@ impl Days {
         sync_dir(self.dir())
     }
 
-    /// Forgets the keys that the folder's list names.
-    fn forget_keys(&self, day: Day) -> Result<(), StoreError> {
+    /// Forgets the keys that the list of a folder in place names, and deletes the folder that had its place.
+    fn finish_forgetting(&self, day: Day) -> Result<(), StoreError> {
         let list = self.path(day).join(FORGET);
-        let failed = |e| StoreError::io(&list, "read the list of keys", e);
-        let names = match fs::read_to_string(&list) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-            other => other.map_err(failed)?,
-        };
-        for name in names.lines().filter(|name| name.starts_with(&format!("{day}-"))) {
+        let names = read_list(&list)?;
+        for name in names.iter().filter(|name| name.starts_with(&format!("{day}-"))) {
             self.keys.forget(name)?;
         }
-        fs::remove_file(&list).map_err(failed)?;
-        sync_dir(&self.path(day))
+        if !names.is_empty() {
+            fs::remove_file(&list).map_err(|e| StoreError::io(&list, "delete the list of keys", e))?;
+            sync_dir(&self.path(day))?;
+        }
+        remove(&self.aside(day, "going"))
     }
 
     /// Finishes, or undoes, what the process before left half done.
@@ -135,13 +136,10 @@ impl Days {
                 _ => {}
             }
         }
-        for day in self.list()? {
-            self.forget_keys(day)?;
-        }
-        for name in self.names()?.iter().filter(|name| name.ends_with(".going")) {
-            remove(&self.dir().join(name))?;
-        }
-        Ok(())
+        self.list()?.into_iter().try_for_each(|day| self.finish_forgetting(day))?;
+        // Of days that are deleted whole.
+        let going = self.names()?.into_iter().filter(|name| name.ends_with(".going"));
+        going.map(|name| self.dir().join(name)).try_for_each(|path| remove(&path))
     }
 }
 
@@ -149,6 +147,15 @@ fn write_list(path: &Path, names: &[String]) -> io::Result<()> {
     let mut file = fs::File::create(path)?;
     names.iter().try_for_each(|name| writeln!(file, "{name}"))?;
     file.sync_all()
+}
+
+/// The names on a list; none where there is no list.
+fn read_list(path: &Path) -> Result<Vec<String>, StoreError> {
+    match fs::read_to_string(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(StoreError::io(path, "read the list of keys", e)),
+        Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
+    }
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::days::Days;
 use super::heads::{Extent, KnownHead, Running, Standing, Wrong};
 use super::layout::VERSION_1;
+use super::swap::TABLE;
 use super::{Day, EntryId};
 use crate::store::StoreError;
 
@@ -98,7 +99,8 @@ impl Verifying<'_> {
                 last.insert(day, known);
             }
         }
-        let all: BTreeSet<Day> = last.keys().copied().chain(self.days.list()?).collect();
+        let written = tip.as_ref().and_then(|tip| tip.day.parse().ok());
+        let all: BTreeSet<Day> = last.keys().copied().chain(self.days.list()?).chain(written).collect();
         for day in all {
             if self.check.day.as_ref().is_some_and(|wanted| *wanted != day.to_string()) {
                 continue;
@@ -172,7 +174,7 @@ impl Verifying<'_> {
         let place = "heads/tip";
         Ok(match tip {
             Err(Wrong { what, .. }) => self.fault(place, None, what),
-            Ok(None) if !heads.is_empty() || self.has_chained_day()? => {
+            Ok(None) if heads.iter().any(|known| known.head.standing == Standing::Sealed) || self.has_open_day()? => {
                 self.fault(place, None, "is missing: how far the last day had come is not known")
             }
             Ok(None) => Flow::Continue(()),
@@ -191,9 +193,12 @@ impl Verifying<'_> {
         })
     }
 
-    fn has_chained_day(&self) -> Result<bool, StoreError> {
+    /// Whether there is a day with a chain that is not sealed: who wrote it has signed how far it had come.
+    fn has_open_day(&self) -> Result<bool, StoreError> {
         let keys = self.days.keys.names()?;
-        Ok(self.days.list()?.iter().any(|day| keys.iter().any(|name| name.starts_with(&format!("{day}-content")))))
+        let is_chained = |day: &Day| keys.iter().any(|name| name.starts_with(&format!("{day}-content")));
+        let is_open = |day: &Day| !self.days.path(*day).join(TABLE).exists();
+        Ok(self.days.list()?.iter().any(|day| is_chained(day) && is_open(day)))
     }
 
     /// A day whose folder is not there.
@@ -233,7 +238,7 @@ impl Verifying<'_> {
         if let Some((known, Extent { entries, blocks, chain, .. })) = extents {
             let by = format!("head {}", known.head.serial);
             signed.push(Signed { by, entries: *entries, blocks: *blocks, chain: chain.clone() });
-        } else if store.is_table() && self.fault(day.to_string(), None, "the day has no head").is_break() {
+        } else if store.is_table() && !expired && self.fault(day.to_string(), None, "the day has no head").is_break() {
             return Flow::Break(());
         }
         let rewritten = head.is_some_and(|known| known.head.standing != Standing::Sealed);
@@ -242,7 +247,7 @@ impl Verifying<'_> {
             signed.push(Signed { by, entries: *entries, blocks: *blocks, chain: chain.clone() });
         }
         let signalling_expired = head.is_some_and(|known| known.head.signalling_expired);
-        let end = extents.filter(|_| store.is_table()).map(|(_, extent)| extent.blocks);
+        let end = extents.filter(|_| store.is_table()).map(|(_, extent)| extent);
         let walk = Walk::new(&store, signed, end, signalling_expired);
         let flow = walk.run(&mut |entry, what| self.fault(day.to_string(), entry, what));
         match flow {
