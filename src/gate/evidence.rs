@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::message_id::spellings;
-use super::record::{Content, PartOutcome, Record, RecordError, WireAddress, entry_id, subscriber_key};
+use super::record::{Content, Kept, PartOutcome, Record, RecordError, WireAddress, entry_id, subscriber_key};
 use crate::config::MessageIdForm;
 use crate::rules::Msisdn;
 use crate::store::{EntryId, Index, Journal, Query as Entries, StoreError};
@@ -21,7 +21,8 @@ mod list;
 
 pub use change::FoundChange;
 pub use found::{
-    Found, FoundDelivery, FoundMessage, FoundOutcome, FoundPart, FoundReceipt, FoundSession, FoundTaken, hide_octets,
+    Found, FoundBasis, FoundDelivery, FoundFacts, FoundMessage, FoundOutcome, FoundPart, FoundReceipt, FoundSession,
+    FoundTaken, hide_octets,
 };
 use joining::Joining;
 pub use list::FoundList;
@@ -163,19 +164,21 @@ fn gather(
 ) -> Result<(), EvidenceError> {
     let mut joining = Joining::new(query.message_id_form);
     let mut taken = 0_usize;
-    for entry in journal.find(entries.clone())? {
-        let (id, payload) = entry?;
-        let record = Record::decode(&payload).map_err(|error| EvidenceError::Record(id, error))?;
+    for entry in journal.find_parts(entries.clone())? {
+        let (id, parts) = entry?;
+        let kept = Kept::decode(&parts.content, parts.signalling.as_deref())
+            .map_err(|error| EvidenceError::Record(id, error))?;
+        let record = &kept.record;
         let is_wanted = wanted.is_none_or(|wanted| wanted.contains(&id));
-        if joining.join(&record, is_wanted) {
+        if joining.join(record, is_wanted) {
             continue;
         }
         if query.until_ms.is_some_and(|until| record.at_ms() >= until) || taken >= query.limit {
             continue;
         }
-        if let Some(found) = matching(query, id, &record) {
+        if let Some(found) = matching(query, id, &kept) {
             taken += usize::from(is_wanted);
-            if !joining.hold(id, found, &record, is_wanted).is_none_or(&mut *emit) {
+            if !joining.hold(id, found, record, is_wanted).is_none_or(&mut *emit) {
                 return Ok(());
             }
         }
@@ -184,18 +187,18 @@ fn gather(
     Ok(())
 }
 
-fn matching(query: &Query, id: EntryId, record: &Record<'_>) -> Option<Found> {
-    match record {
+fn matching(query: &Query, id: EntryId, kept: &Kept<'_>) -> Option<Found> {
+    match &kept.record {
         Record::Submission(record) => matches(query, &record.origin.provider, &record.source)
-            .then(|| Found::Message(Box::new(FoundMessage::new(id, record)))),
+            .then(|| Found::Message(Box::new(FoundMessage::new(id, record).with(kept)))),
         Record::Delivery(record) => matches(query, &record.origin.provider, &record.destination)
             .then(|| Found::Delivery(FoundDelivery::new(id, record))),
         Record::Session(record) => {
             let of_provider = query.provider.as_ref().is_none_or(|provider| *provider == record.origin.provider);
-            (query.sessions && of_provider).then(|| Found::Session(FoundSession::new(id, record)))
+            (query.sessions && of_provider).then(|| Found::Session(FoundSession::new(id, record).with(kept)))
         }
         Record::Long(record) => matches(query, &record.submission.origin.provider, &record.submission.source)
-            .then(|| Found::Message(Box::new(FoundMessage::of_parts(id, record)))),
+            .then(|| Found::Message(Box::new(FoundMessage::of_parts(id, record).with(kept)))),
         Record::List(record) => {
             let of_gate = query.sessions && query.provider.is_none() && query.from.is_none();
             of_gate.then(|| Found::List(FoundList::new(id, record)))
@@ -210,10 +213,10 @@ fn matching(query: &Query, id: EntryId, record: &Record<'_>) -> Option<Found> {
 }
 
 /// A message's record by itself, without what became of it; none of another kind.
-pub fn message(id: EntryId, record: &Record<'_>) -> Option<FoundMessage> {
-    match record {
-        Record::Submission(record) => Some(FoundMessage::new(id, record)),
-        Record::Long(record) => Some(FoundMessage::of_parts(id, record)),
+pub fn message(id: EntryId, kept: &Kept<'_>) -> Option<FoundMessage> {
+    match &kept.record {
+        Record::Submission(record) => Some(FoundMessage::new(id, record).with(kept)),
+        Record::Long(record) => Some(FoundMessage::of_parts(id, record).with(kept)),
         _ => None,
     }
 }

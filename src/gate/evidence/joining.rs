@@ -100,7 +100,7 @@ impl Joining {
     pub(super) fn join(&mut self, record: &Record<'_>, is_wanted: bool) -> bool {
         match record {
             Record::Outcome(outcome) => {
-                self.end(outcome, |message| message.outcome = Some(FoundOutcome::new(outcome)));
+                self.end(outcome, |message| message.end(FoundOutcome::new(outcome)));
                 true
             }
             Record::PartOutcome(part) => {
