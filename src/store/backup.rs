@@ -4,18 +4,18 @@
 //! key, to write over what is there, and to call a backup whole before every octet of it is on disk.
 //! Driven by the command line, through a running gate or without one.
 //!
-//! **How it is consistent.** Days that are over are copied one by one. The databases that are written to (the
+//! **How it is consistent.** Days that are over are copied one by one, as the file they are or row by row. The databases that are written to (the
 //! last two days, consents, counts) are read row by row while the keys of changed rows are remembered; then the
 //! changed rows are read again and again until they are few; then all changes to all of these databases wait
 //! for some milliseconds, in which the last changed rows are read. So each copy is what its database was at that
 //! moment, the same for all of them, whatever their rows mean and in whatever order they are written; what was
 //! durable before the backup began is in it. Keys are copied after the rows they open, because a day's key is
-//! older than its rows; a day that expired meanwhile is left out.
+//! older than its rows; a day that expired meanwhile is left out, and one that was rewritten is copied again.
 //!
 //! **How it is cheap.** A file that is in the folder already, of a day that has not been changed since or of the
 //! same length and time, stays where it is. The manifest is replaced last; until then the backup before is whole.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::engine::{Engine, EngineError};
-use super::journal::Day;
+use super::journal::{Day, TABLE};
 use super::lock::{Lock, create_private_dir, sync_dir};
 use super::{Consents, Journal, Sha256, StoreError};
 use crate::clock;
@@ -50,6 +50,9 @@ pub trait Lend {
 
 /// Octets of rows between two looks at the pace.
 const CHUNK: usize = 256 << 10;
+
+/// How often a backup is begun anew where a database went away under it.
+const TRIES: usize = 3;
 
 /// How many days, from the last one back, may still be written to.
 const LIVE_DAYS: usize = 2;
@@ -113,6 +116,9 @@ pub enum BackupError {
         /// Where, and what was expected.
         what: String,
     },
+    /// A database went away under the copying.
+    #[error("{0} was closed meanwhile: try again once the gate is well")]
+    Closed(String),
     /// Whoever asked for it is gone.
     #[error("given up: nobody waits for the backup any more")]
     GivenUp,
@@ -164,27 +170,41 @@ pub fn backup(
     if before.is_none() && !holds_nothing(dir)? {
         return Err(folder(dir, "is not empty, and holds no backup"));
     }
+    let mut job = Job { dir, round: String::new(), before, pace: Pace::new(octets_per_second), tell };
     let began = clock::wall();
-    let round = began.strftime("%Y%m%dT%H%M%S.%3fZ").to_string();
-    let mut job = Job { dir, round, before, pace: Pace::new(octets_per_second), tell };
-    job.run(sources, Manifest::new(began)).inspect_err(|_| {
-        // What is left of it would be taken for nothing, and goes with the next backup at the latest.
-        let _leftover = fs::remove_dir_all(dir.join(&job.round));
-    })
+    let mut tries = 0;
+    loop {
+        let before = job.before.clone();
+        job.round = clock::wall().strftime("%Y%m%dT%H%M%S.%3fZ").to_string();
+        let made = job.run(&sources, Manifest::new(began));
+        if made.is_err() {
+            // It would be taken for nothing, and goes with the next backup at the latest.
+            let _leftover = fs::remove_dir_all(dir.join(&job.round));
+        }
+        tries += 1;
+        match made {
+            // A day that was finished just now lies elsewhere, and a store that failed is opened anew.
+            Err(BackupError::Closed(_)) if tries < TRIES => job.before = before,
+            other => return other,
+        }
+    }
 }
 
 impl Job<'_> {
-    fn run(&mut self, sources: Sources<'_>, mut manifest: Manifest) -> Result<Manifest, BackupError> {
+    fn run(&mut self, sources: &Sources<'_>, mut manifest: Manifest) -> Result<Manifest, BackupError> {
         let days = sources.journal.days()?;
         let closed = days.len().saturating_sub(LIVE_DAYS);
         for day in &days[..closed] {
             manifest.databases.extend(self.closed_day(sources.journal, *day)?);
         }
-        live::copy(self, &sources, &mut manifest)?;
+        live::copy(self, sources, &mut manifest)?;
         // One that expired meanwhile has no key any more.
         let left = sources.journal.days()?;
         manifest.databases.retain(|database| is_left(&database.name, &left));
         files::copy_data(self, sources.data, sources.master, &mut manifest)?;
+        // One that was finished meanwhile is there as a file.
+        let files: HashSet<&str> = manifest.files.iter().map(|file| file.name.as_str()).collect();
+        manifest.databases.retain(|database| !files.contains(format!("{}/{TABLE}", database.name).as_str()));
         files::copy_settings(self, sources.settings, &mut manifest)?;
         create_private_dir(&self.dir.join(&self.round))?;
         sync_all(&self.dir.join(&self.round))?;
@@ -215,6 +235,13 @@ impl Job<'_> {
         fs::metadata(self.dir.join(&copy.path)).is_ok_and(|metadata| metadata.len() == copy.octets)
     }
 
+    /// The name, or one like it where a copy of this round has it already.
+    fn free(&self, name: &str) -> String {
+        let taken = |name: &str| self.dir.join(&self.round).join(name).exists();
+        let others = (1..).map(|n| format!("{name}.{n}"));
+        std::iter::once(name.to_owned()).chain(others).find(|name| !taken(name)).unwrap_or_default()
+    }
+
     /// A new file for a copy, and its path below the backup's folder.
     fn create(&self, name: &str, make: fn(&Path) -> io::Result<Writer>) -> Result<(String, Writer), BackupError> {
         let path = format!("{}/{name}", self.round);
@@ -235,14 +262,11 @@ impl Job<'_> {
 }
 
 fn version(name: &str, lend: &Lender) -> Result<Option<(String, u64)>, BackupError> {
-    let engine = lend().ok_or_else(|| BackupError::database(name, CLOSED))?;
+    let engine = lend().ok_or_else(|| BackupError::Closed(name.to_owned()))?;
     engine.sync().map_err(|e| BackupError::database(name, e))?;
     let version = engine.copying().map(super::engine::Copying::version);
     Ok(version.map(|version| (format!("{:032x}", version.identity), version.changes)))
 }
-
-/// What is said of a database that went away under the copying.
-const CLOSED: &str = "was closed meanwhile: try again once the gate is well";
 
 fn failed(name: &str) -> impl Fn(EngineError) -> BackupError + '_ {
     move |error| BackupError::database(name, error)

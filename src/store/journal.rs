@@ -163,6 +163,9 @@ pub struct Incident {
     pub why: String,
 }
 
+/// The file of a day that is over, in its folder.
+pub(in crate::store) const TABLE: &str = "table";
+
 /// Longest entry, in octets.
 pub const ENTRY_BYTES: usize = 256 * 1024;
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::rows::Writer;
-use super::{BackupError, CHUNK, CLOSED, Database, Job, LIVE_DAYS, Lend, Lender, Manifest, Pace, Sources};
+use super::{BackupError, CHUNK, Database, Job, LIVE_DAYS, Lend, Lender, Manifest, Pace, Sources};
 use super::{day_name, failed};
 use crate::clock;
 use crate::store::engine::{Copying, Engine, EngineError};
@@ -196,7 +196,7 @@ impl Source {
 
 impl Watched {
     fn new(name: String, lend: Lender) -> Result<Self, BackupError> {
-        let engine = lend().ok_or_else(|| BackupError::database(&name, CLOSED))?;
+        let engine = lend().ok_or_else(|| BackupError::Closed(name.clone()))?;
         match engine.copying().map(Copying::watch) {
             Some(true) => Ok(Self { name, lend }),
             Some(false) => Err(BackupError::database(&name, "is being copied by another backup")),
@@ -205,12 +205,12 @@ impl Watched {
     }
 
     fn engine(&self) -> Result<Arc<dyn Engine>, BackupError> {
-        (self.lend)().ok_or_else(|| BackupError::database(&self.name, CLOSED))
+        (self.lend)().ok_or_else(|| BackupError::Closed(self.name.clone()))
     }
 
     fn copying<T>(&self, ask: impl FnOnce(&dyn Copying) -> Result<T, EngineError>) -> Result<T, BackupError> {
         let engine = self.engine()?;
-        let copying = engine.copying().ok_or_else(|| BackupError::database(&self.name, CLOSED))?;
+        let copying = engine.copying().ok_or_else(|| BackupError::Closed(self.name.clone()))?;
         ask(copying).map_err(failed(&self.name))
     }
 }

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 
 use super::day::DayStore;
 use super::id::Span;
-use super::{Day, Incident, JournalOptions, Schema};
+use super::{Day, Incident, JournalOptions, Schema, TABLE};
 use crate::store::StoreError;
 use crate::store::backup::Lender;
 use crate::store::engine::Engines;
@@ -114,8 +114,11 @@ impl Days {
     }
 
     /// A day's database, for whoever copies it. The one that is written to is lent only, so that after a failure
-    /// it can be opened anew; the others stay open meanwhile.
+    /// it can be opened anew; the others stay open meanwhile. One that is a file needs nobody to read it.
     pub(super) fn lend(&self, day: Day) -> Result<Option<Lender>, StoreError> {
+        if self.path(day).join(TABLE).exists() {
+            return Ok(None);
+        }
         let Some(store) = self.reader(day)? else { return Ok(None) };
         let is_written = self.open().slots.get(&day).is_some_and(|slot| slot.writing);
         if !is_written {
