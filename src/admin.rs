@@ -231,7 +231,9 @@ fn answers(line: String, shared: Arc<Shared>, (asker, staging): (Arc<Asker>, Arc
                 let gate = &shared.gate;
                 backup::make(&order, asker.who(), (&gate.journal, &gate.consents, Some(gate.counts())), &mut emit);
             }),
-            Ok(request @ Request::Entries(_)) => aside(move || books(&shared, &asker).answer(&request, &mut emit)),
+            Ok(request @ (Request::Entries(_) | Request::Verify(_))) => {
+                aside(move || books(&shared, &asker).answer(&request, &mut emit))
+            }
             Ok(request) => books(&shared, &asker).answer(&request, &mut emit),
         }
     });

@@ -10,15 +10,17 @@ pub mod consents;
 pub mod engine;
 mod error;
 pub mod evidence_files;
+mod exchange;
 pub mod journal;
 pub mod keys;
 mod lock;
+mod sealed;
 pub mod sends;
 mod varint;
 
 pub use consents::{Applied, Consents, Event, Standing};
 pub use error::StoreError;
 pub use evidence_files::{EvidenceFiles, Sha256};
-pub use journal::{Entries, EntryId, Health, Index, Journal, JournalOptions, Progress, Query, Schema, Ticket};
+pub use journal::{Entries, EntryId, Health, Index, Journal, JournalOptions, Parts, Progress, Query, Schema, Ticket};
 pub use keys::{Keys, MasterSource};
 pub use sends::Sends;

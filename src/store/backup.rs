@@ -4,16 +4,16 @@
 //! key, to write over what is there, and to call a backup whole before every octet of it is on disk.
 //! Driven by the command line, through a running gate or without one.
 //!
-//! **How it is consistent.** Days that are over are copied one by one, as the file they are or row by row. The databases that are written to (the
-//! last two days, consents, counts) are read row by row while the keys of changed rows are remembered; then the
+//! **How it is consistent.** Days that are over are copied as the files they are. The databases that are written to (days
+//! that are not finished, consents, counts) are read row by row while the keys of changed rows are remembered; then the
 //! changed rows are read again and again until they are few; then all changes to all of these databases wait
 //! for some milliseconds, in which the last changed rows are read. So each copy is what its database was at that
 //! moment, the same for all of them, whatever their rows mean and in whatever order they are written; what was
 //! durable before the backup began is in it. Keys are copied after the rows they open, because a day's key is
 //! older than its rows; a day that expired meanwhile is left out, and one that was rewritten is copied again.
 //!
-//! **How it is cheap.** A file that is in the folder already, of a day that has not been changed since or of the
-//! same length and time, stays where it is. The manifest is replaced last; until then the backup before is whole.
+//! **How it is cheap.** A file that is in the folder already, of the same length and time, stays where it is: days that
+//! are over among them. The manifest is replaced last; until then the backup before is whole.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -53,9 +53,6 @@ const CHUNK: usize = 256 << 10;
 
 /// How often a backup is begun anew where a database went away under it.
 const TRIES: usize = 3;
-
-/// How many days, from the last one back, may still be written to.
-const LIVE_DAYS: usize = 2;
 
 /// What a backup takes.
 pub struct Sources<'s> {
@@ -192,11 +189,6 @@ pub fn backup(
 
 impl Job<'_> {
     fn run(&mut self, sources: &Sources<'_>, mut manifest: Manifest) -> Result<Manifest, BackupError> {
-        let days = sources.journal.days()?;
-        let closed = days.len().saturating_sub(LIVE_DAYS);
-        for day in &days[..closed] {
-            manifest.databases.extend(self.closed_day(sources.journal, *day)?);
-        }
         live::copy(self, sources, &mut manifest)?;
         // One that expired meanwhile has no key any more.
         let left = sources.journal.days()?;
@@ -211,20 +203,6 @@ impl Job<'_> {
         sync_dir(self.dir)?;
         manifest.store(self.dir)?;
         Ok(manifest)
-    }
-
-    /// A day that is over; `None` where it expired just now.
-    fn closed_day(&mut self, journal: &Journal, day: Day) -> Result<Option<Database>, BackupError> {
-        let name = day_name(day);
-        let Some(lend) = journal.lend(day)? else { return Ok(None) };
-        let version = version(&name, &lend)?;
-        let before = self.before.as_ref().and_then(|before| before.databases.iter().find(|copied| copied.name == name));
-        if let Some(before) = before.filter(|before| before.version == version && self.is_there(&before.copy)) {
-            let (before, octets) = (before.clone(), before.copy.octets);
-            self.told(Step { name, octets, reused: true })?;
-            return Ok(Some(before));
-        }
-        live::copy_one(self, name, lend, version).map(Some)
     }
 
     fn told(&mut self, step: Step) -> Result<(), BackupError> {
@@ -259,13 +237,6 @@ impl Job<'_> {
         self.told(Step { name: name.to_owned(), octets: written.octets, reused: false })?;
         Ok(Copy { path, octets: written.octets, sha256: written.sha256 })
     }
-}
-
-fn version(name: &str, lend: &Lender) -> Result<Option<(String, u64)>, BackupError> {
-    let engine = lend().ok_or_else(|| BackupError::Closed(name.to_owned()))?;
-    engine.sync().map_err(|e| BackupError::database(name, e))?;
-    let version = engine.copying().map(super::engine::Copying::version);
-    Ok(version.map(|version| (format!("{:032x}", version.identity), version.changes)))
 }
 
 fn failed(name: &str) -> impl Fn(EngineError) -> BackupError + '_ {
