@@ -47,6 +47,8 @@ pub use heads::{Extent, Head, KnownHead, Running, Standing};
 pub use id::{Day, EntryId, InvalidEntryId};
 pub use verify::{Check, Fault, Verified};
 
+pub(in crate::store) use swap::TABLE;
+
 use days::Days;
 use eye::Eye;
 use front::Front;
