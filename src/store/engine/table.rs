@@ -7,10 +7,9 @@
 //! | octets | of the file |
 //! |---|---|
 //! | 8 | `PCTABLE1` |
-//! | 16 | identity, drawn by lot when it was made |
 //! | … | pages: rows, each length of the key (1), of the value (2), key, value; then CRC-32 (4) of the rows |
 //! | … | the index: for each page length of its first key (1), place (8), length (4), first key |
-//! | 20 | place of the index (8), its length (8), CRC-32 (4) of identity, index and these two |
+//! | 20 | place of the index (8), its length (8), CRC-32 (4) of the index and of these two |
 //!
 //! All little-endian.
 
@@ -20,14 +19,9 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ring::rand::{SecureRandom, SystemRandom};
-
-use super::{Copying, Engine, EngineError, Fault, Key, Row, VALUE_BYTES, Version};
+use super::{Engine, EngineError, Fault, Row, VALUE_BYTES};
 
 const MAGIC: &[u8; 8] = b"PCTABLE1";
-
-/// Octets before the first page.
-const HEADER: usize = MAGIC.len() + size_of::<u128>();
 
 /// Rows beyond these octets go into the next page.
 const PAGE: usize = 16 << 10;
@@ -53,7 +47,6 @@ struct Place {
 pub(super) struct Table {
     file: File,
     path: PathBuf,
-    identity: u128,
     keys: Vec<u8>,
     pages: Vec<Place>,
 }
@@ -62,18 +55,16 @@ pub(super) struct Table {
 pub fn open_table(path: &Path) -> Result<Arc<dyn Engine>, EngineError> {
     let file = File::open(path).map_err(|e| refused(path, &e))?;
     let length = file.metadata().map_err(|e| refused(path, &e))?.len();
-    let table = Table { file, path: path.to_owned(), identity: 0, keys: Vec::new(), pages: Vec::new() };
+    let table = Table { file, path: path.to_owned(), keys: Vec::new(), pages: Vec::new() };
     table.indexed(length).map(|table| Arc::new(table) as Arc<dyn Engine>)
 }
 
 impl Table {
     fn indexed(mut self, length: u64) -> Result<Self, EngineError> {
         let broken = || self.broken("is no table, or cut short");
-        let header = self.read(0, HEADER)?;
-        let identity: Option<[u8; 16]> = header.strip_prefix(MAGIC).and_then(|identity| identity.try_into().ok());
-        let Some(identity) = identity else {
+        if self.read(0, MAGIC.len())? != MAGIC {
             return Err(broken());
-        };
+        }
         let end = length.checked_sub(FOOTER as u64).ok_or_else(broken)?;
         let footer = self.read(end, FOOTER)?;
         let number = |from: usize| footer[from..].first_chunk().map(|octets| u64::from_le_bytes(*octets));
@@ -83,14 +74,12 @@ impl Table {
         }
         let index = self.read(at, usize::try_from(octets).map_err(|_| broken())?)?;
         let mut sum = crc32fast::Hasher::new();
-        sum.update(&identity);
         sum.update(&index);
         sum.update(&footer[..16]);
         if footer[16..] != sum.finalize().to_le_bytes() {
             return Err(broken());
         }
         self.pages = places(&index).ok_or_else(broken)?;
-        self.identity = u128::from_le_bytes(identity);
         self.keys = index;
         Ok(self)
     }
@@ -183,35 +172,6 @@ impl Engine for Table {
         }
         Ok(())
     }
-
-    fn copying(&self) -> Option<&dyn Copying> {
-        Some(self)
-    }
-}
-
-/// It never changes: whoever reads all rows has them.
-impl Copying for Table {
-    fn version(&self) -> Version {
-        Version { identity: self.identity, changes: 0 }
-    }
-
-    fn watch(&self) -> bool {
-        true
-    }
-
-    fn unwatch(&self) {}
-
-    fn changed_rows(&self) -> usize {
-        0
-    }
-
-    fn changed(&self) -> Result<Vec<Key>, EngineError> {
-        Ok(Vec::new())
-    }
-
-    fn still(&self, act: &mut dyn FnMut()) {
-        act();
-    }
 }
 
 /// Writes a table; it is on disk, and named, when [`TableWriter::finish`] returns.
@@ -219,7 +179,6 @@ impl Copying for Table {
 pub struct TableWriter {
     file: BufWriter<File>,
     path: PathBuf,
-    identity: [u8; size_of::<u128>()],
     at: u64,
     page: Vec<u8>,
     first: Vec<u8>,
@@ -231,11 +190,9 @@ impl TableWriter {
     pub fn create(path: &Path) -> Result<Self, EngineError> {
         let file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path);
         let mut file = BufWriter::with_capacity(256 << 10, file.map_err(|e| refused(path, &e))?);
-        let mut identity = [0; size_of::<u128>()];
-        SystemRandom::new().fill(&mut identity).map_err(|_| refused(path, &"the system gives no random octets"))?;
-        file.write_all(MAGIC).and_then(|()| file.write_all(&identity)).map_err(|e| refused(path, &e))?;
+        file.write_all(MAGIC).map_err(|e| refused(path, &e))?;
         let (page, first, index) = Default::default();
-        Ok(Self { file, path: path.to_owned(), identity, at: HEADER as u64, page, first, index })
+        Ok(Self { file, path: path.to_owned(), at: MAGIC.len() as u64, page, first, index })
     }
 
     /// The next row: its key is above those before.
@@ -277,7 +234,6 @@ impl TableWriter {
         }
         let mut footer = [self.at.to_le_bytes(), (self.index.len() as u64).to_le_bytes()].concat();
         let mut sum = crc32fast::Hasher::new();
-        sum.update(&self.identity);
         sum.update(&self.index);
         sum.update(&footer);
         footer.extend_from_slice(&sum.finalize().to_le_bytes());
