@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use portcullis::config::Config;
-use portcullis::gate::open_journal;
 use portcullis::gate::record::{Content, Finding, Grounds, Handling, Origin, Record, Submission, WireAddress};
+use portcullis::gate::{open_journal, open_keys};
 use portcullis::register::Register;
 use portcullis::rules::{self, Basis, Consent, Effect, Facts, Operation, Presentation, Profile, judge};
 use portcullis::store::journal::AppendError;
@@ -161,7 +161,7 @@ fn write(dir: &Path, name: &str, records: usize, cases: &[Sample], register: &Re
     );
     fs::write(&config, text).unwrap();
     let config = Config::load(&config).unwrap_or_else(|faults| panic!("{}", faults[0]));
-    let journal = open_journal(&config).unwrap();
+    let journal = open_journal(&config, &open_keys(&config).unwrap()).unwrap();
     let start = 1_795_400_000_000_i64;
     for index in 0..records {
         let now = Timestamp::from_millisecond(start + index as i64 / 20).unwrap();

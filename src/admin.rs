@@ -227,8 +227,8 @@ fn answers(line: String, shared: Arc<Shared>, staging: Arc<Staging>) -> mpsc::Re
 }
 
 fn books(shared: &Shared) -> Books<'_> {
-    let Gate { consents, journal, measures, .. } = &*shared.gate;
-    Books { consents, journal, measures, now: clock::wall() }
+    let Gate { consents, journal, measures, keys, .. } = &*shared.gate;
+    Books { consents, journal, measures, keys, now: clock::wall() }
 }
 
 /// Runs what may take long and is not urgent: the messages' threads go before it.

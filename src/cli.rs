@@ -11,6 +11,7 @@ mod demo;
 mod explain;
 mod journal;
 pub mod judge;
+mod keys;
 mod measures;
 mod probe;
 mod replay;
@@ -50,6 +51,8 @@ enum Command {
     Consent(consent::ConsentArgs),
     /// The send records
     Journal(journal::JournalArgs),
+    /// The keys that everything kept is sealed with
+    Keys(keys::KeysArgs),
     /// Who is warned of, slowed down or suspended, and lifting that
     Measures(measures::MeasuresArgs),
     /// Complaints of subscribers
@@ -85,6 +88,7 @@ impl Cli {
             Command::Classify(args) => told(classify::run(args)),
             Command::Consent(args) => consent::run(args),
             Command::Journal(args) => told(journal::run(args)),
+            Command::Keys(args) => told(keys::run(args)),
             Command::Measures(args) => told(measures::run(args)),
             Command::Complaint(args) => told(complaint::run(args)),
             Command::Explain(args) => told(explain::run(args)),

@@ -28,6 +28,8 @@ pub struct Config {
     pub register: PathBuf,
     /// The folder of consents, journal and socket.
     pub data: PathBuf,
+    /// The master key's file; none where the environment gives it, or a file beside the data.
+    pub master_key: Option<PathBuf>,
     /// Where providers connect.
     pub listen: Vec<Listen>,
     /// Where the gate connects.

@@ -52,7 +52,7 @@ use crate::config::{Config, Durability, LongMessages, MessageIdForm};
 use crate::register::{Register, Secret};
 use crate::rules::Profile;
 use crate::store::consents::ConsentsOptions;
-use crate::store::{Consents, Journal, JournalOptions, Sends, StoreError};
+use crate::store::{Consents, Journal, JournalOptions, Keys, MasterSource, Sends, StoreError};
 use accounts::Accounts;
 use ids::Ids;
 use limits::{Allowances, Attempts};
@@ -71,6 +71,8 @@ pub struct Gate {
     pub register: ArcSwap<Register>,
     /// The rules and their settings.
     pub profile: Profile,
+    /// What everything kept is sealed with.
+    pub keys: Keys,
     /// Consents and refusals.
     pub consents: Arc<Consents>,
     /// Numbers that nobody sends anything commercial.
@@ -135,14 +137,16 @@ impl Gate {
     }
 
     fn with_store(config: &Config, register: Arc<Register>, now: Moment) -> Result<Self, StoreError> {
-        let journal = open_journal(config)?;
+        let keys = open_keys(config)?;
+        let journal = open_journal(config, &keys)?;
         Ok(Self {
             measures: open_measures(config, &journal, now.wall)?,
             register: ArcSwap::new(register),
             profile: config.profile.clone(),
-            consents: Arc::new(open_consents(&config.data)?),
+            consents: Arc::new(open_consents(&config.data, &keys)?),
             do_not_disturb: DoNotDisturb::default(),
             journal,
+            keys,
             sends: Sends::open(&config.data.join("sends"))?,
             counters: Counters::default(),
             sessions: Sessions::new(SessionLimits {
@@ -213,13 +217,19 @@ impl Gate {
     }
 }
 
+/// The keys of this configuration's data directory.
+pub fn open_keys(config: &Config) -> Result<Keys, StoreError> {
+    Keys::open(&config.data.join("keys"), &MasterSource::configured(config.master_key.as_deref()))
+}
+
 /// The journal of this configuration.
-pub fn open_journal(config: &Config) -> Result<Journal, StoreError> {
+pub fn open_journal(config: &Config, keys: &Keys) -> Result<Journal, StoreError> {
     let options = JournalOptions {
         interval: (config.journal.durability == Durability::Interval).then_some(config.journal.interval),
         time_zone: config.time_zone.clone(),
         spool_entries: config.journal.spool_entries,
         spool_bytes: config.journal.spool_bytes,
+        keys: Some(keys.clone()),
         ..JournalOptions::default()
     };
     Journal::open(&config.data.join("journal"), Arc::new(RecordSchema), options)
@@ -231,6 +241,7 @@ pub fn open_measures(config: &Config, journal: &Journal, now: Timestamp) -> Resu
 }
 
 /// The consents under this data directory.
-pub fn open_consents(data: &Path) -> Result<Consents, StoreError> {
-    Consents::open(&data.join("consents"), &ConsentsOptions::default())
+pub fn open_consents(data: &Path, keys: &Keys) -> Result<Consents, StoreError> {
+    let options = ConsentsOptions { keys: Some(keys.clone()), ..ConsentsOptions::default() };
+    Consents::open(&data.join("consents"), &options)
 }

@@ -22,6 +22,8 @@ mod failure;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/gate.rs"]
 mod gate;
+#[path = "gate/keys.rs"]
+mod keys;
 #[path = "gate/modes.rs"]
 mod modes;
 #[path = "gate/outage.rs"]

@@ -19,7 +19,6 @@ use std::time::Duration;
 use portcullis::admin::api::Request;
 use portcullis::clock;
 use portcullis::gate::evidence::{self, FoundMessage, Query};
-use portcullis::gate::open_journal;
 use portcullis::simulator::{Simulator, SimulatorOptions};
 use portcullis::store::consents::{Held, Status};
 use tokio::time::{sleep, timeout};
@@ -174,7 +173,7 @@ async fn every_answered_message_survives_a_kill() {
 
 /// Reads the whole journal at the end: records of early rounds outlive all later kills.
 fn nothing_was_lost_meanwhile(folder: &Folder, all: &[Answer], seed: u64) {
-    let journal = open_journal(&folder.config()).expect("the journal opens");
+    let journal = folder.journal();
     let everything = Query { limit: usize::MAX, ..Query::default() };
     let mut by_number: HashMap<String, Vec<FoundMessage>> = HashMap::new();
     let mut found = Vec::new();

@@ -133,7 +133,7 @@ async fn a_record_without_grounds_is_judged_by_what_the_consents_knew() {
     let Scene { folder, gate, provider, carrier: _carrier, .. } = Scene::new().await;
     drop(provider);
     assert!(gate.stop().success());
-    let journal = portcullis::gate::open_journal(&folder.config()).expect("the journal");
+    let journal = folder.journal();
     let now = portcullis::clock::wall().as_millisecond();
     for (to, verdict, status) in [(WILLING, "forward", 0), (SILENT, "reject", 0x481)] {
         let record = Record::Submission(older(now, to, verdict, status));
@@ -189,7 +189,7 @@ async fn wrong_arguments_are_told_and_an_interrupt_ends_it() {
     let Scene { folder, gate, provider, carrier: _carrier, .. } = scene;
     drop(provider);
     assert!(gate.stop().success());
-    let journal = portcullis::gate::open_journal(&folder.config()).expect("the journal");
+    let journal = folder.journal();
     let now = portcullis::clock::wall().as_millisecond();
     let payload = Record::Submission(older(now, SILENT, "reject", 0x481)).encode(Vec::new());
     for _ in 0..100_000 {

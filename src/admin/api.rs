@@ -1,5 +1,7 @@
 //! Requests and answers of the socket, and the answering of those that need only the store.
 
+use std::path::{Path, PathBuf};
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +11,8 @@ use crate::gate::evidence::{self, Found};
 use crate::gate::measures::{self, FoundStep, MeasureStatus, Measures, Order, StepTotals};
 use crate::gate::{Probe, SessionStatus, Totals};
 use crate::store::consents::Held;
-use crate::store::{Applied, Consents, Journal};
+use crate::store::keys::Master;
+use crate::store::{Applied, Consents, Journal, Keys};
 
 /// One line to the gate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +59,10 @@ pub enum Request {
     Stage(Vec<Held>),
     /// The end of what was staged: durable when it is answered.
     Commit,
+    /// The keys there are.
+    Keys,
+    /// Wraps all keys anew, under the master key in this file.
+    RotateKeys(PathBuf),
 }
 
 /// One line from the gate; `End` or `Error` is the last of an answer.
@@ -87,10 +94,25 @@ pub enum Line {
     Complaint(FoundComplaint),
     /// What became of a synthetic reply.
     Probe(Box<Probe>),
+    /// The keys.
+    Keys(KeyRing),
     /// Nothing more.
     End,
     /// Nothing more, because of this.
     Error(String),
+}
+
+/// What may be told of the keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRing {
+    /// Where they lie.
+    pub dir: PathBuf,
+    /// What the master key that wraps them is known by.
+    pub master: String,
+    /// What each opens.
+    pub names: Vec<String>,
+    /// How many were wrapped anew.
+    pub wrapped: usize,
 }
 
 /// How a gate is.
@@ -135,6 +157,8 @@ pub struct Books<'s> {
     pub journal: &'s Journal,
     /// The measures in force.
     pub measures: &'s Measures,
+    /// What is kept is sealed with these.
+    pub keys: &'s Keys,
     /// The time of the asking.
     pub now: Timestamp,
 }
@@ -163,6 +187,8 @@ impl Books<'_> {
             }
             Request::Export => return self.export(false, emit),
             Request::ExportHistory => return self.export(true, emit),
+            Request::Keys => self.key_ring(0).map(|keys| vec![keys]),
+            Request::RotateKeys(file) => self.rotate_keys(file).map(|keys| vec![keys]),
             Request::Measures => Ok(self.measures.list(now_ms).into_iter().map(Line::Measure).collect()),
             Request::MeasureHistory(since) => {
                 measures::history(self.journal, *since, &mut |step| emit(Line::Step(step)))
@@ -189,6 +215,16 @@ impl Books<'_> {
                 lines.into_iter().chain([Line::End]).all(emit);
             }
         }
+    }
+
+    fn key_ring(&self, wrapped: usize) -> Result<Line, String> {
+        let names = self.keys.names().map_err(said)?;
+        Ok(Line::Keys(KeyRing { dir: self.keys.dir().to_owned(), master: self.keys.master_id(), names, wrapped }))
+    }
+
+    fn rotate_keys(&self, file: &Path) -> Result<Line, String> {
+        let wrapped = Master::load(file).and_then(|master| self.keys.rotate(master)).map_err(said)?;
+        self.key_ring(wrapped)
     }
 
     fn apply(&self, rows: &[Held]) -> Result<Line, String> {

@@ -9,7 +9,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::gate;
 use crate::gate::measures::Measures;
-use crate::store::{Consents, Journal, StoreError};
+use crate::store::{Consents, Journal, Keys, StoreError};
 
 /// One process owns the store: whoever does answers.
 pub enum Access {
@@ -23,6 +23,8 @@ pub enum Access {
         journal: Journal,
         /// The measures in force.
         measures: Box<Measures>,
+        /// What both are sealed with.
+        keys: Keys,
     },
 }
 
@@ -51,10 +53,11 @@ impl Access {
     pub fn open(config: &Config) -> Result<Self, AccessError> {
         match Self::gate(config) {
             Err(AccessError::NotRunning(_)) => {
-                let consents = Box::new(gate::open_consents(&config.data)?);
-                let journal = gate::open_journal(config)?;
+                let keys = gate::open_keys(config)?;
+                let consents = Box::new(gate::open_consents(&config.data, &keys)?);
+                let journal = gate::open_journal(config, &keys)?;
                 let measures = Box::new(gate::open_measures(config, &journal, clock::wall())?);
-                Ok(Self::Store { consents, journal, measures })
+                Ok(Self::Store { consents, journal, measures, keys })
             }
             other => other,
         }
@@ -78,16 +81,19 @@ impl Access {
     pub fn ask(&mut self, request: &Request, mut take: impl FnMut(Line) -> bool) -> Result<(), AccessError> {
         match self {
             Self::Gate(stream) => ask_gate(stream, request, &mut take),
-            Self::Store { consents, journal, measures } => {
+            Self::Store { consents, journal, measures, keys } => {
                 let mut failed = None;
-                Books { consents, journal, measures, now: clock::wall() }.answer(request, &mut |line| match line {
-                    Line::Error(error) => {
-                        failed = Some(error);
-                        false
-                    }
-                    Line::End => false,
-                    line => take(line),
-                });
+                Books { consents, journal, measures, keys, now: clock::wall() }.answer(
+                    request,
+                    &mut |line| match line {
+                        Line::Error(error) => {
+                            failed = Some(error);
+                            false
+                        }
+                        Line::End => false,
+                        line => take(line),
+                    },
+                );
                 failed.map_or(Ok(()), |error| Err(AccessError::Answer(error)))
             }
         }

@@ -1,6 +1,6 @@
 //! From portcullis.toml to checked values, with every fault in it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::{Offset, TimeZone};
@@ -24,6 +24,7 @@ pub(super) fn config(path: &Path, text: &str) -> (Config, Vec<Fault>) {
         file: path.to_owned(),
         register: folder.join(top.required("register")),
         data: folder.join(top.string("data").unwrap_or("data")),
+        master_key: master_key(&top, folder),
         listen: listen(&top, folder),
         carrier: carrier(&top, folder),
         journal: journal(&top),
@@ -174,6 +175,17 @@ fn queue(top: &Section<'_, '_>) -> QueueConfig {
     };
     section.finish();
     queue
+}
+
+/// Whether the key in the file is one is seen when the store is opened: checking a configuration reads no secret.
+fn master_key(top: &Section<'_, '_>, folder: &Path) -> Option<PathBuf> {
+    let section = top.section("keys")?;
+    let file = section.string("master").map(|file| folder.join(file));
+    if let Some(file) = file.as_ref().filter(|file| !file.is_file()) {
+        section.fault("master", format!("{} is no file: `portcullis keys new FILE` makes one", file.display()));
+    }
+    section.finish();
+    file
 }
 
 fn session(top: &Section<'_, '_>) -> SessionConfig {

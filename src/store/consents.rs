@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::engine::{Engines, Sled};
+use super::keys::Keys;
 use super::lock::Lock;
 use super::{Health, StoreError};
 use crate::clock;
@@ -42,13 +43,15 @@ const RETRY: Duration = Duration::from_millis(200);
 pub struct ConsentsOptions {
     /// Memory for the engine's cache, in octets.
     pub cache_bytes: u64,
+    /// What they are sealed with; without, keys of their own in their folder.
+    pub keys: Option<Keys>,
     /// The engine underneath.
     pub engines: Arc<dyn Engines>,
 }
 
 impl Default for ConsentsOptions {
     fn default() -> Self {
-        Self { cache_bytes: 256 << 20, engines: Arc::new(Sled) }
+        Self { cache_bytes: 256 << 20, keys: None, engines: Arc::new(Sled) }
     }
 }
 

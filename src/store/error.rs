@@ -41,6 +41,14 @@ pub enum StoreError {
         /// Where, and what was expected.
         what: String,
     },
+    /// A key that is needed cannot be had.
+    #[error("{} {what}", path.display())]
+    Key {
+        /// Its file, or where it was to come from.
+        path: PathBuf,
+        /// What is the matter with it.
+        what: String,
+    },
     /// A limit that keeps the store bounded was reached.
     #[error("{what}: limit {limit}")]
     Limit {

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::StoreError;
 use super::engine::{Engines, Sled};
+use super::keys::Keys;
 use super::lock::Lock;
 
 mod block;
@@ -72,6 +73,8 @@ pub struct JournalOptions {
     pub spool_bytes: usize,
     /// Memory for the cache of the day being written, in octets.
     pub cache_bytes: u64,
+    /// What it is sealed with; without, keys of its own in its folder.
+    pub keys: Option<Keys>,
     /// The engine underneath.
     pub engines: Arc<dyn Engines>,
 }
@@ -84,6 +87,7 @@ impl Default for JournalOptions {
             spool_entries: 1 << 20,
             spool_bytes: 256 << 20,
             cache_bytes: 32 << 20,
+            keys: None,
             engines: Arc::new(Sled),
         }
     }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use portcullis::gate::evidence::Query;
-use portcullis::gate::open_journal;
 use portcullis::simulator::{Answers, Faults, SimulatorOptions};
 use portcullis_protocol::{CommandId, CommandStatus};
 use rustix::process::Signal;
@@ -28,7 +27,7 @@ async fn send_all(stage: &Stage, provider: &mut Provider) -> Vec<u32> {
 
 /// What the journal has of the three messages once the gate is gone.
 fn outcomes(folder: &Folder) -> Vec<(String, String)> {
-    let journal = open_journal(&folder.config()).expect("the journal opens");
+    let journal = folder.journal();
     let mut found = Vec::new();
     let mut take = |one| {
         found.push(one);

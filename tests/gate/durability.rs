@@ -1,7 +1,6 @@
 //! When records are durable: `before-forward` before the carrier sees the message, `interval` at the end at the latest.
 
 use portcullis::gate::evidence::{self, Query};
-use portcullis::gate::open_journal;
 use portcullis::simulator::{Answers, Faults};
 use portcullis_protocol::{CommandId, Pdu};
 
@@ -59,7 +58,7 @@ async fn what_waits_for_its_interval_is_written_when_the_gate_ends() {
         found.push(one);
         true
     };
-    let journal = open_journal(&folder.config()).expect("the journal opens");
+    let journal = folder.journal();
     evidence::find(&journal, &Query::default(), &mut take).expect("the journal reads");
     let answered = messages(found).into_iter().filter(|message| message.outcome.is_some()).count();
     assert_eq!(answered, 50);

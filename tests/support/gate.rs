@@ -17,6 +17,8 @@ use portcullis::admin::client::Access;
 use portcullis::clock;
 use portcullis::config::Config;
 use portcullis::gate::evidence::{Found, FoundMessage, Query};
+use portcullis::gate::{open_journal, open_keys};
+use portcullis::store::Journal;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 /// How long anything may take before the test gives up.
@@ -71,6 +73,13 @@ impl Folder {
 
     pub(crate) fn config(&self) -> Config {
         Config::load(self.config_file()).unwrap_or_else(|faults| panic!("{}", faults[0]))
+    }
+
+    /// The journal, where no gate has it open.
+    pub(crate) fn journal(&self) -> Journal {
+        let config = self.config();
+        let keys = open_keys(&config).expect("the keys open");
+        open_journal(&config, &keys).expect("the journal opens")
     }
 
     /// Starts the gate and waits until it listens.
