@@ -8,6 +8,8 @@ pub mod api;
 pub mod client;
 pub mod entries;
 pub mod handover;
+mod searching;
+pub mod signing;
 mod staging;
 
 use std::fs::{self, Permissions};
@@ -219,7 +221,7 @@ fn answers(line: String, shared: Arc<Shared>, staging: Arc<Staging>) -> mpsc::Re
                     emit(Line::End);
                 }
             }
-            Ok(request @ Request::Entries(_)) => aside(move || books(&shared).answer(&request, &mut emit)),
+            Ok(request) if request.is_long() => aside(move || books(&shared).answer(&request, &mut emit)),
             Ok(request) => books(&shared).answer(&request, &mut emit),
         }
     });

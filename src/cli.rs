@@ -3,6 +3,7 @@
 //! Owns the list of subcommands and how a failure is told. Refuses to do any work itself.
 //! Driven by `main`.
 
+mod bundle;
 pub mod check;
 mod classify;
 mod complaint;

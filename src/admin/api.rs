@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::entries::{self, Entry, Page};
-use crate::gate::complaint::{self, FoundComplaint, Plea};
+use super::searching;
+use super::signing::{self, Signed};
+use crate::gate::complaint::{self, FoundComplaint, Plea, Stride};
 use crate::gate::evidence::{self, Found};
 use crate::gate::measures::{self, FoundStep, MeasureStatus, Measures, Order, StepTotals};
 use crate::gate::{Probe, SessionStatus, Totals};
@@ -63,6 +65,23 @@ pub enum Request {
     Keys,
     /// Wraps all keys anew, under the master key in this file.
     RotateKeys(PathBuf),
+    /// A search of the journal, with the entries as they are kept.
+    Extract(evidence::Query),
+    /// A signature of a list of files and hashes.
+    Sign(String),
+    /// A step in the course of a complaint.
+    ComplaintStep(Stride),
+}
+
+impl Request {
+    /// Whether answering may take long, and is not urgent.
+    pub(super) fn is_long(&self) -> bool {
+        match self {
+            Self::Entries(_) | Self::Extract(_) => true,
+            Self::Find(query) => query.is_walk(),
+            _ => false,
+        }
+    }
 }
 
 /// One line from the gate; `End` or `Error` is the last of an answer.
@@ -96,6 +115,17 @@ pub enum Line {
     Probe(Box<Probe>),
     /// The keys.
     Keys(KeyRing),
+    /// How far a long search is: entries read, and the moment of the last.
+    Walked {
+        /// How many.
+        entries: u64,
+        /// UTC milliseconds.
+        at_ms: i64,
+    },
+    /// There may be more behind this entry.
+    More(String),
+    /// A signature.
+    Signed(Signed),
     /// Nothing more.
     End,
     /// Nothing more, because of this.
@@ -178,9 +208,9 @@ impl Books<'_> {
             Request::History(msisdn) => {
                 self.consents.history(*msisdn).map(|held| held.into_iter().map(Line::Held).collect()).map_err(said)
             }
-            Request::Find(query) => evidence::find(self.journal, query, &mut |found| emit(Line::Found(found)))
-                .map(|()| Vec::new())
-                .map_err(said),
+            Request::Find(query) => searching::search(self.journal, query, false, emit),
+            Request::Extract(query) => searching::search(self.journal, query, true, emit),
+            Request::Sign(list) => signing::sign(self.keys, list).map(|signed| vec![Line::Signed(signed)]),
             Request::Entry(id) => entries::one(self.journal, id).map(|entry| vec![Line::Entries(entry)]),
             Request::Entries(page) => {
                 entries::page(self.journal, page, &mut |entries| emit(Line::Entries(entries))).map(|()| Vec::new())
@@ -199,6 +229,9 @@ impl Books<'_> {
                 self.measures.obey(self.journal, order, now_ms).map(|()| Vec::new()).map_err(said)
             }
             Request::Complain(plea) => complaint::open(self.journal, self.measures, plea, self.now)
+                .map(|complaint| vec![Line::Complaint(complaint)])
+                .map_err(said),
+            Request::ComplaintStep(stride) => complaint::step(self.journal, stride, self.now)
                 .map(|complaint| vec![Line::Complaint(complaint)])
                 .map_err(said),
             Request::Complaints(since) => {

@@ -77,10 +77,18 @@ impl Access {
         }
     }
 
+    /// Asks a last question: when `take` answers false, nothing more is waited for, and the gate stops searching.
+    pub fn ask_last(mut self, request: &Request, mut take: impl FnMut(Line) -> bool) -> Result<(), AccessError> {
+        match &mut self {
+            Self::Gate(stream) => ask_gate(stream, request, &mut take, true),
+            Self::Store { .. } => self.ask(request, take),
+        }
+    }
+
     /// Asks, and hands over each line of the answer; `false` stops.
     pub fn ask(&mut self, request: &Request, mut take: impl FnMut(Line) -> bool) -> Result<(), AccessError> {
         match self {
-            Self::Gate(stream) => ask_gate(stream, request, &mut take),
+            Self::Gate(stream) => ask_gate(stream, request, &mut take, false),
             Self::Store { consents, journal, measures, keys } => {
                 let mut failed = None;
                 Books { consents, journal, measures, keys, now: clock::wall() }.answer(
@@ -104,6 +112,7 @@ fn ask_gate(
     stream: &mut BufReader<UnixStream>,
     request: &Request,
     take: &mut dyn FnMut(Line) -> bool,
+    is_last: bool,
 ) -> Result<(), AccessError> {
     let mut text = serde_json::to_string(request)?;
     text.push('\n');
@@ -119,6 +128,9 @@ fn ask_gate(
             Line::Error(error) => return Err(AccessError::Answer(error)),
             // The rest is read past, so that the next question finds its own answer.
             line => wanted = wanted && take(line),
+        }
+        if is_last && !wanted {
+            return Ok(());
         }
     }
 }

@@ -1,21 +1,29 @@
-//! `portcullis complaint`: what subscribers complain of.
+//! `portcullis complaint`: what subscribers complain of, and what becomes of it.
 //!
-//! Owns the reading of a complaint and its printing. Works through the running gate, or on the
-//! store where none runs.
+//! Owns the reading of a complaint and of the steps that follow it. Works through the running gate, or on the
+//! store where none runs. What is due is reckoned here, by the calendar of the configuration.
+
+mod dossier;
+mod list;
+mod report;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
 
+use super::consent::user;
 use super::journal::moment;
 use super::{Failure, load};
 use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;
+use crate::clock;
 use crate::config::Config;
-use crate::gate::complaint::{FoundComplaint, Plea};
+use crate::gate::complaint::{FoundComplaint, Plea, Step, Stride};
 use crate::register::Register;
 use crate::rules::Msisdn;
+use crate::rules::terms::{Channel, FORWARD};
 
 /// Complaints of subscribers.
 #[derive(Args, Debug)]
@@ -28,17 +36,31 @@ pub(super) struct ComplaintArgs {
 enum Command {
     /// Records a complaint, finds the messages it speaks of and counts it against who sent them
     Open(OpenArgs),
-    /// Shows the complaints, oldest first
+    /// Records that the company acted on a complaint and reported
+    Act(StepArgs),
+    /// Records that the user was answered
+    Answer(StepArgs),
+    /// Records anything else that belongs to a complaint
+    Note(StepArgs),
+    /// Makes a folder of everything about a complaint, hashed and signed
+    Dossier(DossierArgs),
+    /// Closes a complaint: nothing is due any more
+    Close(CloseArgs),
+    /// Shows the complaints and what is due
     List(ListArgs),
 }
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  portcullis complaint open --msisdn 13800138000 --about 2026-11-23T10:15 --reference 12321-20261124-77
+  portcullis complaint open --msisdn 13800138000 --about 2026-11-23T10:15 --channel 12321 --reference 12321-20261124-77
   portcullis complaint open --msisdn 13800138000 --about 2026-11-23 --port 10690001230801 --text '全场9折'
 
 With --text every message that has these words is meant; without, the last one that had come by then.
-Only what was forwarded is looked at. A time is written as for `portcullis journal find`.")]
+Only what was forwarded is looked at. A time is written as for `portcullis journal find`.
+
+The clocks run from --received: 12321 has 3 working days to forward a complaint, the company 15 from then on to act
+and report, and 3 more to answer the user. What came through 12321 counts as forwarded by now, unless --reached
+says when it was.")]
 struct OpenArgs {
     /// The subscriber's number, in any usual form
     #[arg(long, value_name = "NUMBER")]
@@ -61,6 +83,40 @@ struct OpenArgs {
     /// The number of the case where it comes from, of 12321 say
     #[arg(long, default_value = "")]
     reference: String,
+    /// How the complaint came
+    #[arg(long, value_parser = ["12321", "carrier", "direct"], default_value = "direct")]
+    channel: String,
+    /// When it was made; now, unless given
+    #[arg(long, value_name = "TIME")]
+    received: Option<String>,
+    /// When it reached you, where that was later
+    #[arg(long, value_name = "TIME")]
+    reached: Option<String>,
+    /// Make the dossier in this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
+    config: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  portcullis complaint act 20261124-000000123 --note 'sender suspended, report 2026-118 sent to 12321'
+  portcullis complaint answer 20261124-000000123 --note 'called back' --at 2026-12-01T15:30")]
+struct StepArgs {
+    /// The complaint's name, as `complaint list` shows it
+    #[arg(value_name = "COMPLAINT")]
+    id: String,
+    /// What was done
+    #[arg(long)]
+    note: String,
+    /// When; now, unless given
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
     config: PathBuf,
@@ -71,11 +127,42 @@ struct OpenArgs {
 
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
+  portcullis complaint dossier 20261124-000000123 --out case-118
+
+The folder has a report (report.html, report.json), the records of the sender complained of for that subscriber, what
+the subscriber agreed to and refused with the evidence, the replies, and who the sender is. Its README.txt says how to
+check it with sha256sum and openssl. Numbers in it are whole.")]
+struct DossierArgs {
+    /// The complaint's name, as `complaint list` shows it
+    #[arg(value_name = "COMPLAINT")]
+    id: String,
+    /// The folder to make; one that is there must be empty
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
+    config: PathBuf,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  portcullis complaint close 20261124-000000123 --note 'answered, no reply for a month'")]
+struct CloseArgs {
+    #[command(flatten)]
+    step: StepArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  portcullis complaint list --due
   portcullis complaint list --since 2026-11-01 --json")]
 struct ListArgs {
     /// Recorded not before this time
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
+    /// Only open ones, what is overdue or due soonest first
+    #[arg(long)]
+    due: bool,
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
     config: PathBuf,
@@ -87,16 +174,38 @@ struct ListArgs {
 pub(super) fn run(args: &ComplaintArgs) -> Result<(), Failure> {
     match &args.command {
         Command::Open(args) => open(args),
+        Command::Act(args) => step(args, Step::Acted),
+        Command::Answer(args) => step(args, Step::Answered),
+        Command::Note(args) => step(args, Step::Noted),
+        Command::Dossier(args) => dossier::run(&args.config, &args.id, &args.out),
+        Command::Close(args) => step(&args.step, Step::Closed),
         Command::List(args) => {
             let config = load(&args.config)?;
             let since = moment(args.since.as_deref(), &config)?;
-            show(&config, &Request::Complaints(since), args.json).map(|_| ())
+            let found = complaints(&mut Access::open(&config)?, &Request::Complaints(since))?;
+            list::print(found, &config, args.due, args.json)
         }
     }
 }
 
 fn open(args: &OpenArgs) -> Result<(), Failure> {
     let config = load(&args.config)?;
+    let plea = plea(args, &config)?;
+    let mut access = Access::open(&config)?;
+    let opened = complaints(&mut access, &Request::Complain(plea))?;
+    if opened.iter().any(|complaint| complaint.messages.is_empty()) {
+        eprintln!("no message that went to this number around that time fits: it counts against whom it names");
+    }
+    let complaint = opened.first().cloned();
+    list::print(opened, &config, false, args.json)?;
+    match (&args.out, complaint) {
+        (Some(out), Some(complaint)) => dossier::make(&mut access, &config, &complaint, out),
+        _ => Ok(()),
+    }
+}
+
+/// What the complainer says, checked.
+fn plea(args: &OpenArgs, config: &Config) -> Result<Plea, Failure> {
     let Some(msisdn) = Msisdn::parse(&args.msisdn) else {
         let expected = "expected 13800138000, 86…, +86… or E.164";
         return Err(Failure::Usage(format!("{:?} is no subscriber's number: {expected}", args.msisdn)));
@@ -109,54 +218,59 @@ fn open(args: &OpenArgs) -> Result<(), Failure> {
     let port = args.port.as_ref().map(|number| register.port(number.as_bytes()).map_or(number, |port| &port.number));
     let owner = port.and_then(|number| register.port(number.as_bytes())).map(|port| port.sender.clone());
     let within = Duration::from_secs(u64::from(args.within) * 3600);
-    let plea = Plea {
+    let channel = Channel::from_name(&args.channel).unwrap_or_default();
+    let received = moment(args.received.as_deref(), config)?;
+    let reached = moment(args.reached.as_deref(), config)?;
+    Ok(Plea {
         msisdn: msisdn.0,
-        about_ms: moment(Some(&args.about), &config)?.unwrap_or_default(),
+        about_ms: moment(Some(&args.about), config)?.unwrap_or_default(),
         within_ms: i64::try_from(within.as_millis()).unwrap_or(i64::MAX),
         port: port.cloned(),
         sender: args.sender.clone().or(owner),
         text: args.text.clone(),
         reference: args.reference.clone(),
-    };
-    let shown = show(&config, &Request::Complain(plea), args.json)?;
-    if shown.iter().any(|complaint| complaint.messages.is_empty()) {
-        eprintln!("no message that went to this number around that time fits: it counts against whom it names");
-    }
-    Ok(())
+        channel,
+        received_ms: received,
+        reached_ms: reached.or_else(|| forwarded(channel, received, config)),
+        by: user(),
+        hold: None,
+    })
 }
 
-fn show(config: &Config, request: &Request, json: bool) -> Result<Vec<FoundComplaint>, Failure> {
-    let mut shown = Vec::new();
-    Access::open(config)?.ask(request, |line| {
+/// When 12321 forwarded a complaint that is at hand now: in time, as far as nobody says otherwise.
+fn forwarded(channel: Channel, received_ms: Option<i64>, config: &Config) -> Option<i64> {
+    if channel != Channel::Hotline {
+        return None;
+    }
+    let now = clock::wall();
+    let received = received_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(now);
+    let due = config.workdays.after(received.to_zoned_datetime(config.time_zone.clone()).date(), FORWARD);
+    let end = due.at(23, 59, 59, 0).to_zoned_datetime(config.time_zone.clone()).ok()?.timestamp();
+    Some(now.min(end).max(received).as_millisecond())
+}
+
+fn step(args: &StepArgs, step: Step) -> Result<(), Failure> {
+    let config = load(&args.config)?;
+    let stride = Stride {
+        of: args.id.clone(),
+        step,
+        done_ms: moment(args.at.as_deref(), &config)?,
+        by: user(),
+        note: args.note.clone(),
+        hold: None,
+    };
+    let stepped = complaints(&mut Access::open(&config)?, &Request::ComplaintStep(stride))?;
+    list::print(stepped, &config, false, args.json)
+}
+
+/// The complaints that a request is answered with.
+fn complaints(access: &mut Access, request: &Request) -> Result<Vec<FoundComplaint>, Failure> {
+    let mut found = Vec::new();
+    access.ask(request, |line| {
         if let Line::Complaint(complaint) = line {
-            if json {
-                println!("{}", serde_json::to_string(&complaint).unwrap_or_default());
-            } else {
-                print(&complaint);
-            }
-            shown.push(complaint);
+            found.push(complaint);
         }
         true
     })?;
-    Ok(shown)
-}
-
-fn print(complaint: &FoundComplaint) {
-    let FoundComplaint { id, at, subscriber, about, reference, .. } = complaint;
-    let reference = if reference.is_empty() { String::new() } else { format!("  ({reference})") };
-    println!("{id}  {at:.0}  {subscriber} complains of {about:.0}{reference}");
-    if !complaint.text.is_empty() {
-        println!("    {}", complaint.text);
-    }
-    println!(
-        "    messages: {}",
-        if complaint.messages.is_empty() { "none found".into() } else { complaint.messages.join(" ") }
-    );
-    let against: Vec<String> = complaint.against.iter().map(|(kind, name)| format!("{kind} {name}")).collect();
-    match &complaint.repeats {
-        Some(earlier) => println!("    counted before: {earlier} speaks of the same message"),
-        None => {
-            println!("    counts against {}", if against.is_empty() { "nobody".into() } else { against.join(", ") })
-        }
-    }
+    Ok(found)
 }

@@ -13,12 +13,14 @@ use serde::{Deserialize, Serialize};
 use crate::store::EntryId;
 use crate::store::journal::Day;
 
+mod case;
 mod delivery;
 mod grounds;
 mod keys;
 mod measure;
 mod pending;
 
+pub use case::CaseStep;
 pub use delivery::{Delivery, Receipt};
 pub use grounds::{Ground, Grounds, Handling};
 pub use keys::{
@@ -66,6 +68,8 @@ pub enum Record<'a> {
     Scheduled(Scheduled<'a>),
     /// Such a message was withdrawn, or could not be.
     Withdrawn(Withdrawn<'a>),
+    /// A complaint went a step further.
+    CaseStep(CaseStep<'a>),
 }
 
 /// A send record as later ones name it: year, month and day of its entry's name, and its number.
@@ -360,6 +364,7 @@ impl<'a> Record<'a> {
             Self::Silence(record) => record.at_ms,
             Self::Scheduled(record) => record.at_ms,
             Self::Withdrawn(record) => record.at_ms,
+            Self::CaseStep(record) => record.at_ms,
         }
     }
 }

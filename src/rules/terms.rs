@@ -120,12 +120,8 @@ impl Terms {
         let day = |at: Timestamp| at.to_zoned_datetime(zone.clone()).date();
         // Of a closed complaint nothing becomes late any more.
         let until = day(course.closed.unwrap_or(now));
-        let term = |stage, due, done: Option<Timestamp>| Term {
-            stage,
-            due,
-            done,
-            is_late: done.map_or(until, day) > due,
-        };
+        let term =
+            |stage, due, done: Option<Timestamp>| Term { stage, due, done, is_late: done.map_or(until, day) > due };
         let received = day(course.received);
         let mut terms = Vec::with_capacity(3);
         let mut reached = course.reached.map_or(received, day);
@@ -175,8 +171,7 @@ mod tests {
             Course { channel: Channel::Hotline, received: at("2026-09-25T23:30:00+08:00"), ..Course::default() };
         let found = terms(&course, "2026-09-28T12:00:00+08:00");
         // 28, 29, 30 September; then from 8 October on, Saturday the 10th being worked.
-        let expected =
-            [("forward", date(2026, 9, 30)), ("act", date(2026, 10, 27)), ("answer", date(2026, 10, 30))];
+        let expected = [("forward", date(2026, 9, 30)), ("act", date(2026, 10, 27)), ("answer", date(2026, 10, 30))];
         assert_eq!(due(&found), expected);
         assert_eq!(found.next.map(|term| term.stage), Some(Stage::Forward));
         assert!(found.terms.iter().all(|term| !term.is_late) && found.unknown_years.is_empty());
@@ -191,10 +186,16 @@ mod tests {
             ..Course::default()
         };
         let found = terms(&course, "2026-11-25T09:00:00+08:00");
-        assert_eq!(found.next.map(|term| (term.stage, term.due, term.is_late)), Some((Stage::Act, date(2026, 11, 24), true)));
+        assert_eq!(
+            found.next.map(|term| (term.stage, term.due, term.is_late)),
+            Some((Stage::Act, date(2026, 11, 24), true))
+        );
         course.acted = Some(at("2026-11-10T18:00:00+08:00"));
         let found = terms(&course, "2026-11-13T23:59:59+08:00");
-        assert_eq!(found.next.map(|term| (term.stage, term.due, term.is_late)), Some((Stage::Answer, date(2026, 11, 13), false)));
+        assert_eq!(
+            found.next.map(|term| (term.stage, term.due, term.is_late)),
+            Some((Stage::Answer, date(2026, 11, 13), false))
+        );
         assert!(terms(&course, "2026-11-14T00:00:00+08:00").next.is_some_and(|term| term.is_late));
         course.answered = Some(at("2026-11-12T10:00:00+08:00"));
         let found = terms(&course, "2027-11-25T09:00:00+08:00");

@@ -16,7 +16,7 @@ use crate::store::EntryId;
 
 mod delivery;
 
-pub use delivery::{FoundDelivery, FoundReceipt, FoundTaken};
+pub use delivery::{FoundDelivery, FoundReceipt, FoundReply, FoundTaken};
 
 /// One thing found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +93,9 @@ pub struct FoundMessage {
     /// The parts it came in, where it is a long message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<FoundPart>,
+    /// What its subscriber replied to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replies: Vec<FoundReply>,
 }
 
 /// A part of a long message.
@@ -170,11 +173,12 @@ pub struct FoundSession {
 
 impl Found {
     /// The record's name.
-    pub(super) fn id(&self) -> Option<&str> {
+    pub fn id(&self) -> &str {
         match self {
-            Self::Message(message) => Some(&message.id),
-            Self::Delivery(delivery) => Some(&delivery.id),
-            Self::Session(_) | Self::List(_) => None,
+            Self::Message(message) => &message.id,
+            Self::Delivery(delivery) => &delivery.id,
+            Self::Session(session) => &session.id,
+            Self::List(list) => &list.id,
         }
     }
 }
@@ -225,6 +229,7 @@ impl FoundMessage {
             final_at: None,
             withdrawn: None,
             parts: Vec::new(),
+            replies: Vec::new(),
         }
     }
 

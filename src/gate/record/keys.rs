@@ -54,6 +54,7 @@ enum Head<'a> {
     Silence(ReportHead<'a>),
     Scheduled(OutcomeHead<'a>),
     Withdrawn(ReportHead<'a>),
+    CaseStep(ReportHead<'a>),
 }
 
 #[derive(Deserialize)]
@@ -146,7 +147,7 @@ impl Schema for RecordSchema {
             Some(Head::Part(_)) => emit(Index::Source, ACKNOWLEDGED),
             Some(Head::Long(_) | Head::PartOutcome(_) | Head::Report(_)) => acknowledged(payload, emit),
             Some(Head::Measure(_)) => emit(Index::Source, MEASURES),
-            Some(Head::Complaint(_)) => emit(Index::Source, COMPLAINTS),
+            Some(Head::Complaint(_) | Head::CaseStep(_)) => emit(Index::Source, COMPLAINTS),
             Some(Head::Asked(_)) => emit(Index::Source, ASKED),
             Some(Head::Silence(_)) => emit(Index::Source, SILENCE),
             Some(Head::Scheduled(_) | Head::Withdrawn(_)) => emit(Index::Source, SCHEDULED),
@@ -163,7 +164,8 @@ impl Schema for RecordSchema {
                 | Head::Complaint(head)
                 | Head::Asked(head)
                 | Head::Silence(head)
-                | Head::Withdrawn(head),
+                | Head::Withdrawn(head)
+                | Head::CaseStep(head),
             ) => {
                 emit(Index::Destination, head.subscriber.as_bytes());
                 emit(Index::Source, head.port.as_bytes());
