@@ -5,9 +5,11 @@
 //! anything that would change a verdict but consents and measures. Driven by `portcullis run`.
 
 pub mod api;
+mod asker;
 pub mod client;
 pub mod entries;
 pub mod handover;
+mod record;
 mod searching;
 pub mod signing;
 mod staging;
@@ -31,6 +33,7 @@ use crate::gate::{Gate, Moment, Totals};
 use crate::proxy::Handover;
 use crate::store::Health;
 use api::{Books, Line, Request, Status};
+pub use asker::Asker;
 use staging::Staging;
 
 /// The longest request line: a batch of consents is far below it.
@@ -146,6 +149,10 @@ fn told(health: Health) -> String {
 }
 
 async fn converse(stream: UnixStream, shared: Arc<Shared>) {
+    let asker = match stream.peer_cred() {
+        Ok(peer) => Arc::new(Asker::user(peer.uid())),
+        Err(error) => return tracing::error!(%error, "a conversation with nobody knows whom is ended"),
+    };
     let (reading, mut writing) = stream.into_split();
     let mut reading = BufReader::new(reading);
     let staging = Arc::new(Staging::default());
@@ -158,7 +165,7 @@ async fn converse(stream: UnixStream, shared: Arc<Shared>) {
         if let (true, Some(handover)) = (is_take_over(&line), &shared.handover) {
             return hand_over(reading.into_inner(), writing, handover).await;
         }
-        let mut answers = answers(line, Arc::clone(&shared), Arc::clone(&staging));
+        let mut answers = answers(line, Arc::clone(&shared), (Arc::clone(&asker), Arc::clone(&staging)));
         let mut is_over = false;
         while let Some(answer) = answers.recv().await {
             is_over = matches!(answer, Line::End | Line::Error(_));
@@ -194,7 +201,7 @@ async fn hand_over(reading: OwnedReadHalf, writing: OwnedWriteHalf, handover: &H
 }
 
 /// The store is asked on a thread of its own: a search reads the disk.
-fn answers(line: String, shared: Arc<Shared>, staging: Arc<Staging>) -> mpsc::Receiver<Line> {
+fn answers(line: String, shared: Arc<Shared>, (asker, staging): (Arc<Asker>, Arc<Staging>)) -> mpsc::Receiver<Line> {
     let (give, answers) = mpsc::channel(LINES_AHEAD);
     tokio::task::spawn_blocking(move || {
         let mut emit = move |line| give.blocking_send(line).is_ok();
@@ -221,16 +228,16 @@ fn answers(line: String, shared: Arc<Shared>, staging: Arc<Staging>) -> mpsc::Re
                     emit(Line::End);
                 }
             }
-            Ok(request) if request.is_long() => aside(move || books(&shared).answer(&request, &mut emit)),
-            Ok(request) => books(&shared).answer(&request, &mut emit),
+            Ok(request) if request.is_long() => aside(move || books(&shared, &asker).answer(&request, &mut emit)),
+            Ok(request) => books(&shared, &asker).answer(&request, &mut emit),
         }
     });
     answers
 }
 
-fn books(shared: &Shared) -> Books<'_> {
+fn books<'s>(shared: &'s Shared, asker: &'s Asker) -> Books<'s> {
     let Gate { consents, journal, measures, keys, .. } = &*shared.gate;
-    Books { consents, journal, measures, keys, now: clock::wall() }
+    Books { consents, journal, measures, keys, asker, now: clock::wall() }
 }
 
 /// Runs what may take long and is not urgent: the messages' threads go before it.

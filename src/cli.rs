@@ -3,6 +3,7 @@
 //! Owns the list of subcommands and how a failure is told. Refuses to do any work itself.
 //! Driven by `main`.
 
+mod access;
 mod bundle;
 pub mod check;
 mod classify;
@@ -17,6 +18,7 @@ mod measures;
 mod probe;
 mod replay;
 mod run;
+mod showing;
 pub mod simulate;
 mod status;
 
@@ -56,6 +58,8 @@ enum Command {
     Keys(keys::KeysArgs),
     /// Who is warned of, slowed down or suspended, and lifting that
     Measures(measures::MeasuresArgs),
+    /// Who looked at records and consents
+    Access(access::AccessArgs),
     /// Complaints of subscribers
     Complaint(complaint::ComplaintArgs),
     /// Why a message was judged as it was, or what a reply was taken for
@@ -91,6 +95,7 @@ impl Cli {
             Command::Journal(args) => told(journal::run(args)),
             Command::Keys(args) => told(keys::run(args)),
             Command::Measures(args) => told(measures::run(args)),
+            Command::Access(args) => told(access::run(args)),
             Command::Complaint(args) => told(complaint::run(args)),
             Command::Explain(args) => told(explain::run(args)),
             Command::Replay(args) => told(replay::run(args)),

@@ -25,6 +25,8 @@ use crate::tls::{CarrierTls, ListenTls};
 pub struct Config {
     /// The file it was read from.
     pub file: PathBuf,
+    /// The SHA-256 of what stood in it, in hex.
+    pub sha256: String,
     /// The register's file.
     pub register: PathBuf,
     /// The folder of consents, journal and socket.

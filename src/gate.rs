@@ -6,6 +6,7 @@
 
 mod accounts;
 pub mod again;
+pub mod changes;
 pub mod complaint;
 pub mod counters;
 mod desk;
@@ -14,14 +15,17 @@ pub mod evidence;
 pub mod explain;
 pub mod facts;
 mod ids;
+mod life;
 mod limits;
 mod mailbox;
+pub mod masking;
 pub mod measures;
 mod message_id;
 mod owed;
 mod parts;
 mod queue;
 mod reading;
+pub mod readings;
 mod receipt;
 pub mod record;
 pub mod replay;

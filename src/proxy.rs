@@ -68,6 +68,7 @@ pub struct Proxy {
     drain: watch::Sender<bool>,
     tasks: TaskTracker,
     drain_timeout: Duration,
+    data: String,
 }
 
 /// Why the gate could not start.
@@ -142,6 +143,7 @@ impl Proxy {
         let has_predecessor = inherited.confirm().map_err(StartError::TakeOver)?;
         let mut gate = open(config, register, has_predecessor).await?;
         gate.do_not_disturb = lists;
+        gate.record_start(config, clock::wall());
         let gate = Arc::new(gate);
         let shared = Arc::new(Shared {
             gate: Arc::clone(&gate),
@@ -166,7 +168,15 @@ impl Proxy {
             draining,
         ));
         let handover = Arc::new(Handover::new(copies));
-        Ok(Self { gate, addresses, handover, drain, tasks, drain_timeout: config.drain_timeout })
+        Ok(Self {
+            gate,
+            addresses,
+            handover,
+            drain,
+            tasks,
+            drain_timeout: config.drain_timeout,
+            data: config.data.display().to_string(),
+        })
     }
 
     /// Where it listens, with the ports the system chose.
@@ -200,6 +210,7 @@ impl Proxy {
             tracing::warn!(sessions = self.gate.sessions.list().len(), "drain took too long: the rest is cut off");
         }
         self.gate.close(clock::wall());
+        self.gate.record_stop(&self.data, in_time, clock::wall());
         in_time
     }
 }

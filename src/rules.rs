@@ -14,6 +14,7 @@ pub mod frequency;
 mod hints;
 mod latin;
 pub mod msisdn;
+mod numerals;
 mod phone;
 pub mod profile;
 mod r01_source_present;

@@ -69,7 +69,7 @@ async fn a_message_is_accounted_for_rule_by_rule() {
     assert_eq!(account["judged_by"]["is_same"], true);
     assert!(account["again"].as_array().expect("verdicts").iter().all(|again| again["is_same"] == true), "{account:#}");
 
-    let printed = scene.folder.run(&["explain", &record.id]).ok();
+    let printed = scene.folder.run(&["explain", "--whole", &record.id]).ok();
     assert!(printed.contains("⟦signature 【青禾鲜生】⟧") && printed.contains("⟦opt-out 拒收请回复R⟧"), "{printed}");
     assert!(printed.contains("R06 phone") && printed.contains("Art 19"), "{printed}");
 
@@ -101,7 +101,7 @@ async fn the_consent_is_shown_as_it_was_known_then_and_as_it_is_known_today() {
     let Scene { folder, gate, provider, carrier: _carrier, .. } = scene;
     drop(provider);
     assert!(gate.stop().success());
-    let after = explained(folder.run(&["explain", &record.id, "--json"]));
+    let after = explained(folder.run(&["explain", "--whole", &record.id, "--json"]));
     let standing = &after["standing"];
     assert_eq!(standing["is_same"], false, "{standing:#}");
     assert_eq!(standing["then_by"][0]["evidence"], "form 12", "what it rested on is still shown");
@@ -112,7 +112,7 @@ async fn the_consent_is_shown_as_it_was_known_then_and_as_it_is_known_today() {
     assert!(today["differs"].to_string().contains("R11 failed now"), "{today:#}");
     assert_eq!(now["verdict"], "reject");
     assert_eq!(text(rule(&after, "R11"), "outcome"), "passed", "as it was judged");
-    let printed = folder.run(&["explain", &record.id]).ok();
+    let printed = folder.run(&["explain", "--whole", &record.id]).ok();
     assert!(printed.contains("form 12") && printed.contains("today  a refusal"), "{printed}");
 }
 
@@ -151,7 +151,7 @@ async fn every_kind_of_request_is_accounted_for() {
 
     let answer = scene.provider.ask(submit(COMMERCIAL, WILLING, OFFER)).await;
     let id = message_id(&answer).expect("the carrier's id");
-    let named = explained(scene.folder.run(&["explain", "--message-id", &id, "--json"]));
+    let named = explained(scene.folder.run(&["explain", "--whole", "--message-id", &id, "--json"]));
     assert_eq!(named["message"]["id"], scene.last_to(WILLING).id);
     assert_eq!(named["message"]["outcome"]["message_id"], id);
     scene.send(replacement(&id, NO_PHONE)).await;

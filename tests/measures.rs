@@ -305,7 +305,7 @@ async fn a_complaint_finds_its_message_and_counts_against_who_sent_it() {
     }
     let at = stage.folder.sent_to(WILLING)[0].received.to_string();
     let plea = |msisdn: &str, more: &[&str]| {
-        let open = ["complaint", "open", "--msisdn", msisdn, "--about", &at, "--json"];
+        let open = ["complaint", "open", "--whole", "--msisdn", msisdn, "--about", &at, "--json"];
         let said = stage.folder.run(&[&open, more].concat()).ok();
         serde_json::from_str::<serde_json::Value>(said.trim()).expect("JSON")
     };
@@ -322,13 +322,24 @@ async fn a_complaint_finds_its_message_and_counts_against_who_sent_it() {
     drop(provider);
     gate.kill();
     let stage = Stage { gate: folder.start(), folder, carrier };
-    let third =
-        ["complaint", "open", "--msisdn", SILENT, "--about", &at, "--sender", "bakery", "--port", "106900077700011"];
+    let third = [
+        "complaint",
+        "open",
+        "--whole",
+        "--msisdn",
+        SILENT,
+        "--about",
+        &at,
+        "--sender",
+        "bakery",
+        "--port",
+        "106900077700011",
+    ];
     let said = stage.folder.run(&third).ok();
     assert!(said.contains("counts against provider herald, sender bakery, port 10690007770001"), "{said}");
     // Two about at most four messages: by the first alone, before the crash, it would not be one.
     await_step(&stage, Kind::Port, Step::Suspend);
-    let listed = stage.folder.run(&["complaint", "list"]).ok();
+    let listed = stage.folder.run(&["complaint", "list", "--whole"]).ok();
     assert_eq!(listed.lines().filter(|line| line.contains("complains of")).count(), 3, "{listed}");
     assert!(listed.contains("12321-7") && listed.contains("counted before"), "{listed}");
     let mut provider = stage.herald().await;

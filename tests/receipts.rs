@@ -211,7 +211,7 @@ async fn a_message_is_found_by_any_spelling_of_its_id() {
         assert_eq!(found.len(), 1, "{spelling}");
         assert_eq!(found[0].final_state.as_deref(), Some("DELIVRD"), "{spelling}");
     }
-    let said = scene.folder.run(&["journal", "find", "--to", subscriber]).ok();
+    let said = scene.folder.run(&["journal", "find", "--whole", "--to", subscriber]).ok();
     assert!(said.contains("ended DELIVRD"), "{said}");
 }
 
@@ -224,7 +224,7 @@ async fn a_form_that_is_set_is_the_only_one() {
     let hex = format!("{:X}", id.parse::<u64>().expect("digits"));
     scene.reply(&receipt(subscriber, 4, &format!("id:{id} stat:UNDELIV err:000"))).await;
     scene.reply(&receipt(subscriber, 4, &format!("id:{hex} stat:DELIVRD err:000"))).await;
-    let said = scene.folder.run(&["journal", "find", "--to", subscriber, "--json"]).ok();
+    let said = scene.folder.run(&["journal", "find", "--whole", "--to", subscriber, "--json"]).ok();
     assert_eq!(said.lines().count(), 2, "a message and a receipt of nobody: {said}");
     assert!(said.contains("\"final_state\":\"DELIVRD\""), "{said}");
     assert_eq!(scene.submit(OTP_PORT, subscriber, OTP).await, OK);

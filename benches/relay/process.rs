@@ -221,7 +221,7 @@ impl Gate {
 
     fn find(&self, arguments: &[&str], mut found: impl FnMut(&Value)) -> io::Result<()> {
         let mut command = portcullis();
-        command.args(["journal", "find", "--json"]).args(arguments).arg("--config");
+        command.args(["journal", "find", "--whole", "--json"]).args(arguments).arg("--config");
         let mut find = command.arg(self.folder.join("portcullis.toml")).stdout(Stdio::piped()).spawn()?;
         let stdout = find.stdout.take().ok_or_else(|| io::Error::other("no pipe to the journal"))?;
         for line in BufReader::new(stdout).lines() {

@@ -5,12 +5,17 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::asker::Asker;
 use super::entries::{self, Entry, Page};
+use super::record;
 use super::searching;
 use super::signing::{self, Signed};
+use crate::gate::changes;
 use crate::gate::complaint::{self, FoundComplaint, Plea, Stride};
 use crate::gate::evidence::{self, Found};
 use crate::gate::measures::{self, FoundStep, MeasureStatus, Measures, Order, StepTotals};
+use crate::gate::readings::{self, FoundReading, Reading, ReadingQuery};
+use crate::gate::record::Change;
 use crate::gate::{Probe, SessionStatus, Totals};
 use crate::store::consents::Held;
 use crate::store::keys::Master;
@@ -65,6 +70,14 @@ pub enum Request {
     Keys,
     /// Wraps all keys anew, under the master key in this file.
     RotateKeys(PathBuf),
+    /// What this conversation is about to read: on record, and on disk, when it is answered.
+    Reading(Reading),
+    /// The end of that, with so many results.
+    Read(u64),
+    /// Who read what.
+    Readings(ReadingQuery),
+    /// The beginning or the end of an import, for the record.
+    Imported(Imported),
     /// A search of the journal, with the entries as they are kept.
     Extract(evidence::Query),
     /// A signature of a list of files and hashes.
@@ -115,6 +128,10 @@ pub enum Line {
     Probe(Box<Probe>),
     /// The keys.
     Keys(KeyRing),
+    /// Somebody read something.
+    Reading(FoundReading),
+    /// What follows is read without being on record, because of this.
+    Unrecorded(String),
     /// How far a long search is: entries read, and the moment of the last.
     Walked {
         /// How many.
@@ -130,6 +147,21 @@ pub enum Line {
     End,
     /// Nothing more, because of this.
     Error(String),
+}
+
+/// An import of consents.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// `import`, `restore-import` or `recycle-import`.
+    pub what: String,
+    /// The file.
+    pub file: String,
+    /// Its SHA-256, once all of it was read.
+    pub sha256: Option<String>,
+    /// What became of its rows: read, changed, unchanged, superseded, faulty.
+    pub rows: [u64; 5],
+    /// The line it went on from, where it was interrupted before.
+    pub from_line: u64,
 }
 
 /// What may be told of the keys.
@@ -189,13 +221,34 @@ pub struct Books<'s> {
     pub measures: &'s Measures,
     /// What is kept is sealed with these.
     pub keys: &'s Keys,
+    /// Who asks.
+    pub asker: &'s Asker,
     /// The time of the asking.
     pub now: Timestamp,
 }
 
 impl Books<'_> {
-    /// Answers line by line until the asker takes no more.
+    /// Answers line by line until the asker takes no more; what is read is on record before.
     pub fn answer(&self, request: &Request, emit: &mut dyn FnMut(Line) -> bool) {
+        let begun = match self.asker.admit(self.journal, request, self.now.as_millisecond()) {
+            Err(refused) => {
+                emit(Line::Error(refused));
+                return;
+            }
+            Ok((_, Some(why))) if !emit(Line::Unrecorded(why.clone())) => return,
+            Ok((begun, _)) => begun,
+        };
+        let mut results = 0_u64;
+        self.answer_admitted(request, &mut |line| {
+            results += results_in(&line);
+            emit(line)
+        });
+        if let Some(begun) = begun {
+            self.asker.end(self.journal, &begun, results, self.now.as_millisecond());
+        }
+    }
+
+    fn answer_admitted(&self, request: &Request, emit: &mut dyn FnMut(Line) -> bool) {
         let now_ms = self.now.as_millisecond();
         let outcome = match request {
             Request::Status | Request::TakeOver | Request::Probe { .. } | Request::Stage(_) | Request::Commit => {
@@ -225,13 +278,24 @@ impl Books<'_> {
                     .map(|()| Vec::new())
                     .map_err(said)
             }
-            Request::Measure(order) => {
-                self.measures.obey(self.journal, order, now_ms).map(|()| Vec::new()).map_err(said)
-            }
-            Request::Complain(plea) => complaint::open(self.journal, self.measures, plea, self.now)
+            Request::Measure(order) => self.measures.obey(self.journal, order, now_ms).map_err(said).map(|()| {
+                changes::note(self.journal, record::ordered(order, self.asker.who(), now_ms));
+                Vec::new()
+            }),
+            Request::Complain(plea) => complaint::open(self.journal, self.measures, plea, self.asker.who(), self.now)
                 .map(|complaint| vec![Line::Complaint(complaint)])
                 .map_err(said),
-            Request::ComplaintStep(stride) => complaint::step(self.journal, stride, self.now)
+            Request::Reading(_) | Request::Read(_) => Ok(Vec::new()),
+            Request::Imported(import) => {
+                changes::note(self.journal, record::imported(import, self.asker.who(), now_ms));
+                Ok(Vec::new())
+            }
+            Request::Readings(query) => {
+                readings::list(self.journal, query, &mut |reading| emit(Line::Reading(reading)))
+                    .map(|()| Vec::new())
+                    .map_err(said)
+            }
+            Request::ComplaintStep(stride) => complaint::step(self.journal, stride, self.asker.who(), self.now)
                 .map(|complaint| vec![Line::Complaint(complaint)])
                 .map_err(said),
             Request::Complaints(since) => {
@@ -256,13 +320,22 @@ impl Books<'_> {
     }
 
     fn rotate_keys(&self, file: &Path) -> Result<Line, String> {
+        let before = self.keys.master_id();
         let wrapped = Master::load(file).and_then(|master| self.keys.rotate(master)).map_err(said)?;
+        let change = Change::new(self.now.as_millisecond(), "key", self.asker.who(), "master")
+            .with("id", self.keys.master_id())
+            .with("id-before", before)
+            .with("wrapped", wrapped.to_string());
+        changes::note(self.journal, change);
         self.key_ring(wrapped)
     }
 
     fn apply(&self, rows: &[Held]) -> Result<Line, String> {
         let events: Vec<_> = rows.iter().map(Held::as_event).collect();
         let Applied { changed, unchanged, stale } = self.consents.apply(&events).map_err(said)?;
+        for row in rows {
+            changes::note(self.journal, record::consented(row, self.asker.who(), self.now.as_millisecond()));
+        }
         Ok(Line::Applied { changed, unchanged, stale })
     }
 
@@ -281,6 +354,15 @@ impl Books<'_> {
             }
         }
         emit(Line::End);
+    }
+}
+
+/// How many results a line holds.
+fn results_in(line: &Line) -> u64 {
+    match line {
+        Line::Held(_) | Line::Found(_) | Line::Complaint(_) | Line::Reading(_) => 1,
+        Line::Entries(entries) => entries.len() as u64,
+        _ => 0,
     }
 }
 

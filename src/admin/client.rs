@@ -4,11 +4,12 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 
 use super::api::{Books, Line, Request};
-use super::socket_path;
+use super::{Asker, socket_path};
 use crate::clock;
 use crate::config::Config;
 use crate::gate;
 use crate::gate::measures::Measures;
+use crate::gate::readings::Reading;
 use crate::store::{Consents, Journal, Keys, StoreError};
 
 /// One process owns the store: whoever does answers.
@@ -25,6 +26,8 @@ pub enum Access {
         measures: Box<Measures>,
         /// What both are sealed with.
         keys: Keys,
+        /// Who this is.
+        asker: Asker,
     },
 }
 
@@ -57,7 +60,7 @@ impl Access {
                 let consents = Box::new(gate::open_consents(&config.data, &keys)?);
                 let journal = gate::open_journal(config, &keys)?;
                 let measures = Box::new(gate::open_measures(config, &journal, clock::wall())?);
-                Ok(Self::Store { consents, journal, measures, keys })
+                Ok(Self::Store { consents, journal, measures, keys, asker: Asker::own() })
             }
             other => other,
         }
@@ -77,9 +80,27 @@ impl Access {
         }
     }
 
-    /// Asks a last question: when `take` answers false, nothing more is waited for, and the gate stops searching.
-    pub fn ask_last(mut self, request: &Request, mut take: impl FnMut(Line) -> bool) -> Result<(), AccessError> {
-        match &mut self {
+    /// Says what is about to be read, and waits until that is on record; why it is not, where it goes on all the same.
+    pub fn begin(&mut self, reading: Reading) -> Result<Option<String>, AccessError> {
+        let mut unrecorded = None;
+        self.ask(&Request::Reading(reading), |line| {
+            if let Line::Unrecorded(why) = line {
+                unrecorded = Some(why);
+            }
+            true
+        })?;
+        Ok(unrecorded)
+    }
+
+    /// Says how many results that gave.
+    pub fn end(&mut self, results: u64) -> Result<(), AccessError> {
+        self.ask(&Request::Read(results), |_| true)
+    }
+
+    /// Asks a question that may be the last: when `take` answers false, the rest is not waited for, and nothing more
+    /// can be asked; the gate stops searching when this is dropped.
+    pub fn ask_last(&mut self, request: &Request, mut take: impl FnMut(Line) -> bool) -> Result<(), AccessError> {
+        match self {
             Self::Gate(stream) => ask_gate(stream, request, &mut take, true),
             Self::Store { .. } => self.ask(request, take),
         }
@@ -89,19 +110,18 @@ impl Access {
     pub fn ask(&mut self, request: &Request, mut take: impl FnMut(Line) -> bool) -> Result<(), AccessError> {
         match self {
             Self::Gate(stream) => ask_gate(stream, request, &mut take, false),
-            Self::Store { consents, journal, measures, keys } => {
+            Self::Store { consents, journal, measures, keys, asker } => {
                 let mut failed = None;
-                Books { consents, journal, measures, keys, now: clock::wall() }.answer(
-                    request,
-                    &mut |line| match line {
+                Books { consents, journal, measures, keys, asker, now: clock::wall() }.answer(request, &mut |line| {
+                    match line {
                         Line::Error(error) => {
                             failed = Some(error);
                             false
                         }
                         Line::End => false,
                         line => take(line),
-                    },
-                );
+                    }
+                });
                 failed.map_or(Ok(()), |error| Err(AccessError::Answer(error)))
             }
         }

@@ -13,14 +13,15 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
-use super::consent::user;
 use super::journal::moment;
+use super::showing::{self, Showing, given};
 use super::{Failure, load};
 use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;
 use crate::clock;
 use crate::config::Config;
 use crate::gate::complaint::{FoundComplaint, Plea, Step, Stride};
+use crate::gate::readings::Reading;
 use crate::register::Register;
 use crate::rules::Msisdn;
 use crate::rules::terms::{Channel, FORWARD};
@@ -98,6 +99,8 @@ struct OpenArgs {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
     config: PathBuf,
+    #[command(flatten)]
+    showing: Showing,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -120,6 +123,8 @@ struct StepArgs {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
     config: PathBuf,
+    #[command(flatten)]
+    showing: Showing,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -166,6 +171,8 @@ struct ListArgs {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
     config: PathBuf,
+    #[command(flatten)]
+    showing: Showing,
     /// Print JSON, one line each
     #[arg(long)]
     json: bool,
@@ -182,8 +189,12 @@ pub(super) fn run(args: &ComplaintArgs) -> Result<(), Failure> {
         Command::List(args) => {
             let config = load(&args.config)?;
             let since = moment(args.since.as_deref(), &config)?;
-            let found = complaints(&mut Access::open(&config)?, &Request::Complaints(since))?;
-            list::print(found, &config, args.due, args.json)
+            let reading = args.showing.reading("complaint list").with("--since", args.since.as_ref());
+            let mut access = Access::open(&config)?;
+            showing::begin(&mut access, reading)?;
+            let found = complaints(&mut access, &Request::Complaints(since))?;
+            access.end(found.len() as u64)?;
+            list::print(found, &config, args.due, args.json, args.showing)
         }
     }
 }
@@ -192,21 +203,25 @@ fn open(args: &OpenArgs) -> Result<(), Failure> {
     let config = load(&args.config)?;
     let plea = plea(args, &config)?;
     let mut access = Access::open(&config)?;
+    let whole = args.showing.whole || args.out.is_some();
+    let reading = Reading::new("complaint open", whole).about("--msisdn", Some(&args.msisdn));
+    showing::begin(&mut access, reading.with("--out", args.out.as_ref().map(|out| out.display())))?;
     let opened = complaints(&mut access, &Request::Complain(plea))?;
     if opened.iter().any(|complaint| complaint.messages.is_empty()) {
         eprintln!("no message that went to this number around that time fits: it counts against whom it names");
     }
     let complaint = opened.first().cloned();
-    list::print(opened, &config, false, args.json)?;
-    match (&args.out, complaint) {
-        (Some(out), Some(complaint)) => dossier::make(&mut access, &config, &complaint, out),
-        _ => Ok(()),
+    list::print(opened, &config, false, args.json, args.showing)?;
+    if let (Some(out), Some(complaint)) = (&args.out, complaint) {
+        dossier::make(&mut access, &config, &complaint, out)?;
     }
+    access.end(1)?;
+    Ok(())
 }
 
 /// What the complainer says, checked.
 fn plea(args: &OpenArgs, config: &Config) -> Result<Plea, Failure> {
-    let Some(msisdn) = Msisdn::parse(&args.msisdn) else {
+    let Some(msisdn) = Msisdn::parse(given(&args.msisdn)?) else {
         let expected = "expected 13800138000, 86…, +86… or E.164";
         return Err(Failure::Usage(format!("{:?} is no subscriber's number: {expected}", args.msisdn)));
     };
@@ -232,7 +247,6 @@ fn plea(args: &OpenArgs, config: &Config) -> Result<Plea, Failure> {
         channel,
         received_ms: received,
         reached_ms: reached.or_else(|| forwarded(channel, received, config)),
-        by: user(),
         hold: None,
     })
 }
@@ -255,12 +269,14 @@ fn step(args: &StepArgs, step: Step) -> Result<(), Failure> {
         of: args.id.clone(),
         step,
         done_ms: moment(args.at.as_deref(), &config)?,
-        by: user(),
         note: args.note.clone(),
         hold: None,
     };
-    let stepped = complaints(&mut Access::open(&config)?, &Request::ComplaintStep(stride))?;
-    list::print(stepped, &config, false, args.json)
+    let mut access = Access::open(&config)?;
+    showing::begin(&mut access, args.showing.reading("complaint step").with("", Some(&args.id)))?;
+    let stepped = complaints(&mut access, &Request::ComplaintStep(stride))?;
+    access.end(stepped.len() as u64)?;
+    list::print(stepped, &config, false, args.json, args.showing)
 }
 
 /// The complaints that a request is answered with.

@@ -17,10 +17,12 @@ use clap::{Args, Subcommand};
 pub(in crate::cli) use rows::json_of;
 
 use super::judge::Lookup;
+use super::showing::{self, given};
 use super::{Failure, load, told};
 use crate::admin::api::{Line, Request};
 use crate::admin::client::{Access, AccessError};
 use crate::config::Config;
+use crate::gate::readings::Reading;
 use crate::gate::{DoNotDisturb, facts};
 use crate::rules::{Facts, Msisdn};
 use crate::store::consents::{Held, Status};
@@ -60,7 +62,7 @@ pub(super) fn run(args: &ConsentArgs) -> ExitCode {
 }
 
 fn number(text: &str) -> Result<Msisdn, Failure> {
-    Msisdn::parse(text).ok_or_else(|| {
+    Msisdn::parse(given(text)?).ok_or_else(|| {
         Failure::Usage(format!("{text:?} is no subscriber's number: expected 13800138000, 86…, +86… or E.164"))
     })
 }
@@ -95,6 +97,8 @@ pub(super) fn lookup(config: &Config) -> Result<Box<Lookup>, String> {
         true
     };
     access.ask(&Request::Measures, &mut take).map_err(|error| error.to_string())?;
+    // A dry run of whatever it is given: recorded as one reading, whomever it asks about.
+    showing::begin(&mut access, Reading::new("judge", false)).map_err(|error| error.to_string())?;
     let access = std::cell::RefCell::new(access);
     Ok(Box::new(move |identity, now| {
         let held = match identity.msisdn {

@@ -12,6 +12,7 @@ use clap::Args;
 use portcullis_protocol::CommandId;
 use serde::Serialize;
 
+use super::showing::{self, Showing};
 use super::{Failure, load, written};
 use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;
@@ -47,6 +48,8 @@ pub(super) struct ExplainArgs {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
     config: PathBuf,
+    #[command(flatten)]
+    showing: Showing,
     /// Print JSON, one line for each record
     #[arg(long)]
     json: bool,
@@ -61,28 +64,65 @@ enum Account {
     Session(FoundSession),
 }
 
+impl Account {
+    /// Whose numbers stand in it.
+    fn subscribers(&self) -> Vec<String> {
+        let of = |message: &FoundMessage| {
+            [message.msisdn.map(|n| n.to_string()).unwrap_or_default(), message.destination.clone()]
+        };
+        match self {
+            Self::Message(told) => {
+                let others = told.others.iter().map(|other| other.destination.clone());
+                of(&told.message).into_iter().chain(others).collect()
+            }
+            Self::Reply(told) => vec![told.delivery.source.clone()],
+            Self::Session(_) => Vec::new(),
+        }
+    }
+
+    fn hide_octets(&mut self) {
+        let opaque = match self {
+            Self::Message(told) => &mut told.message.opaque,
+            Self::Reply(told) => &mut told.delivery.opaque,
+            Self::Session(_) => return,
+        };
+        if let Some(opaque) = opaque {
+            evidence::hide_octets(opaque);
+        }
+    }
+}
+
 pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let config = load(&args.config)?;
     let register = Register::load(&config.register).map_err(Failure::Config)?;
     let lists = DoNotDisturb::load(&config.do_not_disturb).map_err(Failure::Config)?;
     let access = &mut Access::open(&config)?;
     let mut desk = Desk { access, config: &config, register: &register, lists: &lists };
+    let what = args.record.as_ref().map_or("--message-id", |_| "");
+    let reading = args.showing.reading("explain").with(what, args.record.as_ref().or(args.message_id.as_ref()));
+    showing::begin(desk.access, reading)?;
     let names = match (&args.record, &args.message_id) {
         (Some(name), _) => vec![name.clone()],
         (None, Some(id)) => desk.named(id)?,
         (None, None) => Vec::new(),
     };
     let mut out = io::BufWriter::new(io::stdout().lock());
+    let accounts = names.len() as u64;
     for name in names {
-        let account = desk.account(&name)?;
+        let mut account = desk.account(&name)?;
+        if !args.showing.whole {
+            account.hide_octets();
+        }
         let told = if args.json {
-            serde_json::to_writer(&mut out, &account).map_err(io::Error::from).and_then(|()| writeln!(out))
+            args.showing.json(&mut out, &account, account.subscribers())
         } else {
-            print::account(&mut out, &account, &config.time_zone)
+            args.showing.text(&mut out, account.subscribers(), |out| print::account(out, &account, &config.time_zone))
         };
         written(told)?;
     }
-    written(out.flush())
+    written(out.flush())?;
+    desk.access.end(accounts)?;
+    Ok(())
 }
 
 struct Desk<'d> {

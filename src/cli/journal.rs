@@ -11,11 +11,12 @@ use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 
+use super::showing::{self, Showing};
 use super::{Failure, load, written};
 use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;
 use crate::config::Config;
-use crate::gate::evidence::{Found, FoundDelivery, FoundMessage, Query};
+use crate::gate::evidence::{Found, FoundChange, FoundDelivery, FoundMessage, Query};
 pub(super) use far::Far;
 pub(super) use filters::Filters;
 
@@ -63,6 +64,8 @@ struct FindArgs {
     /// The newest first
     #[arg(long)]
     newest_first: bool,
+    #[command(flatten)]
+    showing: Showing,
     /// Print JSON, one line each
     #[arg(long)]
     json: bool,
@@ -77,6 +80,7 @@ pub(super) fn run(args: &JournalArgs) -> Result<(), Failure> {
 
 fn find(args: &FindArgs) -> Result<(), Failure> {
     let config = load(&args.config)?;
+    let reading = args.filters.reading(args.showing.reading("journal find"))?.with("--limit", args.limit);
     let query = Query {
         limit: args.limit.unwrap_or(usize::MAX),
         after: args.after.clone(),
@@ -85,12 +89,14 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
     };
     let mut out = io::BufWriter::new(io::stdout().lock());
     let (mut count, mut more, mut broken) = (0_usize, None, None);
+    let mut access = Access::open(&config)?;
+    showing::begin(&mut access, reading)?;
     let mut far = Far::new();
-    let asked = Access::open(&config)?.ask_last(&Request::Find(query), |line| {
+    let asked = access.ask_last(&Request::Find(query), |line| {
         match line {
             Line::Found(found) => {
                 count += 1;
-                broken = far.aside(|| print(&mut out, &found, args.json, &config.time_zone)).err();
+                broken = far.aside(|| show(&mut out, found, args, &config.time_zone)).err();
             }
             Line::Walked { entries, at_ms } => {
                 far.at(entries, at_ms, count, &config.time_zone);
@@ -107,7 +113,11 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
     if let (Some(after), true) = (&more, args.json) {
         broken = broken.or_else(|| writeln!(out, "{}", serde_json::json!({ "kind": "more", "after": after })).err());
     }
+    let is_read = broken.is_none();
     written(broken.map_or_else(|| out.flush(), Err))?;
+    if is_read {
+        access.end(count as u64)?;
+    }
     match more {
         Some(after) => eprintln!("{count} so far: there may be more; go on with --after {after}"),
         None if count == 0 => eprintln!("nothing found"),
@@ -126,11 +136,17 @@ pub(super) fn moment(text: Option<&str>, config: &Config) -> Result<Option<i64>,
     Ok(Some(moment.as_millisecond()))
 }
 
-fn print(out: &mut impl Write, found: &Found, json: bool, zone: &TimeZone) -> io::Result<()> {
-    if json {
-        serde_json::to_writer(&mut *out, found)?;
-        return writeln!(out);
+fn show(out: &mut impl Write, mut found: Found, args: &FindArgs, zone: &TimeZone) -> io::Result<()> {
+    if !args.showing.whole {
+        found.hide_octets();
     }
+    if args.json {
+        return args.showing.json(out, &found, found.subscribers());
+    }
+    args.showing.text(out, found.subscribers(), |out| print(out, &found, zone))
+}
+
+fn print(out: &mut impl Write, found: &Found, zone: &TimeZone) -> io::Result<()> {
     let local = |at: Timestamp| at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.3f").to_string();
     match found {
         Found::Message(message) => print_message(out, message, &local),
@@ -145,6 +161,7 @@ fn print(out: &mut impl Write, found: &Found, json: bool, zone: &TimeZone) -> io
             session.peer,
             session.event
         ),
+        Found::Change(change) => print_change(out, change, &local),
         Found::List(list) => writeln!(
             out,
             "{}  {}  do-not-disturb list {} ({}): {} numbers and {} prefixes, {} added, {} removed",
@@ -158,6 +175,16 @@ fn print(out: &mut impl Write, found: &Found, json: bool, zone: &TimeZone) -> io
             list.removed
         ),
     }
+}
+
+fn print_change(out: &mut impl Write, change: &FoundChange, local: &dyn Fn(Timestamp) -> String) -> io::Result<()> {
+    let FoundChange { id, at, what, who, about, outcome, .. } = change;
+    let of = change.subscriber.as_ref().map(|number| format!(" of {number}")).unwrap_or_default();
+    writeln!(out, "{}  {id}  {what}{of} by {who}: {about}  {outcome}", local(*at))?;
+    change
+        .details
+        .iter()
+        .try_for_each(|(name, value)| writeln!(out, "    {name} {}", value.replace('\n', "\n        ")))
 }
 
 fn print_delivery(

@@ -15,6 +15,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 
 use super::journal::moment;
+use super::showing;
 use super::{Failure, load, written};
 use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;
@@ -23,6 +24,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::gate::again::Bench;
 use crate::gate::facts;
+use crate::gate::readings::Reading;
 use crate::gate::record::RecordSchema;
 use crate::gate::replay::Replay;
 use crate::register::Register;
@@ -92,9 +94,17 @@ pub(super) fn run(args: &ReplayArgs) -> Result<(), Failure> {
         bar: Bar::new(since_ms, until_ms.unwrap_or_else(|| clock::wall().as_millisecond())),
         stop: Stop::on_interrupt()?,
     };
+    // Numbers in examples are hidden always.
+    let reading = Reading::new("replay", false)
+        .with("--since", args.since.as_ref())
+        .with("--until", args.until.as_ref())
+        .with("--profile", args.profile.as_ref())
+        .with("--limit", args.limit);
+    showing::begin(&mut walk.access, reading)?;
     let ended = walk.run();
     walk.bar.bar.finish_and_clear();
     let report = walk.replay.report();
+    walk.access.end(report.messages)?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     let told = if args.json {
         serde_json::to_writer(&mut out, report).map_err(io::Error::from).and_then(|()| writeln!(out))

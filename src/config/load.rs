@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use jiff::tz::{Offset, TimeZone};
+use ring::digest::{SHA256, digest};
 
 use super::links::{carrier, listen};
 use super::{Config, Durability, JournalConfig, ListFile, LongMessages, QueueConfig, SessionConfig};
@@ -23,6 +25,7 @@ pub(super) fn config(path: &Path, text: &str) -> (Config, Vec<Fault>) {
     let profile = read_profile(&top, folder, &time_zone);
     let mut config = Config {
         file: path.to_owned(),
+        sha256: HEXLOWER.encode(digest(&SHA256, text.as_bytes()).as_ref()),
         register: folder.join(top.required("register")),
         data: folder.join(top.string("data").unwrap_or("data")),
         master_key: master_key(&top, folder),

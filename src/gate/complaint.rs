@@ -44,9 +44,6 @@ pub struct Plea {
     /// When it reached whoever acts on it, UTC milliseconds.
     #[serde(default)]
     pub reached_ms: Option<i64>,
-    /// Who records it.
-    #[serde(default)]
-    pub by: String,
     /// The legal hold that was set for it.
     #[serde(default)]
     pub hold: Option<String>,
@@ -112,6 +109,7 @@ pub fn open(
     journal: &Journal,
     measures: &Measures,
     plea: &Plea,
+    who: &str,
     now: Timestamp,
 ) -> Result<FoundComplaint, ComplaintError> {
     check_health(journal)?;
@@ -138,7 +136,7 @@ pub fn open(
         ));
     }
     let ticket = journal.append(Record::Complaint(complaint.clone()).encode(Vec::new()))?;
-    let opened = opened(plea, ticket.id, &complaint, received_ms);
+    let opened = opened(plea, who, ticket.id, &complaint, received_ms);
     let opening = journal.append(Record::CaseStep(opened.clone()).encode(Vec::new()))?;
     settle(journal, opening)?;
     measures.complained(ticket.id, &complaint, now.as_millisecond());
@@ -148,7 +146,13 @@ pub fn open(
 }
 
 /// The first step. Where it is missing, because only the complaint got to disk, its own time stands for it.
-fn opened<'a>(plea: &'a Plea, id: EntryId, complaint: &record::Complaint<'a>, received_ms: i64) -> CaseStep<'a> {
+fn opened<'a>(
+    plea: &'a Plea,
+    who: &'a str,
+    id: EntryId,
+    complaint: &record::Complaint<'a>,
+    received_ms: i64,
+) -> CaseStep<'a> {
     CaseStep {
         at_ms: complaint.at_ms,
         subscriber: complaint.subscriber.clone(),
@@ -156,7 +160,7 @@ fn opened<'a>(plea: &'a Plea, id: EntryId, complaint: &record::Complaint<'a>, re
         of: name(id),
         step: "opened".into(),
         done_ms: received_ms,
-        by: plea.by.as_str().into(),
+        by: who.into(),
         note: "".into(),
         channel: plea.channel.name().into(),
         reached_ms: plea.reached_ms,

@@ -13,6 +13,7 @@ use super::record::{Content, PartOutcome, Record, RecordError, entry_id, subscri
 use crate::config::MessageIdForm;
 use crate::store::{EntryId, Index, Journal, Query as Entries, StoreError};
 
+mod change;
 mod conditions;
 mod found;
 mod joining;
@@ -20,8 +21,10 @@ mod list;
 mod pages;
 mod walk;
 
+pub use change::FoundChange;
 pub use found::{
     Found, FoundDelivery, FoundMessage, FoundOutcome, FoundPart, FoundReceipt, FoundReply, FoundSession, FoundTaken,
+    hide_octets,
 };
 pub use list::FoundList;
 
@@ -64,7 +67,7 @@ pub struct Query {
     pub since_ms: Option<i64>,
     /// Before this moment, UTC milliseconds.
     pub until_ms: Option<i64>,
-    /// Session events and refreshed lists too.
+    /// Session events, refreshed lists and other changes too.
     pub sessions: bool,
     /// At most this many.
     pub limit: usize,
@@ -92,16 +95,19 @@ pub enum Kind {
     Session,
     /// A refreshed do-not-disturb list.
     List,
+    /// Another change beside messages.
+    Change,
 }
 
 impl Kind {
     /// The words for them.
-    pub const WORDS: [(&'static str, Self); 5] = [
+    pub const WORDS: [(&'static str, Self); 6] = [
         ("message", Self::Message),
         ("reply", Self::Reply),
         ("receipt", Self::Receipt),
         ("session", Self::Session),
         ("list", Self::List),
+        ("change", Self::Change),
     ];
 }
 

@@ -14,6 +14,7 @@ use crate::store::EntryId;
 use crate::store::journal::Day;
 
 mod case;
+mod change;
 mod delivery;
 mod grounds;
 mod keys;
@@ -21,10 +22,12 @@ mod measure;
 mod pending;
 
 pub use case::CaseStep;
+pub use change::{Accessed, Change};
 pub use delivery::{Delivery, Receipt};
 pub use grounds::{Ground, Grounds, Handling};
 pub use keys::{
-    ACKNOWLEDGED, ASKED, COMPLAINTS, MEASURES, REPLY_ROUTE, RecordSchema, SCHEDULED, SILENCE, port_key, subscriber_key,
+    ACCESSES, ACKNOWLEDGED, ASKED, CHANGES, COMPLAINTS, MEASURES, REPLY_ROUTE, RecordSchema, SCHEDULED, SILENCE,
+    accessed_key, change_key, port_key, subscriber_key,
 };
 pub use measure::{Complaint, Measure};
 pub use pending::{Asked, Scheduled, Silence, Withdrawn};
@@ -68,6 +71,10 @@ pub enum Record<'a> {
     Scheduled(Scheduled<'a>),
     /// Such a message was withdrawn, or could not be.
     Withdrawn(Withdrawn<'a>),
+    /// Something changed beside messages, or was refused to.
+    Change(Change<'a>),
+    /// Somebody read records or consents.
+    Accessed(Accessed<'a>),
     /// A complaint went a step further.
     CaseStep(CaseStep<'a>),
 }
@@ -364,6 +371,8 @@ impl<'a> Record<'a> {
             Self::Silence(record) => record.at_ms,
             Self::Scheduled(record) => record.at_ms,
             Self::Withdrawn(record) => record.at_ms,
+            Self::Change(record) => record.at_ms,
+            Self::Accessed(record) => record.at_ms,
             Self::CaseStep(record) => record.at_ms,
         }
     }

@@ -121,6 +121,7 @@ pub(super) async fn watch_list(
                     tracing::error!("{fault}");
                 }
                 tracing::error!(list = list.name, "the do-not-disturb list keeps its last good state");
+                gate.record_refused("list", &list.file.display().to_string(), &faults, clock::wall());
             }
             Err(error) => tracing::error!(%error, list = list.name, "the do-not-disturb list could not be read"),
         }
@@ -135,7 +136,9 @@ fn swap(gate: &Gate, file: &Path, loaded: Result<Register, Vec<crate::document::
                 tracing::warn!("{warning}");
             }
             let register = Arc::new(register);
-            gate.register.store(Arc::clone(&register));
+            let before = gate.register.swap(Arc::clone(&register));
+            let path = file.display().to_string();
+            gate.record_register(&path, before.version(), register.version(), clock::wall());
             tracing::info!(file = %file.display(), version = register.version(), "register reloaded");
         }
         Err(faults) => {
@@ -143,6 +146,7 @@ fn swap(gate: &Gate, file: &Path, loaded: Result<Register, Vec<crate::document::
                 tracing::error!("{fault}");
             }
             tracing::error!(file = %file.display(), "the register keeps its last good state");
+            gate.record_refused("register", &file.display().to_string(), &faults, clock::wall());
         }
     }
 }

@@ -48,74 +48,6 @@ pub(super) fn disguise(text: &str) -> Option<&'static str> {
     })
 }
 
-/// The text with Chinese numerals as digits where, with the digits and separators around them, they
-/// are long enough for a phone; none where there are no such numerals.
-pub(super) fn numerals(text: &str) -> Option<String> {
-    const SHORTEST_PHONE: usize = 7;
-    const WIDEST_GAP: usize = 6;
-    let mut out = String::new();
-    let mut copied = 0;
-    let mut run = Run::default();
-    let mut spell = |run: Run| {
-        if run.digits >= SHORTEST_PHONE && (run.spelt >= 3 || run.mixed) {
-            out.push_str(&text[copied..run.start]);
-            out.extend(text[run.start..run.end].chars().map(|c| numeral(c).unwrap_or(c)));
-            copied = run.end;
-        }
-    };
-    for (at, c) in text.char_indices() {
-        let spelt = numeral(c).is_some();
-        let gap = at - run.end;
-        if spelt || c.is_ascii_digit() {
-            if run.digits == 0 || gap > WIDEST_GAP {
-                spell(std::mem::replace(&mut run, Run { start: at, ..Run::default() }));
-            }
-            run.end = at + c.len_utf8();
-            run.mixed |= !spelt && run.spelt > run.led;
-            run.led += usize::from(spelt && run.spelt == run.digits);
-            run.digits += 1;
-            run.spelt += usize::from(spelt);
-        } else if run.digits > 0 && !matches!(c, '-' | ' ' | '.' | '·' | '—' | '–' | '‐' | '(' | ')') {
-            spell(std::mem::take(&mut run));
-        }
-    }
-    spell(run);
-    if copied == 0 {
-        return None;
-    }
-    out.push_str(&text[copied..]);
-    Some(out)
-}
-
-/// Digits and numerals with separators at most between them.
-#[derive(Default)]
-struct Run {
-    start: usize,
-    end: usize,
-    digits: usize,
-    spelt: usize,
-    /// The numerals before its first digit: "统一400" is no disguise.
-    led: usize,
-    /// Whether a numeral stands between digits.
-    mixed: bool,
-}
-
-const fn numeral(c: char) -> Option<char> {
-    Some(match c {
-        '零' | '〇' => '0',
-        '一' | '壹' | '幺' => '1',
-        '二' | '贰' | '两' => '2',
-        '三' | '叁' => '3',
-        '四' | '肆' => '4',
-        '五' | '伍' => '5',
-        '六' | '陆' => '6',
-        '七' | '柒' => '7',
-        '八' | '捌' => '8',
-        '九' | '玖' => '9',
-        _ => return None,
-    })
-}
-
 /// Characters that stand for themselves: ASCII, general CJK punctuation, full-width punctuation.
 /// Ideographs have to be looked up, but only where they have a variant.
 fn is_plain(c: char, variants: &Variants) -> bool {
@@ -244,9 +176,12 @@ fn enclosed(c: char) -> Option<&'static str> {
         "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19",
         "20",
     ];
-    const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    const CAPITALS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    const SMALL: &str = "abcdefghijklmnopqrstuvwxyz";
     let number = |first: char, least: usize| DIGITS.get(c as usize - first as usize + least).copied();
-    let letter = |first: char| LETTERS.get(c as usize - first as usize..=c as usize - first as usize);
+    let of =
+        |letters: &'static str, first: char| letters.get(c as usize - first as usize..=c as usize - first as usize);
+    let letter = |first: char| of(CAPITALS, first);
     match c {
         '①'..='⑳' => number('①', 1),
         '⑴'..='⒇' => number('⑴', 1),
@@ -263,8 +198,8 @@ fn enclosed(c: char) -> Option<&'static str> {
         '🄀' => Some("0"),
         '🄁'..='🄊' => number('🄁', 0),
         'Ⓐ'..='Ⓩ' => letter('Ⓐ'),
-        'ⓐ'..='ⓩ' => letter('ⓐ'),
-        '⒜'..='⒵' => letter('⒜'),
+        'ⓐ'..='ⓩ' => of(SMALL, 'ⓐ'),
+        '⒜'..='⒵' => of(SMALL, '⒜'),
         '🄐'..='🄩' => letter('🄐'),
         '🄰'..='🅉' => letter('🄰'),
         '🅐'..='🅩' => letter('🅐'),
@@ -323,7 +258,7 @@ mod tests {
             ("︻青禾鲜生︼", "【青禾鲜生】"),
             ("优\u{3164}惠\u{2800}券", "优惠券"),
             ("ＶＸ：ａｂｃ", "VX：abc"),
-            ("Ⓥⓧ🅰", "VXA"),
+            ("Ⓥⓧ🅰", "VxA"),
             ("𝟜𝟘𝟘", "400"),
             ("拒收请回复Ŕ", "拒收请回复R"),
             ("拒収请回複\u{1F1F7}", "拒收请回复R"),
@@ -350,18 +285,6 @@ mod tests {
         assert!(disguise("T\u{202E}回订退").is_some());
         assert!(disguise("a\u{3164}b").is_some());
         assert_eq!(disguise("【青禾鲜生】🎉\u{FE0F} 👨\u{200D}👩\u{200D}👧"), None);
-    }
-
-    #[test]
-    fn numerals_become_digits_only_where_a_phone_may_be() {
-        assert_eq!(numerals("电话四零零-零零零-零零零零").as_deref(), Some("电话400-000-0000"));
-        assert_eq!(numerals("拨打幺三八零零一三八零零零").as_deref(), Some("拨打13800138000"));
-        assert_eq!(numerals("电话四零零—零零零—零零零零转一").as_deref(), Some("电话400—000—0000转一"));
-        assert_eq!(numerals("电话肆零0 000 0零00").as_deref(), Some("电话400 000 0000"));
-        for text in ["第一季度满三百减五十，三月二十一日", "全国统一400-000-0000一键直达", "周一二三四五六"]
-        {
-            assert_eq!(numerals(text), None, "{text}");
-        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(super) struct Hints {
     pub(super) asking: bool,
     /// The text may name an account to get in touch with (R17).
     pub(super) account: bool,
-    /// A dot may be written as something else (R17).
+    /// A dot between Latin words may be written as something else (R17).
     pub(super) dots: bool,
 }
 
@@ -50,11 +50,17 @@ impl Hints {
                 ..ASKING => hints.refusing = true,
                 ASKING..ACCOUNT => hints.asking = true,
                 ACCOUNT..DOTS => hints.account = true,
-                _ => hints.dots = true,
+                _ => hints.dots |= is_between_latin(text, found.start(), found.end()),
             }
         }
         hints
     }
+}
+
+/// Whether Latin letters or digits stand on both sides, as around the dot of a host.
+fn is_between_latin(text: &str, start: usize, end: usize) -> bool {
+    let latin = |at: usize| text.as_bytes().get(at).is_some_and(u8::is_ascii_alphanumeric);
+    start.checked_sub(1).is_some_and(latin) && latin(end)
 }
 
 #[cfg(test)]
@@ -70,7 +76,10 @@ mod tests {
         assert_eq!(Hints::of("同意请回复Y"), Hints { asking: true, ..nothing });
         assert_eq!(Hints::of("加VX"), Hints { account: true, ..nothing });
         assert_eq!(Hints::of("t点cn"), Hints { dots: true, ..nothing });
+        assert_eq!(Hints::of("t Dot cn"), Hints { dots: true, ..nothing });
+        assert_eq!(Hints::of("9点cn？ T。"), Hints { dots: true, ..nothing });
+        assert_eq!(Hints::of("早上9点，回T。"), nothing);
         let all = Hints { refusing: true, asking: true, account: true, dots: true };
-        assert_eq!(Hints::of("同意？退订？微信？点？"), all);
+        assert_eq!(Hints::of("同意？退订？微信？a点b"), all);
     }
 }

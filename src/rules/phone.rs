@@ -29,6 +29,11 @@ impl Phone {
         context::allows(before, after, self.digits, port)
     }
 
+    /// Whether it has no more digits than codes and order numbers often have.
+    pub(super) const fn is_brief(&self) -> bool {
+        self.digits.is_brief()
+    }
+
     /// Its digits in writing.
     pub(super) fn number(&self) -> String {
         self.digits.write(&mut [0; form::LONGEST]).iter().map(|&digit| char::from(digit)).collect()

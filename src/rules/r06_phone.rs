@@ -2,10 +2,10 @@
 
 use super::Code;
 use super::case::Case;
-use super::fold;
 use super::phone::{Phone, phones};
 use super::rule::About;
 use super::verdict::Flaw;
+use super::{fold, numerals};
 use crate::document::Section;
 
 pub(super) const ABOUT: About = About {
@@ -45,14 +45,7 @@ impl Label {
 pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
     let text = case.text().filter(|_| case.is_marketing())?;
     let port = case.submission.source.addr.0;
-    // What makes the digits a code or an amount is no label, and counts however it is written.
-    let is_plain = |phone: &Phone| {
-        !case.is_disguised() || {
-            let (before, after) = (fold::fold(&text[..phone.start]), fold::fold(&text[phone.end..]));
-            phone.stands_between(&before, &after, port)
-        }
-    };
-    let mut phones = phones(text, port).filter(is_plain);
+    let mut phones = phones(text, port).filter(|phone| !case.is_disguised() || is_plain(text, phone, port));
     let why = match case.profile.phone {
         Label::Optional => return None,
         Label::Required => phones.next().is_none().then_some("the text has no contact phone"),
@@ -66,9 +59,27 @@ pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
     why.map(|why| Flaw::reject(PHONE, why))
 }
 
+/// Whether a reader takes it for a phone, too. What makes the digits a code or an amount is no label, and counts
+/// however it is written; so do more digits beside them, but for the number of an item in a list: ①95588, and
+/// behind those that are long enough to be told from it: 400-000-0000②.
+fn is_plain(text: &str, phone: &Phone, port: &[u8]) -> bool {
+    let (before, after) = (&text[..phone.start], fold::fold(&text[phone.end..]));
+    let item = before.chars().next_back().filter(|c| fold::fold(c.encode_utf8(&mut [0; 4])).ends_with(is_digit));
+    let before = fold::fold(&before[..before.len() - item.map_or(0, char::len_utf8)]);
+    let goes_on = match after.find(|c| !is_digit(c)).unwrap_or(after.len()) {
+        0 => false,
+        digits => digits > 2 || phone.is_brief(),
+    };
+    !before.ends_with(is_digit) && !goes_on && phone.stands_between(&before, &after, port)
+}
+
+const fn is_digit(c: char) -> bool {
+    c.is_ascii_digit()
+}
+
 /// Whether a reader finds a phone, in whichever digits.
 fn has_any(case: &Case<'_>, port: &[u8]) -> bool {
     let folded = case.folded();
-    let spelt = fold::numerals(folded);
+    let spelt = numerals::spelt(folded);
     phones(spelt.as_deref().unwrap_or(folded), port).next().is_some()
 }

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use super::case::Case;
-use super::fold;
 use super::phone::phones;
 use super::r07_opt_out::Told;
 use super::rule::About;
 use super::signature::signatures;
 use super::verdict::Flaw;
 use super::{Class, Code};
+use super::{fold, numerals};
 
 pub(super) const ABOUT: About = About {
     name: "obfuscation",
@@ -60,7 +60,7 @@ fn is_signature_hidden(case: &Case<'_>) -> bool {
 
 /// A phone that a reader sees and the raw text does not have.
 fn hidden_phone(text: &str, folded: &str, port: &[u8]) -> Option<String> {
-    let spelt = fold::numerals(folded);
+    let spelt = numerals::spelt(folded);
     let readable: &str = spelt.as_deref().unwrap_or(folded);
     if std::ptr::eq(text, readable) {
         return None;

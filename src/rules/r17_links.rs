@@ -2,12 +2,13 @@
 
 mod accounts;
 mod contacts;
+mod domains;
 mod urls;
 
 use std::borrow::Cow;
 
 use super::case::Case;
-use super::fold;
+use super::numerals;
 use super::phone::phones;
 use super::rule::About;
 use super::verdict::Flaw;
@@ -79,7 +80,7 @@ pub(super) fn stray(case: &Case<'_>) -> Option<String> {
         return None;
     }
     let registered = sender.map_or(&[][..], |sender| &sender.phones);
-    let text = fold::numerals(text).map_or(Cow::Borrowed(text), Cow::Owned);
+    let text = numerals::spelt(text).map_or(Cow::Borrowed(text), Cow::Owned);
     let stray =
         phones(&text, case.submission.source.addr.0).find(|phone| !registered.iter().any(|number| phone.is(number)))?;
     Some(stray.number())

@@ -47,7 +47,8 @@ async fn a_refusal_survives_a_new_signature_port_provider_and_id_of_the_entity()
     // What is said to the old id is said to the entity.
     stage.say("grant", "bakery", &["--at", "2026-03-01"]);
     assert_eq!(answered(&mut third, "Croissants", "1069000301").await, OK);
-    let shown = stage.run(&["consent", "show", SUBSCRIBER, "--sender", "boulangerie", "--on", "2026-02-15"]).ok();
+    let shown =
+        stage.run(&["consent", "show", "--whole", SUBSCRIBER, "--sender", "boulangerie", "--on", "2026-02-15"]).ok();
     assert!(shown.contains("as known today: refused"), "{shown}");
     // The same entity twice is refused by the register, however its code is spelled.
     let twice = renamed.replace("91310000TEST000078", "91310000 test-000077");

@@ -91,10 +91,10 @@ async fn evidence_files_are_stored_by_their_hash_checked_and_taken_along() {
     assert!(said.stderr.contains("form-9.pdf") && said.stderr.contains("leads out"), "{}", said.stderr);
     let stored = stage.folder.path().join("data/evidence");
     assert_eq!(files_in(&stored).len(), 2, "the same file is stored once");
-    let history = || stage.run(&["consent", "show", SUBSCRIBER, "--history"]).ok();
+    let history = || stage.run(&["consent", "show", "--whole", SUBSCRIBER, "--history"]).ok();
     assert!(history().contains("evidence may/form-1.pdf") && history().contains(": whole"), "{}", history());
     let papers = stage.folder.path().join("papers");
-    stage.run(&["consent", "export", "--evidence", text(&papers)]).ok();
+    stage.run(&["consent", "export", "--whole", "--evidence", text(&papers)]).ok();
     assert_eq!(files_in(&papers), files_in(&stored));
 
     // A file that was changed or lost is told.
@@ -103,7 +103,7 @@ async fn evidence_files_are_stored_by_their_hash_checked_and_taken_along() {
     assert!(history().contains("CHANGED"), "{}", history());
     fs::remove_file(stored.join(&form)).expect("a file");
     assert!(history().contains("MISSING"), "{}", history());
-    let said = stage.run(&["consent", "export", "--evidence", text(&stage.folder.path().join("more"))]);
+    let said = stage.run(&["consent", "export", "--whole", "--evidence", text(&stage.folder.path().join("more"))]);
     assert!(said.code == Some(1) && said.stderr.contains("1 evidence files are missing"), "{}", said.stderr);
     // The export brings it back.
     let exported = format!(
@@ -177,7 +177,7 @@ fn is_taken_up(folder: &Folder) {
         "{faulty:.200}"
     );
     assert!(faulty.lines().last().is_some_and(|line| line.starts_with("599009,")), "lines are those of the file");
-    let exported = folder.run(&["consent", "show", "13800599999"]).ok();
+    let exported = folder.run(&["consent", "show", "--whole", "13800599999"]).ok();
     assert_eq!(exported.lines().count(), 2);
 }
 

@@ -31,7 +31,7 @@ async fn a_history_tells_every_event_in_its_order_with_its_proof() {
     for row in YEAR.iter().rev() {
         stage.folder.feed(&["consent", "import", "-", "--recorded-by", "agg1 upload"], &csv(&[row])).ok();
     }
-    let shown = stage.run(&["consent", "show", "--msisdn", SUBSCRIBER, "--history", "--json"]).ok();
+    let shown = stage.run(&["consent", "show", "--whole", "--msisdn", SUBSCRIBER, "--history", "--json"]).ok();
     let events = lines(&shown);
     let of = |key: &str| events.iter().map(|event| event[key].as_str().unwrap_or("").to_owned()).collect::<Vec<_>>();
     assert_eq!(of("status"), ["consent", "consent", "refusal", "consent"]);
@@ -40,9 +40,9 @@ async fn a_history_tells_every_event_in_its_order_with_its_proof() {
     assert_eq!(of("recorded_by"), ["agg1", "agg1 upload", "agg1 upload", "agg1 upload"]);
     assert_eq!(events[0]["wording"], "同意接收面包优惠");
     assert!(events.iter().all(|event| event["recorded_at"].is_string()), "each with its arrival");
-    let state = stage.run(&["consent", "show", SUBSCRIBER]).ok();
+    let state = stage.run(&["consent", "show", "--whole", SUBSCRIBER]).ok();
     assert_eq!(state.lines().count(), 4, "the header and what stands: {state}");
-    let told = stage.run(&["consent", "show", SUBSCRIBER, "--history", "--sender", "bakery"]).ok();
+    let told = stage.run(&["consent", "show", "--whole", SUBSCRIBER, "--history", "--sender", "bakery"]).ok();
     assert!(
         told.contains("2026-01-02T10:00:00+08:00  consent  bakery (bread), 4/month, until 2026-12-31T00:00:00+08:00")
     );
@@ -65,8 +65,9 @@ async fn the_answer_for_a_day_is_by_what_is_known_today_and_by_what_was_known_th
     let csv = format!("{header}\n{}\n", rows.join("\n"));
     stage.folder.feed(&["consent", "import", "-", "--restore"], &csv).ok();
     let on = |time: &str| {
-        let shown =
-            stage.run(&["consent", "show", "--msisdn", SUBSCRIBER, "--sender", "bakery", "--on", time, "--json"]).ok();
+        let shown = stage
+            .run(&["consent", "show", "--whole", "--msisdn", SUBSCRIBER, "--sender", "bakery", "--on", time, "--json"])
+            .ok();
         let answer = lines(&shown).remove(0);
         let word = |which: &str| answer[which]["standing"].as_str().unwrap_or("").to_owned();
         let evidence = answer["as_known_then"]["events"][0]["evidence"].as_str().unwrap_or("").to_owned();
@@ -77,7 +78,7 @@ async fn the_answer_for_a_day_is_by_what_is_known_today_and_by_what_was_known_th
     assert_eq!(on("2026-02-01T12:00:00+08:00"), told("active", "active", "form 1"));
     assert_eq!(on("2026-03-05T10:00:00+08:00"), told("refused", "active", "form 1"), "sent in good faith");
     assert_eq!(on("2026-03-10T09:00:00+08:00"), told("refused", "refused", "letter 8"));
-    let text = stage.run(&["consent", "show", SUBSCRIBER, "--sender", "bakery", "--on", "2026-03-05"]).ok();
+    let text = stage.run(&["consent", "show", "--whole", SUBSCRIBER, "--sender", "bakery", "--on", "2026-03-05"]).ok();
     assert!(text.contains("as known today: refused") && text.contains("as known then: a consent held"), "{text}");
     assert!(
         text.contains("evidence letter 8") && text.contains("recorded 2026-03-10T09:00:00+08:00 by anna"),
@@ -98,7 +99,8 @@ async fn an_export_with_its_history_comes_back_as_it_was() {
     for form in ["csv", "json"] {
         let flags: &[&str] = if form == "json" { &["--json"] } else { &[] };
         let papers = stage.folder.path().join("papers");
-        let mut export = vec!["consent", "export", "--history", "--evidence", papers.to_str().expect("UTF-8")];
+        let mut export =
+            vec!["consent", "export", "--whole", "--history", "--evidence", papers.to_str().expect("UTF-8")];
         export.extend(flags);
         let exported = stage.run(&export).ok();
         let other = Stage::new().await;
@@ -109,10 +111,10 @@ async fn an_export_with_its_history_comes_back_as_it_was() {
         let said = other.run(&import).ok();
         assert_eq!(said, "7 rows: 7 changed, 0 unchanged, 0 superseded by what is held, 0 faulty\n");
         assert!(
-            other.run(&["consent", "show", SUBSCRIBER, "--history"]).ok().contains(": whole"),
+            other.run(&["consent", "show", "--whole", SUBSCRIBER, "--history"]).ok().contains(": whole"),
             "its file came along"
         );
-        let mut export = vec!["consent", "export", "--history"];
+        let mut export = vec!["consent", "export", "--whole", "--history"];
         export.extend(flags);
         assert_eq!(sorted(&other.run(&export).ok()), sorted(&exported), "{form}");
         assert!(other.run(&import).ok().contains(" 0 changed, 7 unchanged"), "again it changes nothing");

@@ -87,7 +87,7 @@ impl Scene {
 
     /// The account of a record, as JSON.
     pub(crate) fn explained(&self, record: &str) -> Value {
-        explained(self.folder.run(&["explain", record, "--json"]))
+        explained(self.folder.run(&["explain", "--whole", record, "--json"]))
     }
 
     /// Sends every case of the rulebook that has a text, and gives their number: each recipient stands as its case says.

@@ -56,13 +56,13 @@ async fn commands_ask_the_gate_while_it_runs_and_the_store_when_none_does() {
     sent(&mut provider, offer(SILENT)).await;
 
     let ask = |folder: &Folder| {
-        let find = ["journal", "find", "--json"];
+        let find = ["journal", "find", "--whole", "--json"];
         let by_number = folder.run(&[&find[..], &["--to", "13800138001"]].concat()).ok();
         let by_id = folder.run(&[&find[..], &["--message-id", &message_id]].concat()).ok();
         let by_port = folder.run(&[&find[..], &["--from", COMMERCIAL_PORT, "--since", "2026-01-01"]].concat()).ok();
         let early = folder.run(&[&find[..], &["--from", COMMERCIAL_PORT, "--until", "2026-01-01"]].concat()).ok();
-        let held = folder.run(&["consent", "show", WILLING]).ok();
-        let exported = folder.run(&["consent", "export"]).ok();
+        let held = folder.run(&["consent", "show", "--whole", WILLING]).ok();
+        let exported = folder.run(&["consent", "export", "--whole"]).ok();
         (by_number, by_id, by_port, early, held, exported, verdict(folder, WILLING), verdict(folder, SILENT))
     };
     let running = ask(&stage.folder);
@@ -131,7 +131,7 @@ fn exit_codes_tell_success_failure_and_a_wrong_command_line() {
     assert_eq!((sound.code, sound.stdout.contains("no faults")), (Some(0), true), "{}", sound.stderr);
     assert_eq!(folder.run(&["journal", "find"]).code, Some(0), "nothing found is no failure");
     assert_eq!(folder.run(&["journal", "find", "--since", "yesterday"]).code, Some(1));
-    assert_eq!(folder.run(&["consent", "show", "many"]).code, Some(1));
+    assert_eq!(folder.run(&["consent", "show", "--whole", "many"]).code, Some(1));
     assert_eq!(folder.run(&["consent", "grant", "--msisdn", WILLING, "--sender", "nobody"]).code, Some(1));
     assert_eq!(folder.run(&["journal", "lose"]).code, Some(2));
     assert_eq!(portcullis(&[]).status.code(), Some(2));
@@ -162,7 +162,7 @@ fn a_data_directory_too_deep_for_a_socket_is_told_as_that() {
     assert_eq!(said.code, Some(1));
     assert!(said.stderr.contains("portcullis.sock: ") && said.stderr.contains("shorter path"), "{}", said.stderr);
     folder.run(&["consent", "grant", "--msisdn", WILLING, "--sender", "bakery"]).ok();
-    assert_eq!(folder.run(&["consent", "show", WILLING]).ok().lines().count(), 2);
+    assert_eq!(folder.run(&["consent", "show", "--whole", WILLING]).ok().lines().count(), 2);
 }
 
 /// Whoever reads only the beginning is no failure.
@@ -173,7 +173,7 @@ fn a_reader_that_has_seen_enough_ends_an_export_quietly() {
     let csv = format!("msisdn,sender,category,status,at,method,evidence,expires_at\n{rows}");
     folder.feed(&["consent", "import", "-"], &csv).ok();
     let mut export = Command::new(env!("CARGO_BIN_EXE_portcullis"));
-    export.args(["consent", "export", "--config"]).arg(folder.config_file());
+    export.args(["consent", "export", "--whole", "--config"]).arg(folder.config_file());
     let mut export = export.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program");
     drop(export.stdout.take());
     let ended = export.wait_with_output().expect("its end");

@@ -2,6 +2,9 @@
 //!
 //! Every case of this folder takes part. A compliant one keeps its verdict when it is folded, cut and coded
 //! anew; a prohibited one never passes, whatever disguise is put into it.
+//!
+//! To search farther: `PROPTEST_CASES=200000 cargo test --test rulebook disguise_never`, with another
+//! `PROPTEST_RNG_SEED` each time (without one it is drawn). What a search finds becomes a case of testdata/rulebook.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -188,8 +191,14 @@ fn single(letter: &str) -> Option<char> {
     chars.next().filter(|_| chars.next().is_none())
 }
 
+/// At least 4000 cases; more where the environment asks for them.
+fn settings() -> ProptestConfig {
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: default.cases.max(4000), failure_persistence: None, ..default }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(settings())]
 
     /// Cut anywhere and coded in whatever holds it, a compliant message keeps its verdict.
     #[test]

@@ -4,7 +4,6 @@
 //! the whole reasoning, consents with their evidence, replies, measures, who the sender is. Built on an export and
 //! signed as one. Numbers are whole: who complains is known. Driven by `complaint open --out` and `dossier`.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
@@ -18,6 +17,7 @@ use crate::cli::bundle::{About, Bundle};
 use crate::cli::consent::user;
 use crate::cli::explain::account;
 use crate::cli::journal::export::{Export, Format, registered};
+use crate::cli::showing;
 use crate::cli::{Failure, load};
 use crate::clock;
 use crate::config::Config;
@@ -25,6 +25,7 @@ use crate::gate::DoNotDisturb;
 use crate::gate::complaint::FoundComplaint;
 use crate::gate::evidence::{Found, Query};
 use crate::gate::measures::FoundStep;
+use crate::gate::readings::Reading;
 use crate::register::Register;
 use crate::rules::r25_measures::Kind;
 
@@ -149,10 +150,11 @@ fn around(access: &mut Access, query: Query) -> Result<(Vec<Found>, bool), Failu
 
 fn measures(access: &mut Access, complaint: &FoundComplaint) -> Result<Vec<FoundStep>, Failure> {
     let mut taken = Vec::new();
-    let concerned: BTreeMap<&str, Kind> = complaint.against.iter().map(|(kind, name)| (name.as_str(), *kind)).collect();
+    let is_concerned =
+        |step: &FoundStep| complaint.against.iter().any(|(kind, name)| kind.name() == step.kind && *name == step.name);
     access.ask(&Request::MeasureHistory(None), |line| {
         if let Line::Step(step) = line
-            && concerned.get(step.name.as_str()) == Some(&step.kind)
+            && is_concerned(&step)
         {
             taken.push(step);
         }
@@ -165,8 +167,11 @@ fn measures(access: &mut Access, complaint: &FoundComplaint) -> Result<Vec<Found
 pub(super) fn run(config: &Path, id: &str, out: &Path) -> Result<(), Failure> {
     let config = load(config)?;
     let mut access = Access::open(&config)?;
+    showing::begin(&mut access, Reading::new("complaint dossier", true).with("", Some(id)))?;
     let found = super::complaints(&mut access, &Request::Complaints(None))?;
     let complaint = found.into_iter().find(|complaint| complaint.id == id);
     let missing = || Failure::Usage(format!("no complaint {id}: `portcullis complaint list` shows their names"));
-    make(&mut access, &config, &complaint.ok_or_else(missing)?, out)
+    make(&mut access, &config, &complaint.ok_or_else(missing)?, out)?;
+    access.end(1)?;
+    Ok(())
 }

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::cli::showing::Showing;
 use crate::cli::{Failure, written};
 use crate::clock;
 use crate::config::Config;
@@ -29,7 +30,13 @@ impl Listed {
 }
 
 /// Prints complaints; with `due` only open ones, what is overdue or due soonest first.
-pub(super) fn print(found: Vec<FoundComplaint>, config: &Config, due: bool, json: bool) -> Result<(), Failure> {
+pub(super) fn print(
+    found: Vec<FoundComplaint>,
+    config: &Config,
+    due: bool,
+    json: bool,
+    showing: Showing,
+) -> Result<(), Failure> {
     let now = clock::wall();
     let mut listed: Vec<Listed> = found.into_iter().map(|complaint| Listed::new(complaint, config, now)).collect();
     if due {
@@ -37,9 +44,12 @@ pub(super) fn print(found: Vec<FoundComplaint>, config: &Config, due: bool, json
         listed.sort_by_key(|listed| listed.terms.next.map(|term| term.due));
     }
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let printed = listed.iter().try_for_each(|listed| match json {
-        true => serde_json::to_writer(&mut out, listed).map_err(io::Error::from).and_then(|()| writeln!(out)),
-        false => tell(&mut out, listed, config, now),
+    let printed = listed.iter().try_for_each(|listed| {
+        let of = [&listed.complaint.subscriber];
+        match json {
+            true => showing.json(&mut out, listed, of),
+            false => showing.text(&mut out, of, |out| tell(out, listed, config, now)),
+        }
     });
     written(printed.and_then(|()| out.flush()))?;
     warn(listed.iter().map(|listed| &listed.terms));

@@ -268,7 +268,7 @@ impl Page<'_> {
                     reply.text.clone().or_else(|| reply.state.clone()).unwrap_or_default(),
                     reply.id.clone(),
                 ]),
-                Found::Session(_) | Found::List(_) => None,
+                Found::Session(_) | Found::List(_) | Found::Change(_) => None,
             })
             .collect();
         let heads = [

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::load;
 use super::rows::Sink;
+use super::showing::{self, Showing};
 use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;
 use crate::cli::{Failure, written};
@@ -20,11 +21,12 @@ const REMEMBERED: usize = 1 << 20;
 #[derive(Args, Debug)]
 #[command(
     after_help = "What stands is written, one row for the last consent to each category and for the last refusal of each
-sender; with --history every event there is. `consent import --restore` of the latter gives the same history.
+sender; with --history every event there is. `consent import --restore` of the latter gives the same history, where
+it has the numbers whole.
 
 Examples:
   portcullis consent export --config portcullis.toml > consents.csv
-  portcullis consent export --history --evidence papers > everything.csv
+  portcullis consent export --whole --history --evidence papers > everything.csv
   portcullis consent import --restore --evidence-dir papers everything.csv"
 )]
 pub(super) struct ExportArgs {
@@ -40,6 +42,8 @@ pub(super) struct ExportArgs {
     /// Copy the evidence's files to this folder, each under its SHA-256
     #[arg(long, value_name = "DIR")]
     evidence: Option<PathBuf>,
+    #[command(flatten)]
+    showing: Showing,
 }
 
 pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
@@ -53,9 +57,18 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
     });
     let request = if args.history { Request::ExportHistory } else { Request::Export };
     let mut broken = None;
-    let mut sink = Sink::new(io::BufWriter::with_capacity(1 << 16, io::stdout().lock()), args.json)?;
-    Access::open(&config)?.ask(&request, |line| {
+    let mut sink = Sink::new(io::BufWriter::with_capacity(1 << 16, io::stdout().lock()), args.json, args.showing)?;
+    let reading = args
+        .showing
+        .reading("consent export")
+        .with("", args.history.then_some("--history"))
+        .with("--evidence", args.evidence.as_ref().map(|dir| dir.display()));
+    let mut access = Access::open(&config)?;
+    showing::begin(&mut access, reading)?;
+    let mut rows = 0;
+    access.ask(&request, |line| {
         let Line::Held(held) = line else { return true };
+        rows += 1;
         broken = sink.write(&held).err();
         let copied = match (&mut papers, held.sha256) {
             (Some(papers), Some(sha256)) => papers.copy(sha256),
@@ -64,6 +77,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
         broken.is_none() && copied
     })?;
     written(broken.map_or_else(|| sink.flush(), Err))?;
+    access.end(rows)?;
     match papers {
         Some(Papers { failed: Some(error), .. }) => Err(error.into()),
         Some(Papers { missing, .. }) if missing > 0 => {

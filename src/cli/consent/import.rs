@@ -4,6 +4,7 @@
 //! batch of rows. Driven by the command line; [`source`] reads, [`resume`] remembers.
 
 mod faults;
+mod hashing;
 mod resume;
 mod source;
 
@@ -16,7 +17,7 @@ use clap::Args;
 use super::papers::Papers;
 use super::rows::reading::Reading;
 use super::user;
-use crate::admin::api::{Line, Request};
+use crate::admin::api::{Imported, Line, Request};
 use crate::admin::client::Access;
 use crate::cli::{Failure, load};
 use crate::clock;
@@ -159,7 +160,9 @@ fn import(args: &ImportArgs) -> Result<u64, Failure> {
     let json = args.jsonl || args.file.extension().is_some_and(|extension| extension == "jsonl");
     let resume = Resume::of(&config.data, &args.file, args.from_start);
     let faults = Faults::new(args.errors.as_deref(), resume.mark().errors)?;
-    take_in(&config, Source::open(&args.file, json, reading, resume.mark())?, faults, resume)
+    let what = if args.restore { "restore-import" } else { "import" };
+    let imported = Imported { what: what.to_owned(), file: args.file.display().to_string(), ..Imported::default() };
+    take_in(&config, Source::open(&args.file, json, reading, resume.mark())?, faults, resume, imported)
 }
 
 fn recycle_all(args: &RecycleArgs) -> Result<u64, Failure> {
@@ -185,7 +188,9 @@ fn recycle_all(args: &RecycleArgs) -> Result<u64, Failure> {
         }
         None => Source::open(&file, false, reading, resume.mark())?,
     };
-    take_in(&config, source, faults, resume)
+    let named = args.msisdn.as_ref().map_or_else(|| file.display().to_string(), |_| "one number".to_owned());
+    let imported = Imported { what: "recycle-import".to_owned(), file: named, ..Imported::default() };
+    take_in(&config, source, faults, resume, imported)
 }
 
 fn recorder(file: &std::path::Path) -> String {
@@ -196,8 +201,16 @@ fn recorder(file: &std::path::Path) -> String {
 }
 
 /// Takes in every row and tells how many were faulty.
-fn take_in(config: &Config, mut source: Source<'_>, mut faults: Faults, mut resume: Resume) -> Result<u64, Failure> {
+fn take_in(
+    config: &Config,
+    mut source: Source<'_>,
+    mut faults: Faults,
+    mut resume: Resume,
+    imported: Imported,
+) -> Result<u64, Failure> {
     let mut access = Access::open(config)?;
+    let imported = Imported { from_line: resume.mark().line, ..imported };
+    access.ask(&Request::Imported(imported.clone()), |_| true)?;
     let mut store = Store::of(&mut access);
     let mut total = resume.mark().clone();
     if total.line > 0 {
@@ -235,6 +248,9 @@ fn take_in(config: &Config, mut source: Source<'_>, mut faults: Faults, mut resu
     source.progress.finish_and_clear();
     resume.end();
     let Mark { read, changed, unchanged, stale, faulty, .. } = total;
+    drop(store);
+    let rows = [read, changed, unchanged, stale, faulty];
+    access.ask(&Request::Imported(Imported { sha256: Some(source.sha256()), rows, ..imported }), |_| true)?;
     println!(
         "{read} rows: {changed} changed, {unchanged} unchanged, {stale} superseded by what is held, {faulty} faulty"
     );

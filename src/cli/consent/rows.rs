@@ -12,6 +12,7 @@ use csv::ByteRecord;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::cli::showing::Showing;
 use crate::rules::Msisdn;
 use crate::store::consents::{Held, Status};
 
@@ -156,33 +157,45 @@ fn fields(held: &Held) -> [String; Column::ALL.len()] {
 }
 
 /// Where events are written, one a row or a line.
-pub(super) enum Sink<W: Write> {
+pub(super) struct Sink<W: Write> {
+    out: Out<W>,
+    showing: Showing,
+}
+
+enum Out<W: Write> {
     Csv(Box<csv::Writer<W>>),
     Json(W),
 }
 
 impl<W: Write> Sink<W> {
     /// CSV begins with its header.
-    pub(super) fn new(out: W, json: bool) -> io::Result<Self> {
+    pub(super) fn new(out: W, json: bool, showing: Showing) -> io::Result<Self> {
         if json {
-            return Ok(Self::Json(out));
+            return Ok(Self { out: Out::Json(out), showing });
         }
         let mut csv = csv::WriterBuilder::new().buffer_capacity(1 << 16).from_writer(out);
         csv.write_record(Column::ALL.map(Column::name)).map_err(plain)?;
-        Ok(Self::Csv(Box::new(csv)))
+        Ok(Self { out: Out::Csv(Box::new(csv)), showing })
     }
 
     pub(super) fn write(&mut self, held: &Held) -> io::Result<()> {
-        match self {
-            Self::Csv(csv) => csv.write_record(fields(held)).map_err(plain),
-            Self::Json(out) => writeln!(out, "{}", Value::Object(json_of(held))),
+        let masking = self.showing.of([spelled(held.msisdn)]);
+        match &mut self.out {
+            Out::Csv(csv) => {
+                csv.write_record(fields(held).iter().map(|field| masking.text(field).into_owned())).map_err(plain)
+            }
+            Out::Json(out) => {
+                let mut object = Value::Object(json_of(held));
+                masking.value(&mut object);
+                writeln!(out, "{object}")
+            }
         }
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Csv(csv) => csv.flush(),
-            Self::Json(out) => out.flush(),
+        match &mut self.out {
+            Out::Csv(csv) => csv.flush(),
+            Out::Json(out) => out.flush(),
         }
     }
 }

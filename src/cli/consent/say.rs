@@ -6,11 +6,12 @@ use clap::Args;
 
 use super::rows::reading::{AHEAD_MS, frequency, moment, sender};
 use super::rows::word;
-use super::{events, load, number, user};
+use super::{events, load, number, showing, user};
 use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;
 use crate::cli::Failure;
 use crate::clock;
+use crate::gate::readings::Reading;
 use crate::register::Register;
 use crate::store::EvidenceFiles;
 use crate::store::consents::{Held, Status, Stood, Towards, standing_as_of};
@@ -108,7 +109,10 @@ fn record(access: &mut Access, row: Held, now: i64) -> Result<(), Failure> {
         stale |= matches!(line, Line::Applied { stale: 1.., .. });
         true
     })?;
+    let reading = Reading::new("what stands beside it", false).about("", Some(&row.msisdn.to_string()));
+    showing::begin(access, reading)?;
     let history = events(access, &Request::History(row.msisdn))?;
+    access.end(history.len() as u64)?;
     let towards = Towards { sender: &row.sender, former: &[], provider: None };
     let category = Some(row.category.as_str());
     let stands = match standing_as_of(&history, towards, category, now.max(row.at_ms)).today {

@@ -10,12 +10,14 @@ use serde_json::{Value, json};
 
 use super::rows::reading::moment;
 use super::rows::{Sink, json_of, spelled, word};
+use super::showing::{self, Showing};
 use super::{events, load, number};
 use crate::admin::api::Request;
 use crate::admin::client::Access;
 use crate::cli::{Failure, written};
 use crate::config::Config;
 use crate::gate::facts;
+use crate::gate::masking::Masking;
 use crate::register::Register;
 use crate::store::consents::{Held, Stood, Towards, standing_as_of};
 use crate::store::evidence_files::Found;
@@ -51,6 +53,8 @@ pub(super) struct ShowArgs {
     /// For messages that came by this provider, whose senders may have been refused altogether
     #[arg(long, value_name = "ACCOUNT", requires = "sender")]
     provider: Option<String>,
+    #[command(flatten)]
+    showing: Showing,
     /// Print JSON, one line each
     #[arg(long)]
     json: bool,
@@ -58,10 +62,30 @@ pub(super) struct ShowArgs {
 
 pub(super) fn run(args: &ShowArgs) -> Result<(), Failure> {
     let config = load(&args.config)?;
-    let msisdn = number(args.subscriber.as_deref().or(args.msisdn.as_deref()).unwrap_or_default())?.0;
+    let given = args.subscriber.as_deref().or(args.msisdn.as_deref()).unwrap_or_default();
+    let msisdn = number(given)?.0;
     let request = if args.history || args.on.is_some() { Request::History(msisdn) } else { Request::Show(msisdn) };
-    let mut held = events(&mut Access::open(&config)?, &request)?;
-    let desk = Desk { files: EvidenceFiles::of(&config.data), zone: &config.time_zone, json: args.json };
+    let reading = args
+        .showing
+        .reading("consent show")
+        .about("", Some(given))
+        .with("", args.history.then_some("--history"))
+        .with("--sender", args.sender.as_ref())
+        .with("--on", args.on.as_ref());
+    let mut access = Access::open(&config)?;
+    showing::begin(&mut access, reading)?;
+    let mut held = events(&mut access, &request)?;
+    access.end(held.len() as u64)?;
+    drop(access);
+    let own = spelled(msisdn);
+    let masking = args.showing.of([&own]);
+    let desk = Desk {
+        files: EvidenceFiles::of(&config.data),
+        zone: &config.time_zone,
+        json: args.json,
+        showing: args.showing,
+        masking: &masking,
+    };
     if let (Some(on), Some(sender)) = (&args.on, &args.sender) {
         let at_ms = moment(on, &config.time_zone).map_err(|error| Failure::Usage(format!("--on: {error}")))?;
         return desk.answer(args, &config, msisdn, &held, (sender, at_ms));
@@ -77,7 +101,7 @@ pub(super) fn run(args: &ShowArgs) -> Result<(), Failure> {
         desk.list(&held)?
     }
     if held.is_empty() {
-        eprintln!("{}: nothing is known, which is a refusal by law", spelled(msisdn));
+        eprintln!("{}: nothing is known, which is a refusal by law", masking.text(&own));
     }
     Ok(())
 }
@@ -92,6 +116,9 @@ struct Desk<'a> {
     files: EvidenceFiles,
     zone: &'a TimeZone,
     json: bool,
+    showing: Showing,
+    /// Hides the number asked about.
+    masking: &'a Masking,
 }
 
 impl Desk<'_> {
@@ -102,7 +129,7 @@ impl Desk<'_> {
             let mut out = io::stdout().lock();
             return written(lines.iter().try_for_each(|line| writeln!(out, "{line}")));
         }
-        let mut sink = Sink::new(io::stdout().lock(), false)?;
+        let mut sink = Sink::new(io::stdout().lock(), false, self.showing)?;
         written(held.iter().try_for_each(|held| sink.write(held)).and_then(|()| sink.flush()))?;
         for sha256 in held.iter().filter_map(|held| held.sha256) {
             let paper = self.paper(sha256)?;
@@ -115,9 +142,9 @@ impl Desk<'_> {
     fn tell(&self, held: &[Held]) -> Result<(), Failure> {
         let mut out = io::BufWriter::new(io::stdout().lock());
         for held in held {
-            writeln!(out, "{}", self.line(held))?;
+            writeln!(out, "{}", self.masking.text(&self.line(held)))?;
             for line in self.details(held)? {
-                writeln!(out, "    {line}")?;
+                writeln!(out, "    {}", self.masking.text(&line))?;
             }
         }
         written(out.flush())
@@ -167,19 +194,20 @@ impl Desk<'_> {
         let as_of = standing_as_of(held, towards, args.category.as_deref(), at_ms);
         let mut out = io::stdout().lock();
         if self.json {
-            let object = json!({
+            let mut object = json!({
                 "msisdn": spelled(msisdn), "sender": sender, "on": Timestamp::from_millisecond(at_ms).unwrap_or_default(),
                 "as_known_today": self.stood_object(&as_of.today)?, "as_known_then": self.stood_object(&as_of.then)?,
             });
+            self.masking.value(&mut object);
             return written(writeln!(out, "{object}"));
         }
-        writeln!(out, "{} and {sender} on {}", spelled(msisdn), self.time(at_ms))?;
+        writeln!(out, "{} and {sender} on {}", self.masking.text(&spelled(msisdn)), self.time(at_ms))?;
         for (when, stood) in [("as known today", &as_of.today), ("as known then", &as_of.then)] {
             writeln!(out, "  {when}: {}", reading(stood))?;
             for held in of(stood) {
-                writeln!(out, "    {}", self.line(held))?;
+                writeln!(out, "    {}", self.masking.text(&self.line(held)))?;
                 for line in self.details(held)? {
-                    writeln!(out, "        {line}")?;
+                    writeln!(out, "        {}", self.masking.text(&line))?;
                 }
             }
         }
@@ -196,7 +224,9 @@ impl Desk<'_> {
         if let Some(sha256) = held.sha256 {
             object.insert("evidence_file".to_owned(), self.paper(sha256)?.into());
         }
-        Ok(Value::Object(object))
+        let mut object = Value::Object(object);
+        self.masking.value(&mut object);
+        Ok(object)
     }
 
     fn paper(&self, sha256: Sha256) -> Result<&'static str, Failure> {

@@ -16,10 +16,12 @@ use crate::admin::client::Access;
 use crate::admin::entries::Entry;
 use crate::cli::bundle::{About, Bundle, CsvRows, Growing, at};
 use crate::cli::consent::{json_of, user};
+use crate::cli::showing::{self, Showing};
 use crate::cli::{Failure, load};
 use crate::clock;
 use crate::config::Config;
 use crate::gate::evidence::{Found, Query};
+use crate::gate::masking::{Masking, masked};
 use crate::gate::record::Record;
 use crate::register::Register;
 use crate::store::consents::{Held, Status, all_senders_of};
@@ -60,9 +62,8 @@ pub(super) struct ExportArgs {
     /// Begin records.csv with a byte-order mark, for Excel
     #[arg(long)]
     bom: bool,
-    /// Whole numbers, the entries as they are kept, and the files of evidence
-    #[arg(long)]
-    whole: bool,
+    #[command(flatten)]
+    showing: Showing,
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
     config: PathBuf,
@@ -77,20 +78,23 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
         made: clock::wall(),
         by: user(),
         time_zone: config.time_zone_name.clone(),
-        whole: args.whole,
+        whole: args.showing.whole,
         query: args.filters.told(),
         counts: BTreeMap::new(),
         wanting: Vec::new(),
     };
-    if let (false, Some((_, number))) = (args.whole, about.query.iter_mut().find(|(name, _)| *name == "to")) {
-        *number = crate::gate::replay::masked(None, number);
+    if let (false, Some((_, number))) = (args.showing.whole, about.query.iter_mut().find(|(name, _)| *name == "to")) {
+        *number = masked(number);
     }
+    let reading = args.filters.reading(args.showing.reading("journal export"))?;
     let mut bundle = Bundle::begin(&args.out)?;
     let mut access = Access::open(&config)?;
-    let mut export = Export::new(&config, &register, &mut bundle, args.whole);
+    showing::begin(&mut access, reading.with("--out", Some(args.out.display())))?;
+    let mut export = Export::new(&config, &register, &mut bundle, args.showing.whole);
     export.run(&mut access, query, args.format, args.bom)?;
     about.counts = std::mem::take(&mut export.counts);
     about.wanting = std::mem::take(&mut export.wanting);
+    access.end(about.counts.values().sum())?;
     bundle.seal(&about, &mut access)?;
     let told: Vec<String> = about.counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
     eprintln!("{}: {}", args.out.display(), told.join(", "));
@@ -179,7 +183,7 @@ impl<'e> Export<'e> {
             let taken = match line {
                 Line::Found(one) => {
                     found += 1;
-                    self.take(&one, &mut files)
+                    self.take(one, &mut files)
                 }
                 Line::Entries(entries) => entries.iter().try_for_each(|entry| self.entry(entry, &mut files)),
                 Line::Walked { entries, at_ms } => {
@@ -201,10 +205,10 @@ impl<'e> Export<'e> {
     }
 
     /// One thing found: a row, and what else is to be looked for because of it.
-    fn take(&mut self, found: &Found, files: &mut Files) -> Result<(), Failure> {
+    fn take(&mut self, mut found: Found, files: &mut Files) -> Result<(), Failure> {
         self.days
             .extend(found.id().split_once('-').map(|(day, _)| day.to_owned()).filter(|day| !self.days.contains(day)));
-        let (kind, subscriber) = match found {
+        let kind = match &found {
             Found::Message(message) => {
                 let sender = message.sender.clone().map(Name::Sender);
                 let names = [sender, Some(Name::Provider(message.provider.clone()))];
@@ -212,7 +216,7 @@ impl<'e> Export<'e> {
                 if let Some(port) = message.port.as_ref().filter(|port| !self.ports.contains(*port)) {
                     self.ports.insert(port.clone());
                 }
-                ("messages", Some(message.destination.clone()))
+                "messages"
             }
             Found::Delivery(delivery) => {
                 let msisdn = crate::rules::Msisdn::parse(&delivery.source).map(|msisdn| msisdn.0);
@@ -220,14 +224,18 @@ impl<'e> Export<'e> {
                 self.remember(msisdn, senders.chain([Name::Provider(delivery.provider.clone())]))?;
                 let kind =
                     if delivery.state.is_some() || delivery.receipt_of.is_some() { "receipts" } else { "replies" };
-                (kind, Some(delivery.source.clone()))
+                kind
             }
-            Found::Session(_) => ("session events", None),
-            Found::List(_) => ("refreshed lists", None),
+            Found::Session(_) => "session events",
+            Found::List(_) => "refreshed lists",
+            Found::Change(_) => "changes",
         };
         *self.counts.entry(kind).or_default() += 1;
-        let mut value = serde_json::to_value(found).map_err(std::io::Error::from)?;
-        self.hide(&mut value, subscriber.as_deref());
+        if !self.whole {
+            found.hide_octets();
+        }
+        let mut value = serde_json::to_value(&found).map_err(std::io::Error::from)?;
+        self.hide(&mut value, &found.subscribers());
         if let Some(rows) = &mut files.rows {
             rows.write(&value)?;
         }
@@ -275,7 +283,7 @@ impl<'e> Export<'e> {
                 events += 1;
                 papers.extend(held.sha256);
                 let mut value = Value::Object(json_of(&held));
-                self.hide(&mut value, Some(&msisdn.to_string()));
+                self.hide(&mut value, &[msisdn.to_string()]);
                 failed = file.line(&value).err();
                 failed.is_none()
             })?;
@@ -355,31 +363,11 @@ impl<'e> Export<'e> {
         Ok(())
     }
 
-    /// Hides the subscriber's number, unless whole numbers were asked for.
-    fn hide(&self, value: &mut Value, subscriber: Option<&str>) {
-        if let (false, Some(subscriber)) = (self.whole, subscriber) {
-            hide(value, subscriber);
+    /// Hides these numbers, unless whole ones were asked for.
+    fn hide(&self, value: &mut Value, numbers: &[String]) {
+        if !self.whole {
+            Masking::of(numbers).value(value);
         }
-    }
-}
-
-/// Hides a number wherever it stands in a value.
-fn hide(value: &mut Value, number: &str) {
-    let canonical = crate::rules::Msisdn::parse(number).map(|msisdn| msisdn.0.to_string());
-    let spellings = [Some(number), canonical.as_deref(), canonical.as_deref().and_then(|all| all.strip_prefix("86"))];
-    let masked = crate::gate::replay::masked(None, canonical.as_deref().unwrap_or(number));
-    match value {
-        Value::String(text) => {
-            for spelling in spellings.into_iter().flatten().filter(|spelling| spelling.len() >= 7) {
-                *text = text.replace(spelling, &masked);
-            }
-        }
-        Value::Number(plain) if canonical.as_ref().is_some_and(|number| plain.to_string() == *number) => {
-            *value = Value::String(masked);
-        }
-        Value::Array(values) => values.iter_mut().for_each(|value| hide(value, number)),
-        Value::Object(members) => members.values_mut().for_each(|value| hide(value, number)),
-        _ => {}
     }
 }
 

@@ -4,8 +4,10 @@ use clap::Args;
 
 use super::moment;
 use crate::cli::Failure;
+use crate::cli::showing::given;
 use crate::config::Config;
 use crate::gate::evidence::{Kind, Query};
+use crate::gate::readings::Reading;
 use crate::rules::Rule;
 
 /// Conditions; all that are given must hold.
@@ -38,8 +40,8 @@ pub(in crate::cli) struct Filters {
     /// The class of the message
     #[arg(long, value_parser = ["commercial", "service", "public", "personal"])]
     class: Option<String>,
-    /// Only messages, replies, receipts of no message found, session events or refreshed lists
-    #[arg(long, value_parser = ["message", "reply", "receipt", "session", "list"])]
+    /// Only messages, replies, receipts of no message found, session events, refreshed lists or other changes
+    #[arg(long, value_parser = ["message", "reply", "receipt", "session", "list", "change"])]
     kind: Option<String>,
     /// Part of the text, as it stands or whatever the width and case of its letters
     #[arg(long, value_name = "FRAGMENT")]
@@ -50,7 +52,7 @@ pub(in crate::cli) struct Filters {
     /// Before this time
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// Binds and endings of sessions, and refreshed do-not-disturb lists too
+    /// Binds and endings of sessions too, refreshed do-not-disturb lists, and every other change
     #[arg(long)]
     sessions: bool,
 }
@@ -84,6 +86,14 @@ impl Filters {
             message_id_form: config.carrier.message_id,
             ..Query::default()
         })
+    }
+
+    /// The record of a reading by these conditions.
+    pub(in crate::cli) fn reading(&self, reading: Reading) -> Result<Reading, Failure> {
+        let to = self.to.as_deref().map(given).transpose()?;
+        let rest = self.told().into_iter().filter(|(name, _)| *name != "to");
+        Ok(rest
+            .fold(reading.about("--to", to), |reading, (name, value)| reading.with(&format!("--{name}"), Some(value))))
     }
 
     /// The conditions in words, for whoever reads what came of them.

@@ -56,8 +56,6 @@ pub struct Stride {
     pub step: Step,
     /// When it was done, UTC milliseconds; now, unless given.
     pub done_ms: Option<i64>,
-    /// Who says so.
-    pub by: String,
     /// What was done.
     pub note: String,
     /// The legal hold that was lifted with it.
@@ -82,7 +80,7 @@ pub struct FoundCaseStep {
 }
 
 /// Takes a step: its record is on disk when this returns.
-pub fn step(journal: &Journal, stride: &Stride, now: Timestamp) -> Result<FoundComplaint, ComplaintError> {
+pub fn step(journal: &Journal, stride: &Stride, who: &str, now: Timestamp) -> Result<FoundComplaint, ComplaintError> {
     check_health(journal)?;
     let _one_at_a_time = STEPPING.lock().unwrap_or_else(PoisonError::into_inner);
     let id: EntryId = stride.of.parse().map_err(|error| ComplaintError::Step(format!("{error}")))?;
@@ -96,7 +94,7 @@ pub fn step(journal: &Journal, stride: &Stride, now: Timestamp) -> Result<FoundC
         of: name(id),
         step: stride.step.word().into(),
         done_ms,
-        by: stride.by.as_str().into(),
+        by: who.into(),
         note: stride.note.as_str().into(),
         channel: "".into(),
         reached_ms: None,

@@ -60,6 +60,7 @@ impl Desk {
             Ok(_) => return Err(CommandStatus::ESME_RINVCMDID),
             Err(fault) => {
                 tracing::info!(peer = %self.peer_text, %fault, "bind refused: its body cannot be read");
+                self.pen().write_session(&format!("bind refused: its body cannot be read: {fault}"), now);
                 return Err(fault.status);
             }
         };

@@ -5,7 +5,7 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::{Found, FoundDelivery, FoundList, FoundMessage, FoundSession, Kind, Query};
+use super::{Found, FoundChange, FoundDelivery, FoundList, FoundMessage, FoundSession, Kind, Query};
 use crate::gate::record::{Content, Delivery, Record, Submission, Taken, port_key, subscriber_key};
 use crate::rules::Msisdn;
 use crate::store::EntryId;
@@ -52,6 +52,10 @@ impl Conditions {
             Record::List(list) => {
                 let is_asked = self.is_beside(Kind::List) && self.query.provider.is_none();
                 is_asked.then(|| (Found::List(FoundList::new(id, list)), true))
+            }
+            Record::Change(change) => {
+                let is_asked = self.is_beside(Kind::Change) && self.query.provider.is_none();
+                is_asked.then(|| (Found::Change(FoundChange::new(id, change)), true))
             }
             // The others tell what became of these.
             _ => None,

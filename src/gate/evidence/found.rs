@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use portcullis_protocol::CommandStatus;
 use serde::{Deserialize, Serialize};
 
-use super::{FoundList, text, time};
+use super::{FoundChange, FoundList, text, time};
 use crate::gate::message_id::loose;
 use crate::gate::receipt::{self, Ending};
 use crate::gate::record;
@@ -30,6 +30,8 @@ pub enum Found {
     Session(FoundSession),
     /// A do-not-disturb list was read anew.
     List(FoundList),
+    /// Something changed beside messages, or was refused to.
+    Change(FoundChange),
 }
 
 /// A message.
@@ -172,6 +174,31 @@ pub struct FoundSession {
 }
 
 impl Found {
+    /// Whose numbers stand in it.
+    pub fn subscribers(&self) -> Vec<String> {
+        match self {
+            Self::Message(message) => {
+                let known = message.msisdn.map(|msisdn| msisdn.to_string());
+                known.into_iter().chain([message.destination.clone()]).collect()
+            }
+            Self::Delivery(delivery) => vec![delivery.source.clone()],
+            Self::Change(change) => change.subscriber.iter().cloned().collect(),
+            Self::Session(_) | Self::List(_) => Vec::new(),
+        }
+    }
+
+    /// Leaves out octets that may hold a number in a form nobody can look for.
+    pub fn hide_octets(&mut self) {
+        let opaque = match self {
+            Self::Message(message) => &mut message.opaque,
+            Self::Delivery(delivery) => &mut delivery.opaque,
+            Self::Session(_) | Self::List(_) | Self::Change(_) => return,
+        };
+        if let Some(shown) = opaque {
+            hide_octets(shown);
+        }
+    }
+
     /// The record's name.
     pub fn id(&self) -> &str {
         match self {
@@ -179,7 +206,15 @@ impl Found {
             Self::Delivery(delivery) => &delivery.id,
             Self::Session(session) => &session.id,
             Self::List(list) => &list.id,
+            Self::Change(change) => &change.id,
         }
+    }
+}
+
+/// The reason alone, and how many octets there are: `opaque` as it is shown without `--whole`.
+pub fn hide_octets(opaque: &mut String) {
+    if let Some((reason, hex)) = opaque.rsplit_once(": ") {
+        *opaque = format!("{reason}: {} octets", hex.len() / 2);
     }
 }
 

@@ -344,7 +344,7 @@ impl Held {
     fn is_told(&self) -> bool {
         match &self.found {
             Some(Found::Message(message)) => message.is_told(),
-            Some(Found::Delivery(_) | Found::Session(_) | Found::List(_)) | None => true,
+            Some(Found::Delivery(_) | Found::Session(_) | Found::List(_) | Found::Change(_)) | None => true,
         }
     }
 }

@@ -17,7 +17,7 @@ const KIND: u8 = 1;
 
 /// The facts of one verdict.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Grounds<'a>(Vec<Ground<'a>>);
+pub struct Grounds<'a>(pub(super) Vec<Ground<'a>>);
 
 /// One fact; new kinds are added at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

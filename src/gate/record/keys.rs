@@ -54,7 +54,26 @@ enum Head<'a> {
     Silence(ReportHead<'a>),
     Scheduled(OutcomeHead<'a>),
     Withdrawn(ReportHead<'a>),
+    Change(ChangeHead<'a>),
+    Accessed(AccessedHead<'a>),
     CaseStep(ReportHead<'a>),
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "the time is stepped over")]
+struct ChangeHead<'a> {
+    at_ms: i64,
+    #[serde(borrow)]
+    subscriber: Cow<'a, str>,
+    what: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "the time is stepped over")]
+struct AccessedHead<'a> {
+    at_ms: i64,
+    #[serde(borrow)]
+    subscriber: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
@@ -107,6 +126,23 @@ pub const SILENCE: &[u8] = b"\0silence";
 
 /// The same for scheduled messages, and those withdrawn.
 pub const SCHEDULED: &[u8] = b"\0scheduled";
+
+/// The source under which every change is found.
+pub const CHANGES: &[u8] = b"\0changes";
+
+/// The source under which every reading of records and consents is found.
+pub const ACCESSES: &[u8] = b"\0accesses";
+
+/// The source under which the changes of one kind are found.
+pub fn change_key(what: &str) -> Vec<u8> {
+    [CHANGES, b" ", what.as_bytes()].concat()
+}
+
+/// The source under which the readings about one subscriber are found: not the subscriber's own key, under
+/// which are messages.
+pub fn accessed_key(subscriber: &str) -> Vec<u8> {
+    [ACCESSES, b" ", subscriber.as_bytes()].concat()
+}
 
 /// The parts a record tells of that were acknowledged: found by the names the provider has for them.
 fn acknowledged(payload: &[u8], emit: &mut dyn FnMut(Index, &[u8])) {
@@ -186,6 +222,19 @@ impl Schema for RecordSchema {
             }
             Some(Head::Session(session)) if session.event.starts_with("reply route ") => {
                 emit(Index::Source, REPLY_ROUTE);
+            }
+            Some(Head::Change(head)) => {
+                emit(Index::Source, CHANGES);
+                emit(Index::Source, &change_key(&head.what));
+                if !head.subscriber.is_empty() {
+                    emit(Index::Destination, head.subscriber.as_bytes());
+                }
+            }
+            Some(Head::Accessed(head)) => {
+                emit(Index::Source, ACCESSES);
+                if !head.subscriber.is_empty() {
+                    emit(Index::Source, &accessed_key(&head.subscriber));
+                }
             }
             Some(Head::Session(_) | Head::Measure(_) | Head::List(_)) | None => {}
         }

@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use super::*;
 use crate::store::{Index, Schema};
 
@@ -139,7 +141,26 @@ fn all() -> Vec<Record<'static>> {
         complaint(),
         list(),
     ];
-    plain.into_iter().chain(pending()).chain([case_step()]).collect()
+    plain.into_iter().chain(pending()).chain([change(), accessed(), case_step()]).collect()
+}
+
+fn change() -> Record<'static> {
+    let change = Change::new(80, "grant", "alice (uid 1000)", "shop").of("8613900001111").with("method", "web");
+    Record::Change(change)
+}
+
+fn accessed() -> Record<'static> {
+    Record::Accessed(Accessed {
+        at_ms: 81,
+        subscriber: "8613900001111".into(),
+        who: "alice (uid 1000)".into(),
+        what: "journal find".into(),
+        query: "--to 139****1111".into(),
+        whole: true,
+        results: 3,
+        complete: false,
+        of: Some((2026, 11, 24, 5)),
+    })
 }
 
 /// What waits for its time, and what became of it.
@@ -308,6 +329,67 @@ fn measures_and_complaints_are_found_together() {
     assert_eq!(keys(&measure()), [of(MEASURES)]);
     assert_eq!(keys(&complaint()), [vec![of(COMPLAINTS)], keys(&taken())].concat());
     assert_eq!(keys(&case_step()), keys(&complaint()));
+}
+
+#[test]
+fn changes_are_found_by_kind_and_by_subscriber_and_readings_by_whom_they_are_about() {
+    let of = |key: &[u8]| (Index::Source, String::from_utf8(key.to_vec()).unwrap());
+    let number = (Index::Destination, "8613900001111".to_owned());
+    assert_eq!(keys(&change()), [of(CHANGES), of(&change_key("grant")), number]);
+    let gates = Record::Change(Change::new(1, "start", "gate", "data"));
+    assert_eq!(keys(&gates), [of(CHANGES), of(&change_key("start"))]);
+    assert_eq!(keys(&accessed()), [of(ACCESSES), of(&accessed_key("8613900001111"))]);
+}
+
+/// What was written by the schema of 2026-11-24, every kind there was; entries like these are on disks.
+#[test]
+fn entries_of_earlier_schemas_are_read_for_ever() {
+    let file = include_str!("../../../testdata/records/version-1.txt");
+    let known: HashMap<String, Record<'_>> = all().into_iter().map(|record| (kind(&record), record)).collect();
+    let mut read = 0;
+    for line in file.lines().filter(|line| !line.starts_with('#')) {
+        let (name, hex) = line.split_once(' ').unwrap();
+        let payload = data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap();
+        let (record, grounds) = Grounds::decode(&payload).unwrap();
+        assert_eq!(Record::decode(&payload).unwrap(), record);
+        if let Some(kind) = name.strip_suffix("+grounds") {
+            assert_eq!(kind, self::kind(&record));
+            assert_eq!(grounds.unwrap().iter().cloned().collect::<Vec<_>>(), every_ground());
+        } else {
+            assert_eq!((Some(&record), grounds), (known.get(name), None), "{name}");
+        }
+        read += 1;
+    }
+    assert_eq!(read, 19);
+}
+
+fn kind(record: &Record<'_>) -> String {
+    let debug = format!("{record:?}");
+    debug.split('(').next().unwrap_or_default().to_owned()
+}
+
+/// Every kind of fact that the schema of 2026-11-24 knows.
+fn every_ground() -> Vec<Ground<'static>> {
+    vec![
+        Ground::Profile(*b"settings"),
+        Ground::Consent(1_795_000_000_123, "promotion".into()),
+        Ground::Expired(-5, "".into()),
+        Ground::Refused(Some(1_795_000_000_124)),
+        Ground::Refused(None),
+        Ground::DoNotDisturb,
+        Ground::AskedBefore,
+        Ground::Vouched,
+        Ground::Unanswered,
+        Ground::DeliverAt(1_796_000_000_000),
+        Ground::ValidUntil(1_797_000_000_000),
+        Ground::Canned(3),
+        Ground::Flash,
+        Ground::Silent,
+        Ground::Replacing,
+        Ground::ClassTlv(vec![1, 2].into()),
+        Ground::RouteLost(1_794_000_000_000),
+        Ground::ReplacesUnknown,
+    ]
 }
 
 #[test]

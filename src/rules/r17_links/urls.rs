@@ -5,28 +5,41 @@
 //! know whose a link is. Driven by R17.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
-/// Top-level domains that make a bare host a link; others need a scheme, `www.`, a port or a path.
-const COMMON_DOMAINS: [&str; 40] = [
-    "com", "cn", "net", "org", "top", "xyz", "cc", "vip", "shop", "club", "info", "me", "io", "co", "app", "link",
-    "site", "online", "store", "live", "fun", "ltd", "ink", "pro", "biz", "tv", "hk", "tw", "mobi", "wang", "ren",
-    "website", "tech", "icu", "win", "gg", "ly", "example", "test", "gov",
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use super::domains;
+use crate::rules::signature::is_east_asian;
+
+/// What is written for a dot, in any case; the first [`EXPLICIT_DOTS`] of them are nothing else.
+pub(in crate::rules) const WRITTEN_DOTS: [&str; 16] = [
+    "[.]",
+    "(.)",
+    "{.}",
+    "（.）",
+    "[dot]",
+    "(dot)",
+    "{dot}",
+    "（dot）",
+    " dot ",
+    "点",
+    "丶",
+    "。",
+    "·",
+    "•",
+    "・",
+    "∙",
 ];
+const EXPLICIT_DOTS: usize = 8;
 
-/// Those that are no words, and so no accident behind a full stop, a 点 or an ideograph.
-const CERTAIN_DOMAINS: [&str; 7] = ["com", "cn", "net", "org", "top", "xyz", "cc"];
-
-/// Top-level domains in ideographs.
-const IDEOGRAPHIC_DOMAINS: [&str; 10] =
-    ["中国", "网址", "商城", "网店", "中文网", "我爱你", "网络", "公司", "在线", "商标"];
-
-/// What is written for a dot, beside the full stop 。 that browsers take for one.
-pub(in crate::rules) const WRITTEN_DOTS: [&str; 7] = ["点", "[.]", "(.)", "[dot]", "(dot)", " dot ", "丶"];
+static STAND_INS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).ascii_case_insensitive(true).build(WRITTEN_DOTS).ok()
+});
 
 /// Every link in a folded text, without its scheme; `dots` tells whether to look for written ones.
 pub(super) fn urls(text: &str, dots: bool) -> impl Iterator<Item = Cow<'_, str>> {
-    let written = if dots { &WRITTEN_DOTS[..] } else { &[] };
-    let others = ["。"].into_iter().chain(written.iter().copied()).flat_map(move |dot| stood_in(text, dot));
+    let others = dots.then(|| written(text)).into_iter().flatten().map(Cow::Owned);
     plain(text).map(Cow::Borrowed).chain(others).chain(without_dot(text).map(Cow::Borrowed))
 }
 
@@ -40,7 +53,7 @@ fn plain(text: &str) -> impl Iterator<Item = &str> {
             if !is_between_words(text, dot, dot + 1) {
                 continue;
             }
-            let (start, end) = labels(text, dot);
+            let (start, mut end) = labels(text, dot);
             let host = &text[start..end];
             let behind = &text[end..];
             searched = end;
@@ -55,11 +68,18 @@ fn plain(text: &str) -> impl Iterator<Item = &str> {
                 continue;
             }
             let path = path(&behind[port.len()..]);
-            let evidence = Evidence { schemed: scheme, ported: !port.is_empty(), lengthy: path.len() > 1 };
-            if !is_host(host, evidence) {
+            if scheme || !port.is_empty() || path.len() > 1 {
+                if !may_be_host(host) {
+                    continue;
+                }
+                end += port.len() + path.len();
+            } else if is_bare_host(&text[..start], host, behind) {
+                end += path.len();
+            } else if let Some(shorter) = before_a_sentence(host) {
+                end = start + shorter.len();
+            } else {
                 continue;
             }
-            let end = end + port.len() + path.len();
             searched = end;
             return Some(text[start..end].trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '\'', '*']));
         }
@@ -67,20 +87,21 @@ fn plain(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Links with something that stands for a dot between two words of Latin letters: t。cn, t点cn/x, t[.]cn.
-fn stood_in<'t>(text: &'t str, dot: &'static str) -> impl Iterator<Item = Cow<'t, str>> {
-    text.match_indices(dot).filter_map(move |(at, _)| {
-        let before = text[..at].rsplit(|c: char| !is_ascii_of_host(c)).next()?;
-        let behind = &text[at + dot.len()..];
+fn written(text: &str) -> impl Iterator<Item = String> {
+    STAND_INS.iter().flat_map(move |dots| dots.find_iter(text)).filter_map(move |dot| {
+        let before = text[..dot.start()].rsplit(|c: char| !is_ascii_of_host(c)).next()?;
+        let behind = &text[dot.end()..];
         let domain = &behind[..behind.find(|c: char| !is_ascii_of_host(c)).unwrap_or(behind.len())];
         let path = path(&behind[domain.len()..]);
         // "Ends at 9点VIP", "day 20。Net weight": a domain has a letter before its dot, and ends there.
         let named = before.bytes().any(|octet| octet.is_ascii_alphabetic()) || before.len() > 2;
         let ends = behind[domain.len()..].chars().next().is_none_or(|c| !matches!(c, '@' | '\'' | '%'));
-        let certain = is_one_of(&CERTAIN_DOMAINS, domain) && domain.bytes().all(|octet| octet.is_ascii_lowercase());
+        let is_explicit = dot.pattern().as_usize() < EXPLICIT_DOTS;
+        let certain = domains::is_certain(domain) && (is_explicit || !domains::is_word_with_a_capital(domain));
         let lengthy = path.len() > 1 && (2..=6).contains(&domain.len());
         let alphabetic = domain.bytes().all(|octet| octet.is_ascii_alphabetic());
         let is_host = named && ends && alphabetic && !before.is_empty() && (certain || lengthy);
-        is_host.then(|| Cow::Owned(format!("{before}.{domain}{path}")))
+        is_host.then(|| format!("{before}.{domain}{path}"))
     })
 }
 
@@ -96,25 +117,12 @@ fn without_dot(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What beside its name speaks for a host.
-#[derive(Clone, Copy)]
-struct Evidence {
-    schemed: bool,
-    ported: bool,
-    lengthy: bool,
-}
-
-impl Evidence {
-    const fn any(self) -> bool {
-        self.schemed || self.ported || self.lengthy
-    }
-}
-
 /// Where the labels around a dot start and end. One that touches the dot in ASCII is ASCII: ideographs
-/// beside it are the sentence's ("点t.cn领取").
+/// beside it are the sentence's ("点t.cn领取"), but not letters of another script, which may fold to Latin ones in part.
 fn labels(text: &str, dot: usize) -> (usize, usize) {
     let of_label = |beside: Option<char>| {
-        move |c: char| is_ascii_of_host(c) || !beside.is_some_and(|c| c.is_ascii()) && c.is_alphanumeric()
+        let is_latin = beside.is_some_and(|c| c.is_ascii());
+        move |c: char| is_ascii_of_host(c) || c.is_alphanumeric() && !(is_latin && is_east_asian(c))
     };
     let of_first = of_label(text[..dot].chars().next_back());
     let first = &text[text[..dot].trim_end_matches(of_first).len()..dot];
@@ -128,23 +136,40 @@ fn labels(text: &str, dot: usize) -> (usize, usize) {
     (start, end)
 }
 
-/// Whether labels with dots are a host, and not a number or two sentences.
-fn is_host(run: &str, evidence: Evidence) -> bool {
-    let Some((labels, domain)) = run.rsplit_once('.') else { return false };
-    let named = domain.len() >= 2 && domain.bytes().all(|octet| octet.is_ascii_alphabetic());
+/// Whether labels with dots can be a host, where a scheme, a port or a path says that they are.
+fn may_be_host(run: &str) -> bool {
+    let Some((_, domain)) = run.rsplit_once('.') else { return false };
     if !run.is_ascii() {
-        return evidence.any() && !domain.bytes().all(|octet| octet.is_ascii_digit())
-            || IDEOGRAPHIC_DOMAINS.contains(&domain)
-            || named && is_one_of(&CERTAIN_DOMAINS, domain);
+        return !domain.bytes().all(|octet| octet.is_ascii_digit());
     }
-    let www = labels.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("www"));
-    let punycode = domain.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"));
-    let numeric = run.split('.').count() == 4 && run.split('.').all(|part| part.parse::<u8>().is_ok());
-    punycode || named && (www || evidence.any() || is_one_of(&COMMON_DOMAINS, domain)) || numeric && evidence.any()
+    is_name(domain)
+        || is_punycode(domain)
+        || run.split('.').count() == 4 && run.split('.').all(|part| part.parse::<u8>().is_ok())
 }
 
-fn is_one_of(domains: &[&str], domain: &str) -> bool {
-    domains.iter().any(|known| known.eq_ignore_ascii_case(domain))
+/// Whether they are one with nothing else to say so, and not a number or two sentences.
+fn is_bare_host(before: &str, run: &str, behind: &str) -> bool {
+    let Some((labels, domain)) = run.rsplit_once('.') else { return false };
+    if !run.is_ascii() {
+        return domains::is_foreign_host(before, labels, domain);
+    }
+    let www = labels.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("www"));
+    is_punycode(domain) || is_name(domain) && (www || domains::is_host(labels, domain, behind))
+}
+
+/// The host in front of a sentence whose full stop has no blank behind it: "visit evil.com.Call us".
+fn before_a_sentence(run: &str) -> Option<&str> {
+    let (host, _) = run.rsplit_once('.').filter(|_| run.is_ascii())?;
+    let (_, domain) = host.rsplit_once('.')?;
+    domains::is_certain(domain).then_some(host)
+}
+
+fn is_name(domain: &str) -> bool {
+    domain.len() >= 2 && domain.bytes().all(|octet| octet.is_ascii_alphabetic())
+}
+
+fn is_punycode(domain: &str) -> bool {
+    domain.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"))
 }
 
 fn is_between_words(text: &str, start: usize, end: usize) -> bool {
@@ -228,7 +253,15 @@ mod tests {
             ("打开qinghe点com领取", "qinghe.com"),
             ("qinghe[.]com", "qinghe.com"),
             ("visit qinghe dot com now", "qinghe.com"),
+            ("Visit Qinghe Dot Com. Call", "Qinghe.Com"),
+            ("VISIT QINGHE DOT COM", "QINGHE.COM"),
+            ("qinghe(DOT)NET", "qinghe.NET"),
+            ("打开qinghe（.）cn", "qinghe.cn"),
+            ("打开qinghe·com", "qinghe.com"),
             ("qinghe.com.", "qinghe.com"),
+            ("Visit qinghe.com.Call us", "qinghe.com"),
+            ("Visit qinghe.com.today we open", "qinghe.com"),
+            ("Visit qinghe.pizza", "qinghe.pizza"),
             ("(t.cn/x)", "t.cn/x"),
             ("T.CN/X", "T.CN/X"),
         ] {
@@ -256,6 +289,8 @@ mod tests {
             "2026.11.23",
             "e.g. this",
             "点点滴滴点com",
+            "玛丽·居里com·Net",
+            "Polka Dot Top 20% off",
         ] {
             assert!(found(text).is_empty(), "{text}: {:?}", found(text));
         }

@@ -13,6 +13,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::super::rows::reading::Reading;
 use super::super::rows::{Columns, json_field, json_row};
+use super::hashing::Hashing;
 use super::resume::Mark;
 use crate::cli::Failure;
 use crate::store::consents::Held;
@@ -33,6 +34,8 @@ pub(super) struct Source<'a> {
     reading: Reading<'a>,
     /// Where the rows begin that this reads: octet and lines before.
     base: (u64, u64),
+    /// Of everything up to where it has come.
+    sum: Hashing,
     pub(super) progress: ProgressBar,
 }
 
@@ -46,16 +49,21 @@ impl<'a> Source<'a> {
     pub(super) fn open(path: &Path, json: bool, reading: Reading<'a>, mark: &Mark) -> Result<Self, Failure> {
         let unreadable = |error: io::Error| Failure::Usage(format!("cannot read {}: {error}", path.display()));
         if path.as_os_str() == "-" {
-            return Self::of(Box::new(io::stdin()), None, json, reading, None, (0, 0));
+            let sum = Hashing::new();
+            return Self::of(Box::new(sum.reading(io::stdin())), None, json, reading, (None, sum), (0, 0));
         }
         let mut file = File::open(path).map_err(unreadable)?;
         let size = file.metadata().ok().map(|metadata| metadata.len());
         if mark.offset == 0 {
-            return Self::of(Box::new(file), size, json, reading, None, (0, 0));
+            let sum = Hashing::new();
+            return Self::of(Box::new(sum.reading(file)), size, json, reading, (None, sum), (0, 0));
         }
         let header = if json { None } else { Some(header(&file, &reading)?) };
+        file.rewind().map_err(unreadable)?;
+        let sum = Hashing::new();
+        sum.skip(&file, mark.offset).map_err(unreadable)?;
         file.seek(io::SeekFrom::Start(mark.offset)).map_err(unreadable)?;
-        Self::of(Box::new(file), size, json, reading, header, (mark.offset, mark.line - 1))
+        Self::of(Box::new(sum.reading(file)), size, json, reading, (header, sum), (mark.offset, mark.line - 1))
     }
 
     /// A single row of these columns.
@@ -63,9 +71,11 @@ impl<'a> Source<'a> {
         let object: serde_json::Map<_, _> =
             fields.iter().map(|(name, text)| ((*name).to_owned(), (*text).into())).collect();
         let line = serde_json::Value::Object(object).to_string();
-        let reader = BufReader::new(Bounded::new(Box::new(io::Cursor::new(line.into_bytes()))));
+        let sum = Hashing::new();
+        let input = sum.reading(io::Cursor::new(line.into_bytes()));
+        let reader = BufReader::new(Bounded::new(Box::new(input)));
         let rows = Rows::Json { reader, line: Vec::new(), at: (0, 0) };
-        Self { rows, reading, base: (0, 0), progress: ProgressBar::hidden() }
+        Self { rows, reading, base: (0, 0), sum, progress: ProgressBar::hidden() }
     }
 
     fn of(
@@ -73,7 +83,7 @@ impl<'a> Source<'a> {
         size: Option<u64>,
         json: bool,
         reading: Reading<'a>,
-        header: Option<Columns>,
+        (header, sum): (Option<Columns>, Hashing),
         base: (u64, u64),
     ) -> Result<Self, Failure> {
         let progress = progress(size);
@@ -91,7 +101,12 @@ impl<'a> Source<'a> {
             };
             Rows::Csv { reader: Box::new(reader), columns: Box::new(columns), row: ByteRecord::new() }
         };
-        Ok(Self { rows, reading, base, progress })
+        Ok(Self { rows, reading, base, sum, progress })
+    }
+
+    /// The SHA-256 of the file, once it is read to its end.
+    pub(super) fn sha256(&self) -> String {
+        self.sum.hex()
     }
 
     /// Where the next row begins, and on which line.

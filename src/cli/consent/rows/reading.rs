@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::super::papers::Papers;
 use super::Column;
+use crate::gate::masking;
 use crate::register::Register;
 use crate::rules::{Frequency, Msisdn};
 use crate::store::Sha256;
@@ -62,8 +63,10 @@ impl Reading<'_> {
         field: impl Fn(Column) -> Result<T, String>,
     ) -> Result<Held, String> {
         let msisdn = field(Column::Msisdn)?;
-        let msisdn = Msisdn::parse(msisdn.as_ref())
-            .ok_or_else(|| format!("msisdn {:?} is no subscriber's number", msisdn.as_ref()))?;
+        let msisdn = Msisdn::parse(msisdn.as_ref()).ok_or_else(|| match msisdn.as_ref() {
+            hidden if masking::is_masked(hidden) => format!("msisdn {}", masking::refusal(hidden)),
+            other => format!("msisdn {other:?} is no subscriber's number"),
+        })?;
         let status = self.status(field(Column::Status)?.as_ref())?;
         let sender = self.sender(field(Column::Sender)?.as_ref(), status)?;
         let at_ms = self.at(field(Column::At)?.as_ref())?;

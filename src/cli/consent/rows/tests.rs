@@ -70,8 +70,8 @@ fn what_is_written_reads_back() {
         recorded_by: "user:anna".to_owned(),
         ..Held::default()
     };
-    let mut sink = Sink::new(Vec::new(), true).unwrap();
+    let mut sink = Sink::new(Vec::new(), true, Showing { whole: true }).unwrap();
     sink.write(&held).unwrap();
-    let Sink::Json(line) = sink else { panic!("JSON") };
+    let Out::Json(line) = sink.out else { panic!("JSON") };
     assert_eq!(read(std::str::from_utf8(&line).unwrap()), Ok(held));
 }
