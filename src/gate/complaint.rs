@@ -129,7 +129,8 @@ pub fn open(
         messages: names,
         against: against.iter().map(|(kind, name)| (kind.name().into(), name.as_str().into())).collect(),
     };
-    let received_ms = plea.received_ms.unwrap_or(now.as_millisecond());
+    // Whoever asks has another clock, if only by a moment.
+    let received_ms = plea.received_ms.unwrap_or(now.as_millisecond().min(plea.reached_ms.unwrap_or(i64::MAX)));
     if received_ms > now.as_millisecond() || plea.reached_ms.is_some_and(|reached| reached < received_ms) {
         return Err(ComplaintError::Step(
             "a complaint is made before it reaches anybody, and not in the future".into(),

@@ -18,7 +18,8 @@ pub(crate) async fn scene() -> (Stage, Provider) {
     agree(&stage.folder);
     let mut provider = stage.herald().await;
     assert_eq!(sent(&mut provider, offer(WILLING)).await.0, OK);
-    let other = submit(COMMERCIAL_PORT, WILLING, &OFFER.replace("Saturday", "Ｓunday"));
+    let other =
+        submit(COMMERCIAL_PORT, WILLING, &OFFER.replace("[Bakery]", "【Bakery】").replace("Saturday", "Ｓunday"));
     assert_eq!(sent(&mut provider, other).await.0, OK);
     assert_eq!(sent(&mut provider, notice(WILLING)).await.0, OK);
     assert_eq!(sent(&mut provider, offer(SILENT)).await.0, NO_CONSENT);

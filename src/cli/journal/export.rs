@@ -348,16 +348,20 @@ impl<'e> Export<'e> {
     fn heads(&mut self) -> Result<(), Failure> {
         let folder = self.config.data.join("heads");
         for day in std::mem::take(&mut self.days) {
-            let name = format!("{day}.json");
-            match std::fs::read(folder.join(&name)) {
-                Ok(octets) => {
-                    self.bundle.put(&format!("heads/{name}"), &octets)?;
-                    *self.counts.entry("heads of days").or_default() += 1;
+            let mut found = 0;
+            for name in [format!("{day}.json"), format!("{day}.sig")] {
+                match std::fs::read(folder.join(&name)) {
+                    Ok(octets) => {
+                        self.bundle.put(&format!("heads/{name}"), &octets)?;
+                        found += 1;
+                    }
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(at(&folder.join(&name), &error)),
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    self.wanting.push(format!("the head of {day}, which is made when the day is over"));
-                }
-                Err(error) => return Err(at(&folder.join(&name), &error)),
+            }
+            match found {
+                0 => self.wanting.push(format!("the head of {day}, which is made when the day is over")),
+                _ => *self.counts.entry("heads of days").or_default() += 1,
             }
         }
         Ok(())

@@ -53,10 +53,14 @@ impl<'w> Walk<'w> {
             let belongs = match joining.join(&record, is_named, self.conditions) {
                 Joined::To(is_wanted) => is_wanted,
                 Joined::Nothing => false,
-                Joined::No if record.at_ms() >= until => false,
                 Joined::No => {
+                    // A reply that came after the span may answer what was sent in it.
+                    let is_past = record.at_ms() >= until;
+                    if is_past && !matches!(record, Record::Delivery(_)) {
+                        continue;
+                    }
                     let Some((found, is_asked)) = self.conditions.show(id, &record) else { continue };
-                    let is_wanted = if wanted.is_some() { is_named } else { is_asked };
+                    let is_wanted = !is_past && if wanted.is_some() { is_named } else { is_asked };
                     let (gone, belongs) = joining.hold(id, found, &record, is_wanted);
                     if !gone.is_none_or(|gone| finder.found(gone)) {
                         return Ok(());
