@@ -152,7 +152,8 @@ fn look_up(
     for (subscriber, (from, until)) in spans {
         let entries = Entries {
             key: Some((Index::Destination, subscriber.as_bytes().to_vec())),
-            since_ms: Some(from.saturating_sub(AROUND_MS)),
+            // What was sent before the span is not asked for, and so its receipts stand by themselves.
+            since_ms: Some(from.saturating_sub(AROUND_MS).max(query.since_ms.unwrap_or(i64::MIN))),
             until_ms: Some(until.saturating_add(AROUND_MS)),
             ..Entries::default()
         };
@@ -168,3 +169,6 @@ fn look_up(
     });
     Ok(shown.collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,9 +54,9 @@ impl<'w> Walk<'w> {
                 Joined::To(is_wanted) => is_wanted,
                 Joined::Nothing => false,
                 Joined::No => {
-                    // A reply that came after the span may answer what was sent in it.
+                    // A reply that came after the span may answer what was sent in it, or what was sent later.
                     let is_past = record.at_ms() >= until;
-                    if is_past && !matches!(record, Record::Delivery(_)) {
+                    if is_past && !matches!(record, Record::Delivery(_) | Record::Submission(_) | Record::Long(_)) {
                         continue;
                     }
                     let Some((found, is_asked)) = self.conditions.show(id, &record) else { continue };
