@@ -6,13 +6,15 @@ use std::cell::OnceCell;
 use jiff::Timestamp;
 use portcullis_protocol::CommandStatus;
 
+use super::fold::Look;
 use super::hints::Hints;
 use super::r07_opt_out::{Told, told};
 use super::signature::{Signatures, signatures};
 use super::submission::Submission;
 use super::template::Outcome;
 use super::{
-    Class, Facts, Mode, Profile, Rule, Verdict, fold, r10_class, r16_opaque, r17_links, r20_template, r25_measures,
+    Class, Facts, Mode, Profile, Rule, Verdict, fold, numerals, r10_class, r16_opaque, r17_links, r20_template,
+    r25_measures,
 };
 use crate::rules::verdict::{Effect, Finding, Flaw, Severity};
 
@@ -35,6 +37,8 @@ pub(super) struct Case<'a> {
     pub(super) template: Option<Outcome<'a, 'a>>,
     text: &'a str,
     folded: Cow<'a, str>,
+    has_numerals: bool,
+    spelt: OnceCell<Option<String>>,
     signatures: Signatures<'a>,
     hints: Hints,
     told: OnceCell<Told>,
@@ -51,6 +55,7 @@ impl<'a> Case<'a> {
     ) -> Self {
         let text = submission.content.readable().unwrap_or_default();
         let port_class = facts.identity.port.map_or(Class::Commercial, |port| port.class);
+        let Look { folded, has_numerals } = fold::look(text);
         let mut case = Self {
             submission,
             facts,
@@ -63,14 +68,15 @@ impl<'a> Case<'a> {
             stray_link: None,
             template: None,
             text,
-            hints: Hints::default(),
-            folded: fold::fold(text),
+            hints: Hints::of(&folded),
+            folded,
+            has_numerals,
+            spelt: OnceCell::new(),
             signatures: signatures(text),
             told: OnceCell::new(),
             told_when_folded: OnceCell::new(),
             findings: Vec::new(),
         };
-        case.hints = Hints::of(&case.folded);
         if case.mode(Rule::R17) != Mode::Off {
             case.stray_link = r17_links::stray(&case);
         }
@@ -100,6 +106,17 @@ impl<'a> Case<'a> {
     /// Whether folding the text changed it.
     pub(super) const fn is_disguised(&self) -> bool {
         matches!(self.folded, Cow::Owned(_))
+    }
+
+    /// The same, with the digits of phones that are written as numerals.
+    pub(super) fn readable(&self) -> &str {
+        let spell = || if self.has_numerals { numerals::spelt(&self.folded) } else { None };
+        self.spelt.get_or_init(spell).as_deref().unwrap_or(&self.folded)
+    }
+
+    /// Whether a reader may take anything for something else than what is written.
+    pub(super) fn is_plain(&self) -> bool {
+        std::ptr::eq(self.readable(), self.text)
     }
 
     /// Which closer looks are worth while.

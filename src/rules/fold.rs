@@ -11,6 +11,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 use unicode_security::confusable_detection::skeleton;
 
+use super::numerals::numeral;
 use super::signature::is_east_asian;
 
 /// Pairs of a traditional or variant form and its common form.
@@ -18,20 +19,46 @@ const VARIANTS: &str = include_str!("fold/variants.txt");
 
 /// The text folded; borrowed where there is nothing to fold.
 pub(super) fn fold(text: &str) -> Cow<'_, str> {
+    look(text).folded
+}
+
+/// What one look over a text finds.
+pub(super) struct Look<'t> {
+    /// The text folded; borrowed where there is nothing to fold.
+    pub(super) folded: Cow<'t, str>,
+    /// Whether Chinese numerals may be in it.
+    pub(super) has_numerals: bool,
+}
+
+/// Folds a text and looks for numerals by the way.
+pub(super) fn look(text: &str) -> Look<'_> {
     if text.is_ascii() && !text.bytes().fold(false, |found, octet| found | is_control(octet)) {
-        return Cow::Borrowed(text);
+        return Look { folded: Cow::Borrowed(text), has_numerals: false };
     }
-    let variants = &*TABLE;
-    let Some(first) = text.char_indices().find(|&(_, c)| !is_plain(c, variants)).map(|(at, _)| at) else {
-        return Cow::Borrowed(text);
+    let table = &*TABLE;
+    let mut has_numerals = false;
+    let first = text.char_indices().find(|&(_, c)| match c {
+        FIRST_IDEOGRAPH..=LAST_IDEOGRAPH => {
+            let marks = table.marks(c);
+            has_numerals |= marks & NUMERAL != 0;
+            marks & VARIANT != 0
+        }
+        c => {
+            has_numerals |= c == '〇';
+            !is_plain(c, table)
+        }
+    });
+    let Some((first, _)) = first else {
+        return Look { folded: Cow::Borrowed(text), has_numerals };
     };
     let (plain, rest) = text.split_at(first);
     let mut folded = String::with_capacity(text.len());
     folded.push_str(plain);
     for c in rest.chars() {
-        push(c, variants, &mut folded);
+        push(c, table, &mut folded);
     }
-    if folded == text { Cow::Borrowed(text) } else { Cow::Owned(folded) }
+    let folded = if folded == text { Cow::Borrowed(text) } else { Cow::Owned(folded) };
+    Look { folded, has_numerals: true }
 }
 
 /// Whether the text holds characters that reorder it or fill it with nothing.
@@ -53,7 +80,7 @@ pub(super) fn disguise(text: &str) -> Option<&'static str> {
 fn is_plain(c: char, variants: &Variants) -> bool {
     match c {
         ' '..='~' | '\t' | '\n' | '\x0C' | '\r' => true,
-        '\u{4E00}'..='\u{9FFF}' => !variants.has(c),
+        FIRST_IDEOGRAPH..=LAST_IDEOGRAPH => variants.marks(c) & VARIANT == 0,
         '\u{3001}'..='\u{3011}'
         | '，'
         | '！'
@@ -208,33 +235,43 @@ fn enclosed(c: char) -> Option<&'static str> {
     }
 }
 
-/// The ideographs that have a common form: a bit each, to pass over the others fast, and the pairs in order.
+/// The ideographs that have a common form, in order; two bits for each of all of them, to pass over the others fast.
 struct Variants {
-    bits: Box<[u64]>,
+    marks: Box<[u64]>,
     pairs: Vec<(char, char)>,
 }
 
-const FIRST_IDEOGRAPH: usize = 0x4E00;
-const IDEOGRAPHS: usize = 0xA000 - FIRST_IDEOGRAPH;
+const FIRST_IDEOGRAPH: char = '\u{4E00}';
+const LAST_IDEOGRAPH: char = '\u{9FFF}';
+/// How many of them a word has the marks of.
+const MARKED: usize = 32;
+
+/// It has a common form.
+const VARIANT: u64 = 1;
+/// It is a numeral.
+const NUMERAL: u64 = 2;
 
 static TABLE: LazyLock<Variants> = LazyLock::new(|| {
     let letters: Vec<char> = VARIANTS.lines().filter(|line| !line.starts_with('#')).flat_map(str::chars).collect();
     let mut pairs: Vec<(char, char)> = letters.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
     pairs.sort_unstable();
-    let mut bits = vec![0; IDEOGRAPHS / 64].into_boxed_slice();
-    for (written, _) in &pairs {
-        let index = (*written as usize).wrapping_sub(FIRST_IDEOGRAPH);
-        if let Some(word) = bits.get_mut(index / 64) {
-            *word |= 1_u64 << (index % 64);
+    let ideographs = LAST_IDEOGRAPH as usize - FIRST_IDEOGRAPH as usize + 1;
+    let mut marks = vec![0; ideographs / MARKED].into_boxed_slice();
+    let variants = pairs.iter().map(|(written, _)| (*written, VARIANT));
+    let numerals = (FIRST_IDEOGRAPH..=LAST_IDEOGRAPH).filter(|c| numeral(*c).is_some()).map(|c| (c, NUMERAL));
+    for (c, mark) in variants.chain(numerals) {
+        let index = (c as usize).wrapping_sub(FIRST_IDEOGRAPH as usize);
+        if let Some(word) = marks.get_mut(index / MARKED) {
+            *word |= mark << (2 * (index % MARKED));
         }
     }
-    Variants { bits, pairs }
+    Variants { marks, pairs }
 });
 
 impl Variants {
-    fn has(&self, c: char) -> bool {
-        let index = (c as usize).wrapping_sub(FIRST_IDEOGRAPH);
-        self.bits.get(index / 64).is_some_and(|word| word & (1 << (index % 64)) != 0)
+    fn marks(&self, c: char) -> u64 {
+        let index = (c as usize).wrapping_sub(FIRST_IDEOGRAPH as usize);
+        self.marks.get(index / MARKED).map_or(0, |word| word >> (2 * (index % MARKED)) & 3)
     }
 
     fn common(&self, c: char) -> Option<char> {

@@ -12,8 +12,8 @@ use super::{r08_obstacle, r12_consent_request, r17_links};
 /// Which closer looks are worth while.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Hints {
-    /// The text speaks of refusing (R08).
-    pub(super) refusing: bool,
+    /// Where the text first speaks of refusing (R08).
+    pub(super) refusing: Option<usize>,
     /// The text may ask for consent (R12).
     pub(super) asking: bool,
     /// The text may name an account to get in touch with (R17).
@@ -39,7 +39,7 @@ impl Hints {
     /// Looks over a folded text. Where the words cannot be searched for, every closer look is worth while.
     pub(super) fn of(text: &str) -> Self {
         let Some(words) = WORDS.as_ref() else {
-            return Self { refusing: true, asking: true, account: true, dots: true };
+            return Self { refusing: Some(0), asking: true, account: true, dots: true };
         };
         const ASKING: usize = r08_obstacle::TOPICS.len();
         const ACCOUNT: usize = ASKING + r12_consent_request::HINTS.len();
@@ -47,7 +47,7 @@ impl Hints {
         let mut hints = Self::default();
         for found in words.find_iter(text) {
             match found.pattern().as_usize() {
-                ..ASKING => hints.refusing = true,
+                ..ASKING => hints.refusing = hints.refusing.or(Some(found.start())),
                 ASKING..ACCOUNT => hints.asking = true,
                 ACCOUNT..DOTS => hints.account = true,
                 _ => hints.dots |= is_between_latin(text, found.start(), found.end()),
@@ -71,15 +71,15 @@ mod tests {
     fn each_kind_of_word_is_noticed() {
         let nothing = Hints::default();
         assert_eq!(Hints::of("【青禾鲜生】全场9折"), nothing);
-        assert_eq!(Hints::of("回T退订"), Hints { refusing: true, ..nothing });
-        assert_eq!(Hints::of("Reply TD to UNSUBSCRIBE"), Hints { refusing: true, ..nothing });
+        assert_eq!(Hints::of("回T退订，拒收"), Hints { refusing: Some(4), ..nothing });
+        assert_eq!(Hints::of("Reply TD to UNSUBSCRIBE"), Hints { refusing: Some(12), ..nothing });
         assert_eq!(Hints::of("同意请回复Y"), Hints { asking: true, ..nothing });
         assert_eq!(Hints::of("加VX"), Hints { account: true, ..nothing });
         assert_eq!(Hints::of("t点cn"), Hints { dots: true, ..nothing });
         assert_eq!(Hints::of("t Dot cn"), Hints { dots: true, ..nothing });
         assert_eq!(Hints::of("9点cn？ T。"), Hints { dots: true, ..nothing });
         assert_eq!(Hints::of("早上9点，回T。"), nothing);
-        let all = Hints { refusing: true, asking: true, account: true, dots: true };
+        let all = Hints { refusing: Some(9), asking: true, account: true, dots: true };
         assert_eq!(Hints::of("同意？退订？微信？a点b"), all);
     }
 }

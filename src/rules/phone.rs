@@ -137,8 +137,7 @@ impl Iterator for Scanner<'_> {
         let octets = self.text.as_bytes();
         while digit(octets, self.at).is_none() {
             self.at += 1;
-            // Full-width digits start with this octet.
-            self.at += octets.get(self.at..)?.iter().position(|&octet| octet.is_ascii_digit() || octet == 0xEF)?;
+            self.at += first_digit(octets.get(self.at..)?)?;
         }
         let start = self.at;
         let mut digits = Digits::default();
@@ -150,6 +149,17 @@ impl Iterator for Scanner<'_> {
         self.last = self.at;
         Some(Group { digits, start, end: self.at, gap })
     }
+}
+
+/// Where the first octet stands that a digit may start with. Looks at many at once: most are none.
+fn first_digit(octets: &[u8]) -> Option<usize> {
+    const AT_ONCE: usize = 32;
+    // Full-width digits start with 0xEF.
+    let starts = |octet: &u8| octet.is_ascii_digit() || *octet == 0xEF;
+    let none =
+        octets.chunks_exact(AT_ONCE).take_while(|chunk| !chunk.iter().fold(false, |any, octet| any | starts(octet)));
+    let passed = none.count() * AT_ONCE;
+    octets[passed..].iter().position(starts).map(|at| passed + at)
 }
 
 /// The digit at an offset and how many octets it takes: ASCII, or full-width (U+FF10 to U+FF19).

@@ -2,10 +2,10 @@
 
 use super::Code;
 use super::case::Case;
+use super::fold;
 use super::phone::{Phone, phones};
 use super::rule::About;
 use super::verdict::Flaw;
-use super::{fold, numerals};
 use crate::document::Section;
 
 pub(super) const ABOUT: About = About {
@@ -79,7 +79,5 @@ const fn is_digit(c: char) -> bool {
 
 /// Whether a reader finds a phone, in whichever digits.
 fn has_any(case: &Case<'_>, port: &[u8]) -> bool {
-    let folded = case.folded();
-    let spelt = numerals::spelt(folded);
-    phones(spelt.as_deref().unwrap_or(folded), port).next().is_some()
+    phones(case.readable(), port).next().is_some()
 }

@@ -196,14 +196,16 @@ static WORDS: LazyLock<Option<Words>> = LazyLock::new(|| {
 });
 
 pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
-    case.text().filter(|_| case.is_marketing() && case.hints().refusing)?;
+    let first = case.text().filter(|_| case.is_marketing()).and(case.hints().refusing)?;
     // The accepted phrase itself is no topic: a phone that stands before it is no condition of it.
     let body = case.folded_body();
     let (body, condition) = match case.told_when_folded() {
         Told::Yes(start) => body.get(..*start).map_or((body, ""), |body| (body, condition(body))),
         Told::No | Told::InVain(_) => (body, ""),
     };
-    let obstacle = obstacle(body).or_else(|| words_in(condition))?;
+    // In most texts it is the first to speak of refusing, and nothing before it needs a closer look.
+    let is_spoken_of = first < body.as_ptr() as usize - case.folded().as_ptr() as usize + body.len();
+    let obstacle = is_spoken_of.then(|| obstacle(body)).flatten().or_else(|| words_in(condition))?;
     Some(Flaw::reject(OBSTACLE, format!("refusing is made to depend on {obstacle:?}")))
 }
 

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use super::case::Case;
+use super::fold;
 use super::phone::phones;
 use super::r07_opt_out::Told;
 use super::rule::About;
 use super::signature::signatures;
 use super::verdict::Flaw;
 use super::{Class, Code};
-use super::{fold, numerals};
 
 pub(super) const ABOUT: About = About {
     name: "obfuscation",
@@ -32,10 +32,16 @@ pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
 }
 
 fn disguised(case: &Case<'_>, text: &str) -> Option<Cow<'static, str>> {
-    if let Some(how) = fold::disguise(text) {
+    // What reverses or fills the text, folding leaves out.
+    if case.is_disguised()
+        && let Some(how) = fold::disguise(text)
+    {
         return Some(format!("the text {how}").into());
     }
-    if let Some(phone) = hidden_phone(text, case.folded(), case.submission.source.addr.0) {
+    if case.is_plain() {
+        return None;
+    }
+    if let Some(phone) = hidden_phone(text, case.readable(), case.submission.source.addr.0) {
         return Some(format!("the phone {phone} can be read only after folding").into());
     }
     if !case.is_disguised() {
@@ -59,12 +65,7 @@ fn is_signature_hidden(case: &Case<'_>) -> bool {
 }
 
 /// A phone that a reader sees and the raw text does not have.
-fn hidden_phone(text: &str, folded: &str, port: &[u8]) -> Option<String> {
-    let spelt = numerals::spelt(folded);
-    let readable: &str = spelt.as_deref().unwrap_or(folded);
-    if std::ptr::eq(text, readable) {
-        return None;
-    }
+fn hidden_phone(text: &str, readable: &str, port: &[u8]) -> Option<String> {
     let found = |text| phones(text, port).take(MOST_PHONES).map(|phone| phone.number());
     let plain: Vec<String> = found(text).collect();
     // A plain phone behind an enclosed number folds into longer digits: still plain.

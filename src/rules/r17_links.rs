@@ -8,7 +8,6 @@ mod urls;
 use std::borrow::Cow;
 
 use super::case::Case;
-use super::numerals;
 use super::phone::phones;
 use super::rule::About;
 use super::verdict::Flaw;
@@ -80,9 +79,8 @@ pub(super) fn stray(case: &Case<'_>) -> Option<String> {
         return None;
     }
     let registered = sender.map_or(&[][..], |sender| &sender.phones);
-    let text = numerals::spelt(text).map_or(Cow::Borrowed(text), Cow::Owned);
-    let stray =
-        phones(&text, case.submission.source.addr.0).find(|phone| !registered.iter().any(|number| phone.is(number)))?;
+    let mut phones = phones(case.readable(), case.submission.source.addr.0);
+    let stray = phones.find(|phone| !registered.iter().any(|number| phone.is(number)))?;
     Some(stray.number())
 }
 

@@ -147,7 +147,10 @@ fn is_identifier(before: &str) -> bool {
     if let Some(word) = before.strip_suffix('号') {
         return !NUMBER_OF_PHONE.iter().any(|phone| word.ends_with(phone));
     }
-    BEFORE.iter().any(|word| before.ends_with(word)) || ends_with_word(before, &BEFORE_ENGLISH)
+    match before.bytes().next_back() {
+        Some(b'a'..=b'z' | b'A'..=b'Z' | b'.') => ends_with_word(before, &BEFORE_ENGLISH),
+        _ => BEFORE.iter().any(|word| before.ends_with(word)),
+    }
 }
 
 fn is_counted(after: &str) -> bool {

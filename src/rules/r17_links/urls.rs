@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use memchr::memchr2_iter;
 
 use super::domains;
 use crate::rules::signature::is_east_asian;
@@ -39,8 +40,17 @@ static STAND_INS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
 
 /// Every link in a folded text, without its scheme; `dots` tells whether to look for written ones.
 pub(super) fn urls(text: &str, dots: bool) -> impl Iterator<Item = Cow<'_, str>> {
-    let others = dots.then(|| written(text)).into_iter().flatten().map(Cow::Owned);
-    plain(text).map(Cow::Borrowed).chain(others).chain(without_dot(text).map(Cow::Borrowed))
+    let plain = has_any(text).then(|| plain(text).chain(without_dot(text))).into_iter().flatten();
+    let written = dots.then(|| written(text)).into_iter().flatten();
+    plain.map(Cow::Borrowed).chain(written.map(Cow::Owned))
+}
+
+/// Whether there is a dot within a word, or two slashes: most texts have neither.
+fn has_any(text: &str) -> bool {
+    memchr2_iter(b'.', b'/', text.as_bytes()).any(|at| match text.as_bytes()[at] {
+        b'.' => is_between_words(text, at, at + 1),
+        _ => text.as_bytes().get(at + 1) == Some(&b'/'),
+    })
 }
 
 /// Links with plain dots: found by the dots within words.
