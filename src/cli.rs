@@ -121,6 +121,8 @@ enum Failure {
     Io(#[from] std::io::Error),
     #[error("{0}")]
     Usage(String),
+    #[error("{0} of what was checked is not as it was written")]
+    Altered(u64),
 }
 
 fn list(faults: &[Fault]) -> String {

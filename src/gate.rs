@@ -234,6 +234,7 @@ pub fn open_journal(config: &Config, keys: &Keys) -> Result<Journal, StoreError>
         spool_entries: config.journal.spool_entries,
         spool_bytes: config.journal.spool_bytes,
         keys: Some(keys.clone()),
+        heads: Some(config.data.join("heads")),
         ..JournalOptions::default()
     };
     Journal::open(&config.data.join("journal"), Arc::new(RecordSchema), options)

@@ -18,6 +18,6 @@ mod varint;
 pub use consents::{Applied, Consents, Event, Standing};
 pub use error::StoreError;
 pub use evidence_files::{EvidenceFiles, Sha256};
-pub use journal::{Entries, EntryId, Health, Index, Journal, JournalOptions, Progress, Query, Schema, Ticket};
+pub use journal::{Entries, EntryId, Health, Index, Journal, JournalOptions, Parts, Progress, Query, Schema, Ticket};
 pub use keys::{Keys, MasterSource};
 pub use sends::Sends;

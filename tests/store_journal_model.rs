@@ -30,6 +30,12 @@ fn settle(journal: &Journal, ticket: Ticket) {
     });
 }
 
+/// Most entries have some, of their own.
+fn signalling(payload: &[u8]) -> Vec<u8> {
+    let length = usize::from(payload.last().copied().unwrap_or_default() % 5) * 7;
+    payload.iter().rev().take(length).copied().collect()
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     /// Appends so many entries on a day, then waits until they are durable.
@@ -92,7 +98,7 @@ impl Model {
         let mut payload = Records::new(0, 1).record(self.made, at_ms);
         payload.extend((0..long as u64).map(|n| (n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56).to_le_bytes()[0] | 1));
         self.made += 1;
-        let ticket = self.journal().append(&payload).unwrap();
+        let ticket = self.journal().append_parts(&payload, &signalling(&payload)).unwrap();
         self.entries.push((ticket.id, at_ms, payload));
         ticket
     }
@@ -129,6 +135,10 @@ impl Model {
         let ids = |entries: &[(EntryId, Vec<u8>)]| entries.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>();
         assert_eq!(ids(&found), ids(&expected), "{query:?}");
         assert!(found == expected, "payloads differ: {query:?}");
+        let whole = self.journal().find_parts(query.clone()).unwrap().map(|found| found.unwrap().1);
+        for (parts, (_, payload)) in whole.zip(&expected) {
+            assert_eq!((&parts.content, parts.signalling), (payload, Some(signalling(payload))));
+        }
     }
 
     fn step(&mut self, step: Step) {
@@ -191,8 +201,8 @@ proptest! {
         }
         model.check(&Query::default());
         for (id, _, payload) in &model.entries {
-            let got = model.journal().get(*id).unwrap();
-            prop_assert_eq!(got.as_ref(), Some(payload));
+            let got = model.journal().get_parts(*id).unwrap().unwrap();
+            prop_assert_eq!((&got.content, got.signalling), (payload, Some(signalling(payload))));
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::gate::record::Change;
 use crate::gate::{Probe, SessionStatus, Totals};
 use crate::store::consents::Held;
 use crate::store::keys::Master;
-use crate::store::{Applied, Consents, Journal, Keys};
+use crate::store::{Applied, Consents, Journal, Keys, journal};
 
 /// One line to the gate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,10 @@ pub enum Request {
     Entry(String),
     /// Entries of the journal as they are kept, a page of them.
     Entries(Page),
+    /// Whether the journal is as it was written.
+    Verify(journal::Check),
+    /// What was signed of its days.
+    Heads,
     /// Every event of a subscriber, in the order in which they happened.
     History(u64),
     /// Every event of every subscriber.
@@ -90,7 +94,7 @@ impl Request {
     /// Whether answering may take long, and is not urgent.
     pub(super) fn is_long(&self) -> bool {
         match self {
-            Self::Entries(_) | Self::Extract(_) => true,
+            Self::Entries(_) | Self::Extract(_) | Self::Verify(_) => true,
             Self::Find(query) => query.is_walk(),
             _ => false,
         }
@@ -118,6 +122,12 @@ pub enum Line {
     Found(Found),
     /// Entries of the journal, in their order.
     Entries(Vec<Entry>),
+    /// Something in the journal that is not as it was written.
+    Fault(journal::Fault),
+    /// What of the journal was verified.
+    Verified(journal::Verified),
+    /// What was signed of a day.
+    Head(Box<journal::KnownHead>),
     /// One measure in force.
     Measure(MeasureStatus),
     /// One step of a measure, in the past.
@@ -267,6 +277,15 @@ impl Books<'_> {
             Request::Entry(id) => entries::one(self.journal, id).map(|entry| vec![Line::Entries(entry)]),
             Request::Entries(page) => {
                 entries::page(self.journal, page, &mut |entries| emit(Line::Entries(entries))).map(|()| Vec::new())
+            }
+            Request::Verify(check) => self
+                .journal
+                .verify(check, &mut |fault| emit(Line::Fault(fault)))
+                .map(|verified| vec![Line::Verified(verified)])
+                .map_err(said),
+            Request::Heads => {
+                let line = |head| Line::Head(Box::new(head));
+                self.journal.heads().map(|heads| heads.into_iter().map(line).collect()).map_err(said)
             }
             Request::Export => return self.export(false, emit),
             Request::ExportHistory => return self.export(true, emit),

@@ -5,7 +5,7 @@ mod far;
 mod filters;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
@@ -17,6 +17,7 @@ use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;
 use crate::config::Config;
 use crate::gate::evidence::{Found, FoundChange, FoundDelivery, FoundMessage, Query};
+use crate::store::journal::{Check, Day, KnownHead, Standing};
 pub(super) use far::Far;
 pub(super) use filters::Filters;
 
@@ -33,6 +34,10 @@ enum Command {
     Find(FindArgs),
     /// Makes a folder of records with consents and evidence, hashed and signed, for whoever inspects
     Export(export::ExportArgs),
+    /// Tells whether all is as it was written, and names what is not
+    Verify(VerifyArgs),
+    /// Prints what was signed of each day, to be kept elsewhere
+    Heads(HeadsArgs),
 }
 
 #[derive(Args, Debug)]
@@ -71,10 +76,57 @@ struct FindArgs {
     json: bool,
 }
 
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  portcullis journal verify --config portcullis.toml
+  portcullis journal verify --day 20261124 --json
+  portcullis journal heads --json > /elsewhere/heads.jsonl
+  portcullis journal verify --against /elsewhere/heads.jsonl
+  portcullis journal verify --data /backup/data        a copy of the data directory
+
+The exit code is 1 where anything is not as it was written.")]
+struct VerifyArgs {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
+    config: PathBuf,
+    /// Another data directory than the configuration's
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Only this day, and all heads
+    #[arg(long, value_name = "YYYYMMDD")]
+    day: Option<Day>,
+    /// Only what was signed, and whether the days are there
+    #[arg(long)]
+    heads_only: bool,
+    /// What `journal heads --json` printed before
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    /// Print JSON, one line each
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  portcullis journal heads --json --config portcullis.toml > heads.jsonl
+
+The files are in the folder heads of the data directory. Without portcullis, one is checked by
+  openssl pkeyutl -verify -pubin -inkey key.pem -rawin -in 20261124.json -sigfile 20261124.sig")]
+struct HeadsArgs {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
+    config: PathBuf,
+    /// Print JSON, one line each
+    #[arg(long)]
+    json: bool,
+}
+
 pub(super) fn run(args: &JournalArgs) -> Result<(), Failure> {
     match &args.command {
         Command::Find(args) => find(args),
         Command::Export(args) => export::run(args),
+        Command::Verify(args) => verify(args),
+        Command::Heads(args) => heads(args),
     }
 }
 
@@ -124,6 +176,86 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
         None => {}
     }
     Ok(())
+}
+
+fn verify(args: &VerifyArgs) -> Result<(), Failure> {
+    let mut config = load(&args.config)?;
+    config.data = args.data.clone().unwrap_or(config.data);
+    let against = args.against.as_deref().map(read_heads).transpose()?.unwrap_or_default();
+    let day = args.day.map(|day| day.to_string());
+    let check = Check { day, heads_only: args.heads_only, against };
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let (mut faults, mut broken) = (0, None);
+    Access::open(&config)?.ask(&Request::Verify(check), |line| {
+        faults += u64::from(matches!(line, Line::Fault(_)));
+        broken = print_verified(&mut out, &line, args.json).err();
+        broken.is_none()
+    })?;
+    written(broken.map_or_else(|| out.flush(), Err))?;
+    match faults {
+        0 => Ok(()),
+        faults => Err(Failure::Altered(faults)),
+    }
+}
+
+fn print_verified(out: &mut impl Write, line: &Line, json: bool) -> io::Result<()> {
+    match line {
+        Line::Fault(fault) if json => writeln!(out, "{}", serde_json::to_string(fault)?),
+        Line::Fault(fault) => {
+            writeln!(out, "{}: {}", fault.entry.as_deref().unwrap_or(&fault.place), fault.what)
+        }
+        Line::Verified(verified) if json => writeln!(out, "{}", serde_json::to_string(verified)?),
+        Line::Verified(verified) => {
+            writeln!(
+                out,
+                "{} heads, {} days with {} blocks and {} entries; {} days have expired",
+                verified.heads, verified.days, verified.blocks, verified.entries, verified.expired
+            )?;
+            match verified.unchained.is_empty() {
+                true => Ok(()),
+                false => writeln!(out, "without a chain, of layout 1: {}", verified.unchained.join(" ")),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+fn heads(args: &HeadsArgs) -> Result<(), Failure> {
+    let config = load(&args.config)?;
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut broken = None;
+    Access::open(&config)?.ask(&Request::Heads, |line| {
+        let Line::Head(known) = line else { return true };
+        broken = print_head(&mut out, &known, args.json).err();
+        broken.is_none()
+    })?;
+    written(broken.map_or_else(|| out.flush(), Err))
+}
+
+fn print_head(out: &mut impl Write, known: &KnownHead, json: bool) -> io::Result<()> {
+    if json {
+        return writeln!(out, "{}", serde_json::to_string(known)?);
+    }
+    let head = &known.head;
+    let standing = match head.standing {
+        Standing::Sealed => "sealed",
+        Standing::Held => "held",
+        Standing::Expired => "expired",
+    };
+    let entries = head.extent.as_ref().map_or(0, |extent| extent.entries);
+    writeln!(out, "{:>6}  {}  {standing:8} {entries:>10} entries  {}", head.serial, head.day, known.sha256)
+}
+
+/// The heads in a file that `journal heads --json` made.
+fn read_heads(path: &Path) -> Result<Vec<KnownHead>, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|e| Failure::Usage(format!("{}: {e}", path.display())))?;
+    let line = |(at, line): (usize, &str)| {
+        serde_json::from_str(line).map_err(|e| {
+            let place = format!("{}:{}", path.display(), at + 1);
+            Failure::Usage(format!("{place}: expected a line of `journal heads --json`: {e}"))
+        })
+    };
+    text.lines().enumerate().map(line).collect()
 }
 
 pub(super) fn moment(text: Option<&str>, config: &Config) -> Result<Option<i64>, Failure> {

@@ -10,9 +10,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 mod sled;
+mod table;
 mod wal;
 
 pub use self::sled::Sled;
+pub use self::table::{TableWriter, open_table};
 
 /// Longest value: sixteen of them in one leaf stay below sled's blob limit, and no sync covers blobs.
 pub const VALUE_BYTES: usize = 7 * 1024;

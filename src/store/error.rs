@@ -49,6 +49,12 @@ pub enum StoreError {
         /// What is the matter with it.
         what: String,
     },
+    /// The key of what is asked for was deleted: it is gone, for good and on purpose.
+    #[error("{}: its key was deleted, nothing in it can be read any more", path.display())]
+    Expired {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A limit that keeps the store bounded was reached.
     #[error("{what}: limit {limit}")]
     Limit {

@@ -18,6 +18,7 @@ use super::keys::Keys;
 use super::lock::Lock;
 
 mod block;
+mod chain;
 mod day;
 mod days;
 mod dictionaries;
@@ -25,15 +26,25 @@ mod eye;
 mod find;
 mod front;
 mod group;
+mod heads;
+mod hot;
 mod id;
 mod layout;
 mod recover;
+mod rewrite;
+mod rows;
 mod scan;
+mod sealer;
+mod seals;
 mod segment;
+mod swap;
+mod verify;
 mod writer;
 
-pub use find::{Entries, Query};
+pub use find::{Entries, Query, WholeEntries};
+pub use heads::{Extent, Head, KnownHead, Running, Standing};
 pub use id::{Day, EntryId, InvalidEntryId};
+pub use verify::{Check, Fault, Verified};
 
 use days::Days;
 use eye::Eye;
@@ -50,14 +61,38 @@ pub enum Index {
     Source = b'S',
     /// The message_id, the carrier's or the gate's own.
     MessageId = b'M',
+    /// The legal entity on whose behalf it was sent.
+    Sender = b'E',
+    /// The provider's `system_id`.
+    Provider = b'P',
+    /// A rule that failed, alerted or was observed.
+    Rule = b'R',
+    /// What was decided.
+    Verdict = b'J',
+}
+
+impl Index {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Destination, Self::Source, Self::MessageId, Self::Sender, Self::Provider, Self::Rule, Self::Verdict];
+}
+
+/// What is kept of an entry.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Parts {
+    /// What says when it happened and what it is found by.
+    pub content: Vec<u8>,
+    /// What is kept for a shorter time, empty where there never was any; `None` where it has expired, or
+    /// was not asked for.
+    pub signalling: Option<Vec<u8>>,
 }
 
 /// Reads the keys of an entry out of its octets; the journal itself never looks inside.
 pub trait Schema: Send + Sync + 'static {
     /// When it happened, in milliseconds since 1970 UTC: decides the day it is kept with.
-    fn at_ms(&self, payload: &[u8]) -> i64;
+    fn at_ms(&self, content: &[u8]) -> i64;
     /// Everything it can be found by.
-    fn keys(&self, payload: &[u8], emit: &mut dyn FnMut(Index, &[u8]));
+    fn keys(&self, content: &[u8], emit: &mut dyn FnMut(Index, &[u8]));
 }
 
 /// How the journal is kept.
@@ -75,6 +110,8 @@ pub struct JournalOptions {
     pub cache_bytes: u64,
     /// What it is sealed with; without, keys of its own in its folder.
     pub keys: Option<Keys>,
+    /// Where the signed heads of its days are kept; without, in its folder.
+    pub heads: Option<PathBuf>,
     /// The engine underneath.
     pub engines: Arc<dyn Engines>,
 }
@@ -88,6 +125,7 @@ impl Default for JournalOptions {
             spool_bytes: 256 << 20,
             cache_bytes: 32 << 20,
             keys: None,
+            heads: None,
             engines: Arc::new(Sled),
         }
     }
@@ -183,7 +221,7 @@ impl Journal {
     /// Opens the journal in `dir`, creating it where there is none.
     pub fn open(dir: &Path, schema: Arc<dyn Schema>, options: JournalOptions) -> Result<Self, StoreError> {
         let lock = Lock::take(dir)?;
-        let days = Arc::new(Days::new(dir, lock, schema, &options));
+        let days = Arc::new(Days::new(dir, lock, schema, &options)?);
         let recovered = days.start()?;
         let front = Arc::new(Front::new(Arc::clone(&days), &options));
         let (publish, progress) = watch::channel(Progress { durable: 0, spooled: 0, health: Health::Up });
@@ -193,13 +231,23 @@ impl Journal {
         let writer = Writer::new(front, days, eye, options.interval);
         inner.start("journal", move || writer.run(recovered)).map_err(|e| StoreError::io(dir, "start a thread", e))?;
         let (front, eye) = (Arc::clone(&inner.front), Arc::clone(&inner.eye));
+        let sealed = Arc::clone(&inner.days);
+        inner
+            .start("journal-sealer", move || sealed.keep_sealing())
+            .map_err(|e| StoreError::io(dir, "start a thread", e))?;
         inner.start("journal-eye", move || eye.look(&front)).map_err(|e| StoreError::io(dir, "start a thread", e))?;
         Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Hands an entry to the writer; returns at once. It is settled when [`Progress::settled`] says so.
-    pub fn append(&self, payload: impl AsRef<[u8]>) -> Result<Ticket, AppendError> {
-        self.inner.front.append(payload.as_ref())
+    pub fn append(&self, content: impl AsRef<[u8]>) -> Result<Ticket, AppendError> {
+        self.inner.front.append(content.as_ref(), &[])
+    }
+
+    /// The same for an entry part of which, the signalling, is to expire before the rest. It is sealed with
+    /// another key, nothing is found by it, and it counts to the entry's length.
+    pub fn append_parts(&self, content: &[u8], signalling: &[u8]) -> Result<Ticket, AppendError> {
+        self.inner.front.append(content, signalling)
     }
 
     /// Follows the writer.
@@ -227,17 +275,27 @@ impl Journal {
         }
     }
 
-    /// The entry of that name.
+    /// The content of the entry of that name.
     pub fn get(&self, id: EntryId) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.get_parts(id)?.map(|parts| parts.content))
+    }
+
+    /// The entry of that name, both parts of it.
+    pub fn get_parts(&self, id: EntryId) -> Result<Option<Parts>, StoreError> {
         match self.inner.days.reader(id.day)? {
             Some(day) if id.number < layout::NUMBERS => day.get(id.number),
             _ => Ok(None),
         }
     }
 
-    /// The durable entries that match, in order.
+    /// The contents of the durable entries that match, in order.
     pub fn find(&self, query: Query) -> Result<Entries, StoreError> {
         Entries::new(Arc::clone(&self.inner.days), query)
+    }
+
+    /// The durable entries that match, both parts of each, in order.
+    pub fn find_parts(&self, query: Query) -> Result<WholeEntries, StoreError> {
+        WholeEntries::new(Arc::clone(&self.inner.days), query, true)
     }
 
     /// The days there are, oldest first.
@@ -250,9 +308,39 @@ impl Journal {
         self.inner.days.incidents()
     }
 
-    /// Deletes a day and gives its space back. Refused (false) for a day that is being written or is not there.
+    /// Finishes the days that are over: each becomes one table that does not change any more, and its head
+    /// is signed. Done from time to time without being asked.
+    pub fn seal(&self) -> Result<(), StoreError> {
+        self.inner.days.seal_over()
+    }
+
+    /// Deletes a day, its keys first, and gives its space back; its heads stay, and say that it has expired.
+    /// Refused (false) for a day that is being written or is not there.
     pub fn drop_day(&self, day: Day) -> Result<bool, StoreError> {
         self.inner.days.drop_day(day)
+    }
+
+    /// Deletes a day's signalling, its key with it, and gives its space back. Refused (false) for a day that
+    /// is being written, is not there, is of layout 1 or has none any more.
+    pub fn drop_signalling(&self, day: Day) -> Result<bool, StoreError> {
+        self.inner.days.drop_signalling(day)
+    }
+
+    /// Deletes all of a day but the entries that `keep` wants, which stay under their names: sealed with
+    /// keys of their own, in a chain of their own, under a head of their own. Refused (false) for a day that
+    /// is being written or is not there, and where `keep` wants all.
+    pub fn extract_day(&self, day: Day, mut keep: impl FnMut(EntryId, &Parts) -> bool) -> Result<bool, StoreError> {
+        self.inner.days.extract_day(day, &mut keep)
+    }
+
+    /// Whether all is as it was written and signed; shows whatever is not, until `emit` returns false.
+    pub fn verify(&self, check: &Check, emit: &mut dyn FnMut(Fault) -> bool) -> Result<Verified, StoreError> {
+        self.inner.days.verify(check, emit)
+    }
+
+    /// The heads of all days, in the order they were signed.
+    pub fn heads(&self) -> Result<Vec<KnownHead>, StoreError> {
+        self.inner.days.heads.list()
     }
 }
 
@@ -273,6 +361,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.front.close();
         self.eye.stop();
+        self.days.stop_sealing();
         for thread in self.threads.drain(..) {
             thread.thread().unpark();
             if thread.join().is_err() {

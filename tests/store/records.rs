@@ -59,7 +59,7 @@ impl Records {
         match index {
             Index::Destination => format!("86138{:08}", mixed(n) % 100_000_000 / 100).into_bytes(),
             Index::Source => format!("1069000{:04}", mixed(n ^ 5) % 12).into_bytes(),
-            Index::MessageId => format!("{:016x}", mixed(n ^ 7)).into_bytes(),
+            _ => format!("{:016x}", mixed(n ^ 7)).into_bytes(),
         }
     }
 

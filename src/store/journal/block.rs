@@ -10,7 +10,8 @@ use zstd::dict::{DecoderDictionary, EncoderDictionary};
 use zstd::zstd_safe::{self, CCtx, DCtx};
 
 use super::ENTRY_BYTES;
-use super::layout::{BlockHeader, push_frame, take_frame};
+use super::group::Entry;
+use super::layout::{push_frame, take_frame};
 
 /// Levels above cost the writer time and save little on records that resemble each other.
 const LEVEL: i32 = 1;
@@ -56,28 +57,58 @@ impl fmt::Debug for Dictionary {
     }
 }
 
+/// Frames of entries, before compression or after.
+#[derive(Debug, Default)]
+struct Body {
+    frames: Vec<u8>,
+    packed: Vec<u8>,
+}
+
 /// Gathers entries and compresses them to a block.
 pub(super) struct Packer {
     context: CCtx<'static>,
-    frames: Vec<u8>,
-    value: Vec<u8>,
+    contents: Body,
+    signalling: Body,
+    /// Whether any entry has signalling.
+    signals: bool,
     count: u8,
     from_ms: i64,
     to_ms: i64,
+}
+
+/// A block, compressed.
+#[derive(Debug)]
+pub(super) struct Packed<'p> {
+    /// The dictionary its contents were compressed with; 0 is none.
+    pub(super) dictionary: u8,
+    /// How many entries it holds.
+    pub(super) count: u8,
+    /// The earliest of their moments.
+    pub(super) from_ms: i64,
+    /// The latest.
+    pub(super) to_ms: i64,
+    /// Their contents, and the octets of these before compression.
+    pub(super) contents: (&'p [u8], u32),
+    /// The same of their signalling; nothing where none has any.
+    pub(super) signalling: (&'p [u8], u32),
 }
 
 impl Packer {
     /// A packer with nothing gathered; `None` where there is no memory for it.
     pub(super) fn new() -> Option<Self> {
         let context = CCtx::try_create()?;
-        Some(Self { context, frames: Vec::new(), value: Vec::new(), count: 0, from_ms: i64::MAX, to_ms: i64::MIN })
+        let (contents, signalling) = Default::default();
+        let (from_ms, to_ms) = (i64::MAX, i64::MIN);
+        Some(Self { context, contents, signalling, signals: false, count: 0, from_ms, to_ms })
     }
 
-    pub(super) fn push(&mut self, at_ms: i64, payload: &[u8]) {
-        push_frame(&mut self.frames, payload);
+    pub(super) fn push(&mut self, entry: &Entry<'_>) {
+        push_frame(&mut self.contents.frames, entry.content);
+        push_frame(&mut self.signalling.frames, entry.signalling);
+        self.signals |= !entry.signalling.is_empty();
         self.count += 1;
-        self.from_ms = self.from_ms.min(at_ms);
-        self.to_ms = self.to_ms.max(at_ms);
+        self.from_ms = self.from_ms.min(entry.at_ms);
+        self.to_ms = self.to_ms.max(entry.at_ms);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -85,37 +116,42 @@ impl Packer {
     }
 
     /// Whether another entry of that length belongs into the next block.
-    pub(super) fn is_full(&self, payload: usize, most: usize) -> bool {
-        usize::from(self.count) >= most.min(BLOCK_ENTRIES)
-            || (self.count > 0 && self.frames.len() + payload > BLOCK_FRAMES)
+    pub(super) fn is_full(&self, entry: &Entry<'_>, most: usize) -> bool {
+        let frames = self.contents.frames.len() + self.signalling.frames.len();
+        usize::from(self.count) >= most.min(BLOCK_ENTRIES) || (self.count > 0 && frames + entry.len() > BLOCK_FRAMES)
     }
 
-    /// The rows' contents, in order, for what was gathered; begins anew.
-    pub(super) fn pack(&mut self, dictionary: Option<&Dictionary>, row: usize) -> Result<Vec<&[u8]>, String> {
-        let failed = |code| format!("compression: {}", zstd_safe::get_error_name(code));
-        let size = BlockHeader::BYTES + zstd_safe::compress_bound(self.frames.len());
-        self.value.resize(size, 0);
-        let body = &mut self.value[BlockHeader::BYTES..];
+    /// Compresses what was gathered.
+    pub(super) fn pack(&mut self, dictionary: Option<&Dictionary>) -> Result<Packed<'_>, String> {
+        let contents = self.contents.pack(&mut self.context, dictionary)?;
+        let signalling = match self.signals {
+            true => self.signalling.pack(&mut self.context, None)?,
+            false => (&[][..], 0),
+        };
+        let dictionary = dictionary.map_or(0, |dictionary| dictionary.id);
+        let (count, from_ms, to_ms) = (self.count, self.from_ms, self.to_ms);
+        Ok(Packed { dictionary, count, from_ms, to_ms, contents, signalling })
+    }
+
+    /// Begins anew.
+    pub(super) fn clear(&mut self) {
+        self.contents.frames.clear();
+        self.signalling.frames.clear();
+        (self.signals, self.count, self.from_ms, self.to_ms) = (false, 0, i64::MAX, i64::MIN);
+    }
+}
+
+impl Body {
+    fn pack(&mut self, context: &mut CCtx<'static>, dictionary: Option<&Dictionary>) -> Result<(&[u8], u32), String> {
+        let Self { frames, packed } = self;
+        packed.resize(zstd_safe::compress_bound(frames.len()), 0);
         let length = match dictionary {
-            Some(dictionary) => {
-                self.context.compress_using_cdict(body, &self.frames, dictionary.encoder.as_cdict()).map_err(failed)?
-            }
-            None => self.context.compress(body, &self.frames, LEVEL).map_err(failed)?,
+            Some(dictionary) => context.compress_using_cdict(&mut packed[..], frames, dictionary.encoder.as_cdict()),
+            None => context.compress(&mut packed[..], frames, LEVEL),
         };
-        let length = BlockHeader::BYTES + length;
-        let too_long = || format!("block of {length} octets");
-        let header = BlockHeader {
-            dictionary: dictionary.map_or(0, |dictionary| dictionary.id),
-            chunks: u8::try_from(length.div_ceil(row)).map_err(|_| too_long())?,
-            count: self.count,
-            frames: u32::try_from(self.frames.len()).map_err(|_| too_long())?,
-            from_ms: self.from_ms,
-            to_ms: self.to_ms,
-        };
-        self.value[..BlockHeader::BYTES].copy_from_slice(&header.write());
-        self.frames.clear();
-        (self.count, self.from_ms, self.to_ms) = (0, i64::MAX, i64::MIN);
-        Ok(self.value[..length].chunks(row).collect())
+        let length = length.map_err(|code| format!("compression: {}", zstd_safe::get_error_name(code)))?;
+        let octets = u32::try_from(frames.len()).map_err(|_| format!("block of {} octets", frames.len()))?;
+        Ok((&packed[..length], octets))
     }
 }
 
@@ -125,7 +161,7 @@ impl fmt::Debug for Packer {
     }
 }
 
-/// A block as it was before compression.
+/// One part of a block's entries, as it was before compression.
 #[derive(Debug, Default)]
 pub(super) struct Block {
     /// The number of its first entry.
@@ -140,15 +176,15 @@ thread_local! {
 }
 
 impl Block {
-    /// Decompresses a block from its header and the octets after it.
+    /// Decompresses the contents, or the signalling, of `count` entries, which are `octets` octets then.
     pub(super) fn read(
         first: u64,
-        header: &BlockHeader,
+        (count, octets): (u8, u32),
         body: &[u8],
         dictionary: Option<&Dictionary>,
     ) -> Result<Self, String> {
-        let length = usize::try_from(header.frames).ok().filter(|length| *length <= FRAMES_LIMIT);
-        let length = length.ok_or_else(|| format!("block of {} octets", header.frames))?;
+        let length = usize::try_from(octets).ok().filter(|length| *length <= FRAMES_LIMIT);
+        let length = length.ok_or_else(|| format!("block of {octets} octets"))?;
         let mut frames = vec![0; length];
         let got = CONTEXT.with_borrow_mut(|context| {
             let context = match context {
@@ -163,14 +199,14 @@ impl Block {
             };
             got.map_err(|code| format!("decompression: {}", zstd_safe::get_error_name(code)))
         })?;
-        let mut places = Vec::with_capacity(header.count.into());
+        let mut places = Vec::with_capacity(count.into());
         let mut left = frames.as_slice();
         while let Some(payload) = take_frame(&mut left) {
             let end = got - left.len();
             places.push((end - payload.len(), end));
         }
-        if got != length || !left.is_empty() || places.len() != usize::from(header.count) {
-            return Err(format!("block of {} entries holds {}", header.count, places.len()));
+        if got != length || !left.is_empty() || places.len() != usize::from(count) {
+            return Err(format!("block of {count} entries holds {}", places.len()));
         }
         Ok(Self { first, frames, places })
     }
@@ -191,10 +227,11 @@ impl Block {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{EntryId, journal::Day};
 
-    fn packed(packer: &mut Packer, dictionary: Option<&Dictionary>, row: usize) -> (BlockHeader, Vec<Vec<u8>>) {
-        let rows: Vec<_> = packer.pack(dictionary, row).unwrap().into_iter().map(<[u8]>::to_vec).collect();
-        (BlockHeader::read(&rows[0]).unwrap(), rows)
+    fn entry(at_ms: i64, content: &[u8]) -> Entry<'_> {
+        let id = EntryId { day: Day(jiff::civil::date(2026, 11, 24)), number: 0 };
+        Entry { id, at_ms, content, signalling: &content[content.len() / 2..], keys: &[] }
     }
 
     fn payload(n: u64) -> Vec<u8> {
@@ -209,45 +246,44 @@ mod tests {
         let mut packer = Packer::new().unwrap();
         let mut lengths = Vec::new();
         for dictionary in [None, Some(&trained)] {
-            samples[..9].iter().zip(10..).for_each(|(payload, at)| packer.push(at, payload));
-            let (header, rows) = packed(&mut packer, dictionary, 7_168);
-            assert_eq!((header.count, header.from_ms, header.to_ms), (9, 10, 18));
-            let block = Block::read(1_000, &header, &rows[0][BlockHeader::BYTES..], dictionary).unwrap();
+            samples[..9].iter().zip(10..).for_each(|(payload, at)| packer.push(&entry(at, payload)));
+            let packed = packer.pack(dictionary).unwrap();
+            assert_eq!((packed.count, packed.from_ms, packed.to_ms), (9, 10, 18));
+            let block = Block::read(1_000, (9, packed.contents.1), packed.contents.0, dictionary).unwrap();
             let read: Vec<_> = (1_000..1_009).map(|number| block.get(number).unwrap()).collect();
             assert_eq!(read, samples[..9]);
             assert_eq!((block.get(999), block.get(1_009)), (None, None));
-            lengths.push(rows[0].len());
+            let signalling = Block::read(1_000, (9, packed.signalling.1), packed.signalling.0, None).unwrap();
+            assert_eq!(signalling.get(1_008).unwrap(), &samples[8][samples[8].len() / 2..]);
+            lengths.push(packed.contents.0.len());
+            packer.clear();
         }
         assert!(lengths[1] < lengths[0], "{lengths:?}");
     }
 
     #[test]
-    fn a_long_entry_takes_several_rows() {
-        let mut state = 1_u64;
-        let noise: Vec<u8> = std::iter::repeat_with(|| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            state.to_be_bytes()[0]
-        })
-        .take(60_000)
-        .collect();
+    fn a_long_entry_fills_a_block() {
+        let noise: Vec<u8> = (0..7_500_u64).flat_map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes()).collect();
         let mut packer = Packer::new().unwrap();
-        packer.push(0, &noise);
-        assert!(packer.is_full(1, BLOCK_ENTRIES));
-        let (header, rows) = packed(&mut packer, None, 7_168);
-        assert_eq!((usize::from(header.chunks), rows.len()), (9, 9));
-        let block = Block::read(5, &header, &rows.concat()[BlockHeader::BYTES..], None).unwrap();
+        let long = Entry { signalling: &[], ..entry(0, &noise) };
+        assert!(!packer.is_full(&long, BLOCK_ENTRIES));
+        packer.push(&long);
+        assert!(packer.is_full(&entry(0, b"x"), BLOCK_ENTRIES));
+        let packed = packer.pack(None).unwrap();
+        assert_eq!(packed.signalling, (&[][..], 0));
+        let block = Block::read(5, (1, packed.contents.1), packed.contents.0, None).unwrap();
         assert_eq!(block.get(5), Some(noise.as_slice()));
     }
 
     #[test]
     fn a_damaged_block_is_an_error() {
         let mut packer = Packer::new().unwrap();
-        (0..10).for_each(|n| packer.push(0, &payload(n)));
-        let (header, rows) = packed(&mut packer, None, 7_168);
-        let body = &rows[0][BlockHeader::BYTES..];
-        assert!(Block::read(0, &header, &body[..body.len() - 1], None).is_err());
-        assert!(Block::read(0, &BlockHeader { count: 9, ..header }, body, None).is_err());
-        assert!(Block::read(0, &BlockHeader { frames: header.frames + 1, ..header }, body, None).is_err());
-        assert!(Block::read(0, &BlockHeader { frames: u32::MAX, ..header }, body, None).is_err());
+        (0..10).for_each(|n| packer.push(&entry(0, &payload(n))));
+        let (body, octets) = packer.pack(None).unwrap().contents;
+        assert!(Block::read(0, (10, octets), body, None).is_ok());
+        assert!(Block::read(0, (10, octets), &body[..body.len() - 1], None).is_err());
+        assert!(Block::read(0, (9, octets), body, None).is_err());
+        assert!(Block::read(0, (10, octets + 1), body, None).is_err());
+        assert!(Block::read(0, (10, u32::MAX), body, None).is_err());
     }
 }

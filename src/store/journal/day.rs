@@ -8,20 +8,26 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::block::{BLOCK_ENTRIES, BLOCK_FRAMES, Block, Packer};
+use super::block::{BLOCK_ENTRIES, BLOCK_FRAMES, Packer};
+use super::chain::Tip;
 use super::dictionaries::{Dictionaries, Samples};
 use super::group::{Entry, Group};
-use super::layout::{BLOCK, BlockHeader, block_key, first_of, hot_key, push_frame, seal_key, segment_of};
+use super::hot::HotRow;
+use super::layout::{BLOCK, BlockHeader, Link, SIGNALLING, block_key, body_key, hot_key, seal_key, segment_of};
+use super::recover::begin;
+use super::seals::Seals;
 use super::segment::Segment;
+use super::swap::TABLE;
 use super::{Day, EntryId, Schema};
 use crate::store::StoreError;
 use crate::store::engine::{Engine, EngineError, VALUE_BYTES};
+use crate::store::keys::{Keys, OVERHEAD};
 
 /// From this many entries on, a commit writes blocks; below, hot rows.
 const BLOCK_MIN: usize = BLOCK_ENTRIES / 2;
 
-/// Longest frame in a hot row; longer ones go into a block at once.
-const HOT_FRAME: usize = VALUE_BYTES - 8;
+/// Longest entry in a hot row; longer ones go into a block at once.
+const HOT_FRAME: usize = VALUE_BYTES - 96;
 
 /// Index rows written with one commit, so that a full segment delays none of them much.
 const ROWS_A_COMMIT: usize = 16;
@@ -42,17 +48,24 @@ pub(super) struct Pen {
     packer: Packer,
     /// The numbers of the hot rows on disk.
     pub(super) hot: Vec<u64>,
-    samples: Samples,
-    row: Vec<u8>,
+    pub(super) samples: Samples,
+    row: HotRow,
+    /// The chain up to the last block on disk.
+    pub(super) tip: Tip,
 }
 
 /// An open day.
 pub(super) struct DayStore {
     pub(super) day: Day,
     pub(super) path: PathBuf,
+    table: bool,
     pub(super) engine: Arc<dyn Engine>,
     pub(super) schema: Arc<dyn Schema>,
     pub(super) dictionaries: Dictionaries,
+    /// The version of its layout.
+    pub(super) layout: u8,
+    /// None in layout 1.
+    pub(super) seals: Option<Seals>,
     tail: RwLock<Tail>,
     pen: Mutex<Pen>,
     gone: AtomicBool,
@@ -70,14 +83,24 @@ impl DayStore {
         path: PathBuf,
         engine: Arc<dyn Engine>,
         schema: Arc<dyn Schema>,
+        (keys, generation): (&Keys, u8),
     ) -> Result<Self, StoreError> {
         let packer = Packer::new().ok_or(StoreError::Limit { what: "memory for compression", limit: 0 })?;
-        let dictionaries = Dictionaries::load(&path, &*engine)?;
-        let samples = Samples::new(dictionaries.current().is_none());
-        let pen = Pen { packer, hot: Vec::new(), samples, row: Vec::new() };
+        let (layout, seals) = begin(day, &path, &*engine, (keys, generation))?;
+        let dictionaries = Dictionaries::default();
+        let samples = Samples::new(true);
+        let pen = Pen {
+            packer,
+            hot: Vec::new(),
+            samples,
+            row: HotRow::default(),
+            tip: Tip::of(day, seals.as_ref().map_or(0, |seals| seals.generation)),
+        };
         let tail = RwLock::new(Tail::default());
-        let mut store =
-            Self { day, path, engine, schema, dictionaries, tail, pen: Mutex::new(pen), gone: AtomicBool::new(false) };
+        let (pen, gone) = (Mutex::new(pen), AtomicBool::new(false));
+        let table = path.join(TABLE).exists();
+        let mut store = Self { day, path, table, engine, schema, dictionaries, layout, seals, tail, pen, gone };
+        store.load_dictionaries()?;
         store.recover()?;
         Ok(store)
     }
@@ -93,6 +116,21 @@ impl DayStore {
 
     pub(super) fn next_number(&self) -> u64 {
         self.tail().next
+    }
+
+    /// How often what is held of it was sealed anew.
+    pub(super) fn generation(&self) -> u8 {
+        self.seals.as_ref().map_or(0, |seals| seals.generation)
+    }
+
+    /// Whether it is over, and read from a table.
+    pub(super) fn is_table(&self) -> bool {
+        self.table
+    }
+
+    /// The chain up to the last block on disk.
+    pub(super) fn tip(&self) -> Tip {
+        self.pen.lock().unwrap_or_else(PoisonError::into_inner).tip
     }
 
     /// Numbers the first entry of an empty day.
@@ -122,7 +160,7 @@ impl DayStore {
         for entry in entries {
             let Some(entry) = self.placed(entry, next)? else { continue };
             next = entry.id.number + 1;
-            pen.samples.offer(entry.payload);
+            pen.samples.offer(entry.content);
             fresh.push(entry);
         }
         self.before_writing()?;
@@ -131,9 +169,22 @@ impl DayStore {
         } else {
             self.write_hot(&mut pen, &fresh)?;
         }
-        pen.samples.train(&self.dictionaries, &*self.engine).map_err(|e| self.failed(&e))?;
+        if let Some(dictionary) = pen.samples.train() {
+            self.add(dictionary)?;
+        }
         self.write_index(ROWS_A_COMMIT)?;
         self.engine.sync().map_err(|e| self.failed(&e))
+    }
+
+    /// Has everything in blocks, and so in the chain, whose end it gives.
+    pub(super) fn chain_up(&self) -> Result<Tip, StoreError> {
+        let mut pen = self.pen.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.tail().pending.is_empty() {
+            self.before_writing()?;
+            self.write_blocks(&mut pen, &[])?;
+            self.engine.sync().map_err(|e| self.failed(&e))?;
+        }
+        Ok(pen.tip)
     }
 
     /// Finishes a day that nothing is written to any more: everything in blocks, every index sealed.
@@ -152,7 +203,7 @@ impl DayStore {
         if entry.id.number >= next {
             return Ok(Some(entry));
         }
-        if self.get(entry.id.number)?.is_some_and(|there| there == entry.payload) {
+        if self.get(entry.id.number)?.is_some_and(|there| there.is(&entry)) {
             return Ok(None);
         }
         tracing::error!(id = %entry.id, number = next, "another entry has this name; kept under the next number");
@@ -161,10 +212,10 @@ impl DayStore {
 
     fn belongs_in_blocks(&self, fresh: &[Entry<'_>]) -> bool {
         let tail = self.tail();
-        let bytes: usize = fresh.iter().map(|entry| entry.payload.len()).sum();
+        let bytes: usize = fresh.iter().map(Entry::len).sum();
         tail.pending.len() + fresh.len() >= BLOCK_MIN
             || tail.pending.bytes() + bytes > BLOCK_FRAMES
-            || fresh.iter().any(|entry| entry.payload.len() > HOT_FRAME)
+            || fresh.iter().any(|entry| entry.len() > HOT_FRAME)
     }
 
     fn write_hot(&self, pen: &mut Pen, fresh: &[Entry<'_>]) -> Result<(), StoreError> {
@@ -173,12 +224,12 @@ impl DayStore {
             let (mut after, mut row) = (first, std::mem::take(&mut pen.row));
             row.clear();
             while let Some(entry) =
-                left.next_if(|entry| entry.id.number == after && row.len() + entry.payload.len() <= HOT_FRAME)
+                left.next_if(|entry| entry.id.number == after && row.len() + entry.len() <= HOT_FRAME)
             {
-                push_frame(&mut row, entry.payload);
+                row.push(entry);
                 after += 1;
             }
-            self.engine.put(&hot_key(first), &row).map_err(|e| self.failed(&e))?;
+            self.engine.put(&hot_key(first), &row.write(first, self.seals()?)).map_err(|e| self.failed(&e))?;
             pen.row = row;
             pen.hot.push(first);
         }
@@ -201,18 +252,18 @@ impl DayStore {
         for entry in entries {
             let number = entry.id.number;
             let apart = number != after || segment_of(number) != segment_of(block);
-            if !pen.packer.is_empty() && (apart || pen.packer.is_full(entry.payload.len(), most)) {
-                self.put_block(&mut pen.packer, block)?;
+            if !pen.packer.is_empty() && (apart || pen.packer.is_full(&entry, most)) {
+                self.put_block(pen, block)?;
             }
             if pen.packer.is_empty() {
                 block = number;
             }
-            pen.packer.push(entry.at_ms, entry.payload);
+            pen.packer.push(&entry);
             blocks.push(block);
             after = number + 1;
         }
         if !pen.packer.is_empty() {
-            self.put_block(&mut pen.packer, block)?;
+            self.put_block(pen, block)?;
         }
         drop(tail);
         self.index(fresh, &blocks);
@@ -223,12 +274,36 @@ impl DayStore {
     }
 
     /// Puts a block, its first row last: where that is, the others are.
-    fn put_block(&self, packer: &mut Packer, first: u64) -> Result<(), StoreError> {
+    fn put_block(&self, pen: &mut Pen, first: u64) -> Result<(), StoreError> {
         let dictionary = self.dictionaries.current();
-        let rows = packer.pack(dictionary.as_deref(), VALUE_BYTES).map_err(|what| self.damaged(what))?;
-        for (row, chunk) in rows.into_iter().zip(0..=u8::MAX).rev() {
-            self.engine.put(&block_key(first, chunk), row).map_err(|e| self.failed(&e))?;
+        let packed = pen.packer.pack(dictionary.as_deref()).map_err(|what| self.damaged(what))?;
+        let too_long = |_| self.damaged(format!("block at {first} is too long"));
+        let seals = self.seals()?;
+        let (contents, frames) = packed.contents;
+        let head = BlockHeader::BYTES + Link::BYTES + OVERHEAD;
+        let header = BlockHeader {
+            dictionary: packed.dictionary,
+            chunks: u8::try_from((head + contents.len()).div_ceil(VALUE_BYTES)).map_err(too_long)?,
+            count: packed.count,
+            frames,
+            from_ms: packed.from_ms,
+            to_ms: packed.to_ms,
+        };
+        let contents = seals.content(&block_key(first, 0), &header.write(), contents);
+        let (signalling, frames) = match packed.signalling {
+            ([], _) => (Vec::new(), 0),
+            (signalling, frames) => (seals.signalling(&body_key(SIGNALLING, first, 0), signalling), frames),
+        };
+        let chunks = u8::try_from(signalling.len().div_ceil(VALUE_BYTES)).map_err(too_long)?;
+        let link = pen.tip.link(first, &header, &contents, (&signalling, frames, chunks));
+        let value = [&header.write()[..], &link.write(), &contents].concat();
+        for (tag, value) in [(SIGNALLING, signalling), (BLOCK, value)] {
+            for (row, chunk) in value.chunks(VALUE_BYTES).zip(0..=u8::MAX).rev() {
+                self.engine.put(&body_key(tag, first, chunk), row).map_err(|e| self.failed(&e))?;
+            }
         }
+        pen.tip = Tip::after(&link);
+        pen.packer.clear();
         Ok(())
     }
 
@@ -242,7 +317,7 @@ impl DayStore {
                 tail.segments.push_back(Segment::new(number));
             }
             if let Some(segment) = tail.segments.back_mut() {
-                segment.add(entry.id.number, *block, entry.at_ms, entry.keys);
+                segment.add(entry.id.number, *block, entry.at_ms, entry.keys.iter().map(|key| self.hashed(*key)));
             }
             tail.next = entry.id.number + 1;
         }
@@ -259,12 +334,12 @@ impl DayStore {
             let Some(segment) = tail.segments.front_mut().filter(|_| full) else { return Ok(()) };
             let Some((key, value)) = segment.next_row() else {
                 let moments = [segment.from_ms.to_be_bytes(), segment.to_ms.to_be_bytes()].concat();
-                self.engine.put(&seal_key(segment.number), &moments).map_err(|e| self.failed(&e))?;
+                self.put_sealed(&seal_key(segment.number), &moments)?;
                 tail.segments.pop_front();
                 continue;
             };
             drop(tail);
-            self.engine.put(&key, &value).map_err(|e| self.failed(&e))?;
+            self.put_sealed(&key, &value)?;
             left -= 1;
             if left == 0 {
                 return Ok(());
@@ -272,45 +347,9 @@ impl DayStore {
         }
     }
 
-    /// The entry of that number.
-    pub(super) fn get(&self, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        let pending = |tail: &Tail| {
-            let from = tail.pending.get(0)?.id.number;
-            (number >= from).then(|| {
-                let entry = tail.pending.entries().find(|entry| entry.id.number == number);
-                entry.map(|entry| entry.payload.to_vec())
-            })
-        };
-        if let Some(found) = pending(&self.tail()) {
-            return Ok(found);
-        }
-        let block = self.block_of(number)?;
-        Ok(block.and_then(|block| block.get(number).map(<[u8]>::to_vec)))
-    }
-
-    /// The block that entry would be in: the last one that does not begin after it.
-    pub(super) fn block_of(&self, number: u64) -> Result<Option<Block>, StoreError> {
-        let last = self.engine.last(&[BLOCK], &block_key(number, 1)).map_err(|e| self.failed(&e))?;
-        let Some((key, value)) = last else { return Ok(None) };
-        let first = first_of(&key).ok_or_else(|| self.damaged("key of a block"))?;
-        let value = match key.last() {
-            Some(0) => value,
-            _ => self.engine.get(&block_key(first, 0)).map_err(|e| self.failed(&e))?.unwrap_or_default(),
-        };
-        self.block(first, &value).map(Some)
-    }
-
-    /// Reads a block from its first row.
-    pub(super) fn block(&self, first: u64, row: &[u8]) -> Result<Block, StoreError> {
-        let damaged = |what: String| self.damaged(format!("block at {first}: {what}"));
-        let header = BlockHeader::read(row).ok_or_else(|| damaged("no header".to_owned()))?;
-        let dictionary = self.dictionaries.get(header.dictionary).map_err(damaged)?;
-        let mut body = row[BlockHeader::BYTES..].to_vec();
-        for chunk in 1..header.chunks {
-            let row = self.engine.get(&block_key(first, chunk)).map_err(|e| self.failed(&e))?;
-            body.extend(row.ok_or_else(|| damaged(format!("chunk {chunk} is missing")))?);
-        }
-        Block::read(first, &header, &body, dictionary.as_deref()).map_err(damaged)
+    /// What is written is sealed; days of layout 1 are not written to.
+    fn seals(&self) -> Result<&Seals, StoreError> {
+        self.seals.as_ref().ok_or_else(|| self.damaged("is of layout 1, which is not written any more"))
     }
 
     pub(super) fn failed(&self, e: &EngineError) -> StoreError {

@@ -5,19 +5,27 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
 use jiff::tz::TimeZone;
 
 use super::day::DayStore;
+use super::heads::{Heads, Standing};
 use super::id::Span;
+use super::layout::VERSION;
+use super::swap::{TABLE, remove};
 use super::{Day, Incident, JournalOptions, Schema};
+use crate::clock;
 use crate::store::StoreError;
-use crate::store::engine::Engines;
+use crate::store::engine::{Engines, open_table};
+use crate::store::keys::{Keys, MasterSource};
 use crate::store::lock::{Lock, sync_dir};
 
 /// Days that only readers use and that stay open for the next one.
 const READ_DAYS: usize = 4;
+
+/// How long after its end a day is over, in milliseconds: until then, what was spooled may still come.
+const LATE: i64 = 5 * 60_000;
 
 /// Memory for the cache of a day that only readers use, in octets.
 const READ_CACHE: u64 = 4 << 20;
@@ -31,7 +39,7 @@ struct Slot {
 }
 
 #[derive(Debug, Default)]
-struct Open {
+pub(super) struct Open {
     slots: BTreeMap<Day, Slot>,
     clock: u64,
 }
@@ -40,25 +48,46 @@ pub(super) struct Days {
     dir: PathBuf,
     lock: Mutex<Lock>,
     schema: Arc<dyn Schema>,
+    pub(super) keys: Keys,
     zone: TimeZone,
     cache: u64,
     engines: Arc<dyn Engines>,
     open: Mutex<Open>,
+    alone: Mutex<()>,
+    pub(super) stopped: Mutex<bool>,
+    pub(super) stop: Condvar,
+    pub(super) heads: Heads,
     incidents: Mutex<Vec<Incident>>,
 }
 
 impl Days {
-    pub(super) fn new(dir: &Path, lock: Lock, schema: Arc<dyn Schema>, options: &JournalOptions) -> Self {
-        Self {
+    pub(super) fn new(
+        dir: &Path,
+        lock: Lock,
+        schema: Arc<dyn Schema>,
+        options: &JournalOptions,
+    ) -> Result<Self, StoreError> {
+        let keys = match &options.keys {
+            Some(keys) => keys.clone(),
+            None => Keys::open(&dir.join("keys"), &MasterSource::Beside)?,
+        };
+        let heads = options.heads.clone().unwrap_or_else(|| dir.join("heads"));
+        let heads = Heads::new(heads, keys.clone());
+        Ok(Self {
             dir: dir.to_owned(),
             lock: Mutex::new(lock),
             schema,
+            keys,
             zone: options.time_zone.clone(),
             cache: options.cache_bytes,
             engines: Arc::clone(&options.engines),
             open: Mutex::new(Open::default()),
+            alone: Mutex::new(()),
+            stopped: Mutex::new(false),
+            stop: Condvar::new(),
+            heads,
             incidents: Mutex::new(Vec::new()),
-        }
+        })
     }
 
     pub(super) fn schema(&self) -> &dyn Schema {
@@ -75,10 +104,11 @@ impl Days {
 
     /// Finishes what the process before left half done, and opens the last day so that its recovery delays no entry.
     pub(super) fn start(&self) -> Result<Option<Arc<DayStore>>, StoreError> {
-        self.remove_going()?;
+        self.finish_swaps()?;
+        self.finish_drops()?;
         match self.list()?.last() {
-            Some(day) => self.writer(*day).map(Some),
-            None => Ok(None),
+            Some(day) if !self.is_over(*day) => self.writer(*day).map(Some),
+            _ => Ok(None),
         }
     }
 
@@ -97,8 +127,18 @@ impl Days {
         (1 << 46) | (into_day << 19)
     }
 
+    /// Whether its end is some minutes ago.
+    pub(super) fn is_over(&self, day: Day) -> bool {
+        let now = clock::wall().as_millisecond();
+        self.span(now.saturating_sub(LATE)).day > day
+    }
+
     /// A day to read from; `None` where there is none.
     pub(super) fn reader(&self, day: Day) -> Result<Option<Arc<DayStore>>, StoreError> {
+        self.reader_with(day, READ_CACHE)
+    }
+
+    pub(super) fn reader_with(&self, day: Day, cache: u64) -> Result<Option<Arc<DayStore>>, StoreError> {
         let mut open = self.open();
         if let Some(store) = open.find(day) {
             return Ok(Some(store));
@@ -106,7 +146,7 @@ impl Days {
         if !self.path(day).is_dir() {
             return Ok(None);
         }
-        let store = self.open_day(day, READ_CACHE, false)?;
+        let store = self.open_day(day, cache, false)?;
         open.keep(day, &store, false);
         open.close_least_used();
         Ok(Some(store))
@@ -114,10 +154,20 @@ impl Days {
 
     /// A day to write to, created where there is none; one that cannot be used is set aside for a new one.
     pub(super) fn writer(&self, day: Day) -> Result<Arc<DayStore>, StoreError> {
+        if let Some(store) = self.open().written(day) {
+            return Ok(store);
+        }
+        if let Err(StoreError::Damaged { what, .. }) = self.make_writable(day) {
+            self.set_aside(day, what)?;
+        }
         let mut open = self.open();
-        if let Some(store) = open.find(day) {
+        if let Some(store) = open.find(day).filter(|store| !store.is_table()) {
             open.keep(day, &store, true);
             return Ok(store);
+        }
+        if self.path(day).join(TABLE).exists() {
+            let what = "was sealed at this moment, and is opened again".to_owned();
+            return Err(StoreError::Engine { path: self.path(day), what });
         }
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).renew()?;
         let store = match self.open_day(day, self.cache, true) {
@@ -150,33 +200,68 @@ impl Days {
 
     /// Deletes a day; `false` if it is the one being written or is not there. Cut short, it is finished by [`Days::start`].
     pub(super) fn drop_day(&self, day: Day) -> Result<bool, StoreError> {
+        let _alone = self.alone();
+        self.drop_alone(day)
+    }
+
+    pub(super) fn drop_alone(&self, day: Day) -> Result<bool, StoreError> {
         let path = self.path(day);
-        let mut open = self.open();
+        let open = self.open();
         let newest = open.slots.iter().rev().find(|(_, slot)| slot.writing).map(|(day, _)| *day);
         if newest == Some(day) || !path.is_dir() {
             return Ok(false);
         }
+        drop(open);
+        self.heads.note(day, VERSION, Standing::Expired, true, None)?;
+        for name in self.keys.names()?.iter().filter(|name| name.starts_with(&format!("{day}-"))) {
+            self.keys.forget(name)?;
+        }
+        let mut open = self.open();
         let slot = open.slots.remove(&day);
         if let Some(store) = slot.as_ref().and_then(|slot| slot.store.upgrade()) {
             store.mark_gone();
         }
-        let going = self.dir.join(format!("{day}.going"));
+        let going = self.aside(day, "going");
+        remove(&going)?;
         std::fs::rename(&path, &going).map_err(|e| StoreError::io(&path, "rename the day", e))?;
         drop(open);
         drop(slot);
         sync_dir(&self.dir)?;
-        std::fs::remove_dir_all(&going).map_err(|e| StoreError::io(&going, "delete the day", e))?;
+        remove(&going)?;
         Ok(true)
+    }
+
+    /// Deletes what a deletion that was cut short has left: days that were signed to have expired, and
+    /// whose keys are gone.
+    fn finish_drops(&self) -> Result<(), StoreError> {
+        let keys = self.keys.names()?;
+        for day in self.list()? {
+            let sealed = keys.iter().any(|name| name.starts_with(&format!("{day}-content")));
+            let known = if sealed { None } else { self.heads.of(day)? };
+            if known.is_some_and(|known| known.head.standing == Standing::Expired) {
+                self.drop_alone(day)?;
+            }
+        }
+        Ok(())
     }
 
     fn open_day(&self, day: Day, cache: u64, create: bool) -> Result<Arc<DayStore>, StoreError> {
         let path = self.path(day);
-        let engine = self.engines.open(&path, cache, create).map_err(|e| StoreError::engine(&path, &e))?;
-        let store = DayStore::open(day, path, engine, Arc::clone(&self.schema))?;
+        let table = path.join(TABLE);
+        let engine = if table.exists() { open_table(&table) } else { self.engines.open(&path, cache, create) };
+        let engine = engine.map_err(|e| StoreError::engine(&path, &e))?;
+        let store = DayStore::open(day, path, engine, Arc::clone(&self.schema), (&self.keys, 0))?;
         if store.next_number() == 0 {
             store.begin_at(self.times_set_aside(day)? << 40);
         }
         Ok(Arc::new(store))
+    }
+
+    /// The day in a folder that is not in its place yet.
+    pub(super) fn open_at(&self, day: Day, dir: &Path) -> Result<DayStore, StoreError> {
+        let table = dir.join(TABLE);
+        let engine = open_table(&table).map_err(|e| StoreError::engine(&table, &e))?;
+        DayStore::open(day, dir.to_owned(), engine, Arc::clone(&self.schema), (&self.keys, 0))
     }
 
     /// A day begun anew gives no number again that the one set aside may have given.
@@ -195,30 +280,63 @@ impl Days {
         Ok(())
     }
 
-    fn remove_going(&self) -> Result<(), StoreError> {
-        for name in self.names()?.iter().filter(|name| name.ends_with(".going")) {
-            let path = self.dir.join(name);
-            std::fs::remove_dir_all(&path).map_err(|e| StoreError::io(&path, "delete the day", e))?;
-        }
-        Ok(())
-    }
-
-    fn names(&self) -> Result<Vec<String>, StoreError> {
+    /// All that is in the folder.
+    pub(super) fn names(&self) -> Result<Vec<String>, StoreError> {
         let failed = |e| StoreError::io(&self.dir, "list the days", e);
         let entries = std::fs::read_dir(&self.dir).map_err(failed)?;
         entries.map(|entry| Ok(entry.map_err(failed)?.file_name().to_string_lossy().into_owned())).collect()
     }
 
-    fn path(&self, day: Day) -> PathBuf {
+    pub(super) fn path(&self, day: Day) -> PathBuf {
         self.dir.join(day.to_string())
     }
 
-    fn open(&self) -> MutexGuard<'_, Open> {
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(super) fn schema_shared(&self) -> Arc<dyn Schema> {
+        Arc::clone(&self.schema)
+    }
+
+    pub(super) fn cache(&self) -> u64 {
+        self.cache
+    }
+
+    pub(super) fn engines(&self) -> &dyn Engines {
+        &*self.engines
+    }
+
+    /// One day is rewritten at a time.
+    pub(super) fn alone(&self) -> MutexGuard<'_, ()> {
+        self.alone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn open(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Open {
+    /// The day, where it is being written.
+    fn written(&mut self, day: Day) -> Option<Arc<DayStore>> {
+        self.is_written(day).then(|| self.find(day)).flatten()
+    }
+
+    pub(super) fn is_written(&self, day: Day) -> bool {
+        self.slots.get(&day).is_some_and(|slot| slot.writing && slot.store.strong_count() > 0)
+    }
+
+    /// Whether nobody but the caller has the day open.
+    pub(super) fn is_free_of_others(&self, day: Day, store: &Arc<DayStore>) -> bool {
+        let kept = self.slots.get(&day).is_some_and(|slot| slot.kept.is_some());
+        Arc::strong_count(store) == 1 + usize::from(kept)
+    }
+
+    pub(super) fn forget(&mut self, day: Day) {
+        self.slots.remove(&day);
+    }
+
     fn find(&mut self, day: Day) -> Option<Arc<DayStore>> {
         self.clock += 1;
         let slot = self.slots.get_mut(&day)?;

@@ -3,39 +3,61 @@
 //! Owns them and their rows. Refuses to carry one over to the next day: it holds pieces of messages,
 //! and those go when their day goes. Driven by the day.
 
-use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use super::block::Dictionary;
+use super::day::DayStore;
 use super::layout::{DICTIONARY, bounds, dictionary_key};
 use crate::store::StoreError;
-use crate::store::engine::{Engine, EngineError, VALUE_BYTES};
+use crate::store::engine::VALUE_BYTES;
+use crate::store::keys::OVERHEAD;
 
 /// The id of the one dictionary a day gets.
 const ID: u8 = 1;
 
 /// The dictionaries of one day.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Dictionaries {
     known: RwLock<Vec<Arc<Dictionary>>>,
 }
 
-impl Dictionaries {
-    pub(super) fn load(path: &Path, engine: &dyn Engine) -> Result<Self, StoreError> {
-        let mut rows: Vec<(u8, u8, Vec<u8>)> = Vec::new();
+impl DayStore {
+    /// Reads the dictionaries there are.
+    pub(super) fn load_dictionaries(&mut self) -> Result<(), StoreError> {
+        let mut sealed: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
         let (from, until) = bounds(DICTIONARY);
-        let scanned = engine.scan(&from, &until, &mut |key, value| {
-            if let [_, id, chunk] = *key {
-                rows.push((id, chunk, value.to_vec()));
-            }
+        let scanned = self.engine.scan(&from, &until, &mut |key, value| {
+            sealed.push((key.to_vec(), value.to_vec()));
             true
         });
-        scanned.map_err(|e| StoreError::engine(path, &e))?;
-        let known = rows.chunk_by(|a, b| a.0 == b.0).filter_map(Self::assemble).map(Arc::new).collect();
-        Ok(Self { known: RwLock::new(known) })
+        scanned.map_err(|e| self.failed(&e))?;
+        let mut rows: Vec<(u8, u8, Vec<u8>)> = Vec::new();
+        for (key, value) in sealed {
+            if let [_, id, chunk] = *key {
+                rows.push((id, chunk, self.open_row(&key, value)?));
+            }
+        }
+        let known: Vec<_> = rows.chunk_by(|a, b| a.0 == b.0).filter_map(Dictionaries::assemble).map(Arc::new).collect();
+        self.exclusively().1.samples = Samples::new(known.is_empty());
+        self.dictionaries = Dictionaries { known: RwLock::new(known) };
+        Ok(())
     }
 
+    /// Puts a dictionary, its first row last, and compresses with it from now on.
+    pub(super) fn add(&self, dictionary: Dictionary) -> Result<(), StoreError> {
+        let chunks: Vec<_> = dictionary.octets.chunks(VALUE_BYTES - 1 - OVERHEAD).zip(0..=u8::MAX).collect();
+        for (octets, chunk) in chunks.iter().rev() {
+            let head = (*chunk == 0).then_some(u8::try_from(chunks.len()).unwrap_or(u8::MAX));
+            let value: Vec<u8> = head.into_iter().chain(octets.iter().copied()).collect();
+            self.put_sealed(&dictionary_key(dictionary.id, *chunk), &value)?;
+        }
+        self.dictionaries.known.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(dictionary));
+        Ok(())
+    }
+}
+
+impl Dictionaries {
     /// A dictionary from its rows; one whose writing was cut short has no first row, and no block uses it.
     fn assemble(rows: &[(u8, u8, Vec<u8>)]) -> Option<Dictionary> {
         let (id, chunk, first) = rows.first()?;
@@ -61,18 +83,6 @@ impl Dictionaries {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let found = known.iter().find(|dictionary| dictionary.id == id);
         found.cloned().map(Some).ok_or_else(|| format!("dictionary {id} is missing"))
-    }
-
-    /// Puts a dictionary, its first row last, and compresses with it from now on.
-    fn add(&self, dictionary: Dictionary, engine: &dyn Engine) -> Result<(), EngineError> {
-        let chunks: Vec<_> = dictionary.octets.chunks(VALUE_BYTES - 1).zip(0..=u8::MAX).collect();
-        for (octets, chunk) in chunks.iter().rev() {
-            let head = (*chunk == 0).then_some(u8::try_from(chunks.len()).unwrap_or(u8::MAX));
-            let value: Vec<u8> = head.into_iter().chain(octets.iter().copied()).collect();
-            engine.put(&dictionary_key(dictionary.id, *chunk), &value)?;
-        }
-        self.known.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(dictionary));
-        Ok(())
     }
 }
 
@@ -109,17 +119,14 @@ impl Samples {
         }
     }
 
-    /// Trains beside the writer once there is enough, and hands over what came of it.
-    pub(super) fn train(&mut self, dictionaries: &Dictionaries, engine: &dyn Engine) -> Result<(), EngineError> {
+    /// Trains beside the writer once there is enough; hands over what came of it.
+    pub(super) fn train(&mut self) -> Option<Dictionary> {
         if self.wanted && self.lengths.len() >= Self::COUNT {
             self.wanted = false;
             let (payloads, lengths) = (std::mem::take(&mut self.payloads), std::mem::take(&mut self.lengths));
             let train = move || Dictionary::train(ID, &payloads, &lengths);
             self.training = std::thread::Builder::new().name("journal-dictionary".to_owned()).spawn(train).ok();
         }
-        match self.training.take_if(|training| training.is_finished()).and_then(|training| training.join().ok()) {
-            Some(Some(dictionary)) => dictionaries.add(dictionary, engine),
-            _ => Ok(()),
-        }
+        self.training.take_if(|training| training.is_finished())?.join().ok().flatten()
     }
 }

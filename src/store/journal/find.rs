@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::days::Days;
 use super::scan::Cursor;
-use super::{Day, EntryId, Index, Schema};
+use super::{Day, EntryId, Index, Parts, Schema};
 use crate::store::StoreError;
 
 /// What to look for; the default finds everything.
@@ -54,17 +54,18 @@ impl Query {
     }
 }
 
-/// The entries a [`Query`] finds, read as they are asked for.
-pub struct Entries {
+/// The entries a [`Query`] finds, both parts of each, read as they are asked for.
+pub struct WholeEntries {
     days: Arc<Days>,
     query: Arc<Query>,
     left: VecDeque<Day>,
     cursor: Option<(Day, Cursor)>,
     given: usize,
+    signals: bool,
 }
 
-impl Entries {
-    pub(super) fn new(days: Arc<Days>, query: Query) -> Result<Self, StoreError> {
+impl WholeEntries {
+    pub(super) fn new(days: Arc<Days>, query: Query, signals: bool) -> Result<Self, StoreError> {
         let first = query.since_ms.map(|at| days.span(at).day);
         let last = query.until_ms.map(|at| days.span(at).day);
         let mut left: VecDeque<Day> = days.list()?.into();
@@ -75,27 +76,32 @@ impl Entries {
         if query.newest_first {
             left.make_contiguous().reverse();
         }
-        Ok(Self { days, query: Arc::new(query), left, cursor: None, given: 0 })
+        Ok(Self { days, query: Arc::new(query), left, cursor: None, given: 0, signals })
     }
 
-    fn advance(&mut self) -> Result<Option<(EntryId, Vec<u8>)>, StoreError> {
+    fn advance(&mut self) -> Result<Option<(EntryId, Parts)>, StoreError> {
         loop {
             if let Some((day, cursor)) = &mut self.cursor
-                && let Some((number, payload)) = cursor.next()?
+                && let Some((number, parts)) = cursor.next()?
             {
-                return Ok(Some((EntryId { day: *day, number }, payload)));
+                return Ok(Some((EntryId { day: *day, number }, parts)));
             }
             self.cursor = None;
             let Some(day) = self.left.pop_front() else { return Ok(None) };
-            if let Some(store) = self.days.reader(day)? {
-                self.cursor = Some((day, Cursor::new(store, Arc::clone(&self.query))?));
+            let store = match self.days.reader(day) {
+                // On its way to be deleted.
+                Err(StoreError::Expired { .. }) => None,
+                other => other?,
+            };
+            if let Some(store) = store {
+                self.cursor = Some((day, Cursor::new(store, Arc::clone(&self.query), self.signals)?));
             }
         }
     }
 }
 
-impl Iterator for Entries {
-    type Item = Result<(EntryId, Vec<u8>), StoreError>;
+impl Iterator for WholeEntries {
+    type Item = Result<(EntryId, Parts), StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.given >= self.query.limit {
@@ -111,8 +117,26 @@ impl Iterator for Entries {
     }
 }
 
-impl std::fmt::Debug for Entries {
+impl std::fmt::Debug for WholeEntries {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Entries").field("query", &self.query).finish_non_exhaustive()
+        f.debug_struct("WholeEntries").field("query", &self.query).finish_non_exhaustive()
+    }
+}
+
+/// The contents of the entries a [`Query`] finds, read as they are asked for.
+#[derive(Debug)]
+pub struct Entries(WholeEntries);
+
+impl Entries {
+    pub(super) fn new(days: Arc<Days>, query: Query) -> Result<Self, StoreError> {
+        WholeEntries::new(days, query, false).map(Self)
+    }
+}
+
+impl Iterator for Entries {
+    type Item = Result<(EntryId, Vec<u8>), StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|found| found.map(|(id, parts)| (id, parts.content)))
     }
 }

@@ -62,15 +62,16 @@ impl Front {
         }
     }
 
-    pub(super) fn append(&self, payload: &[u8]) -> Result<Ticket, AppendError> {
-        if payload.len() > ENTRY_BYTES {
-            return Err(AppendError::TooLong { bytes: payload.len(), limit: ENTRY_BYTES });
+    pub(super) fn append(&self, content: &[u8], signalling: &[u8]) -> Result<Ticket, AppendError> {
+        let bytes = content.len() + signalling.len();
+        if bytes > ENTRY_BYTES {
+            return Err(AppendError::TooLong { bytes, limit: ENTRY_BYTES });
         }
-        let at_ms = self.days.schema().at_ms(payload);
+        let at_ms = self.days.schema().at_ms(content);
         let mut keys = KEYS.take();
         keys.clear();
-        Key::read_all(self.days.schema(), payload, &mut keys);
-        let pushed = self.push(at_ms, payload, &keys);
+        Key::read_all(self.days.schema(), content, &mut keys);
+        let pushed = self.push(at_ms, (content, signalling), &keys);
         KEYS.set(keys);
         let (ticket, wake) = pushed?;
         if wake {
@@ -79,7 +80,12 @@ impl Front {
         Ok(ticket)
     }
 
-    fn push(&self, at_ms: i64, payload: &[u8], keys: &[Key]) -> Result<(Ticket, bool), AppendError> {
+    fn push(
+        &self,
+        at_ms: i64,
+        (content, signalling): (&[u8], &[u8]),
+        keys: &[Key],
+    ) -> Result<(Ticket, bool), AppendError> {
         let mut guard = self.lock();
         let state = &mut *guard;
         if state.closed {
@@ -96,9 +102,9 @@ impl Front {
         let id = EntryId { day: span.day, number: *next };
         *next += 1;
         state.sequence += 1;
-        state.group.push(Entry { id, at_ms, payload, keys });
+        state.group.push(Entry { id, at_ms, content, signalling, keys });
         self.entries.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(payload.len(), Ordering::Relaxed);
+        self.bytes.fetch_add(content.len() + signalling.len(), Ordering::Relaxed);
         Ok((Ticket { id, sequence: state.sequence }, state.group.len() >= state.wake_at))
     }
 

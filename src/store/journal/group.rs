@@ -13,21 +13,28 @@ use super::{EntryId, Index, Schema};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Key {
     pub(super) index: Index,
-    pub(super) hash: u32,
+    /// Of the process's own, in memory alone: what is on disk is a hash of it under the day's key.
+    pub(super) digest: u64,
 }
 
 impl Key {
     pub(super) fn new(index: Index, key: &[u8]) -> Self {
         let mut hasher = SipHasher13::new();
         hasher.write(key);
-        let [a, b, c, d, ..] = hasher.finish().to_be_bytes();
-        Self { index, hash: u32::from_be_bytes([a, b, c, d]) }
+        Self { index, digest: hasher.finish() }
     }
 
     /// Reads all keys of an entry.
-    pub(super) fn read_all(schema: &dyn Schema, payload: &[u8], keys: &mut Vec<Self>) {
-        schema.keys(payload, &mut |index, key| keys.push(Self::new(index, key)));
+    pub(super) fn read_all(schema: &dyn Schema, content: &[u8], keys: &mut Vec<Self>) {
+        schema.keys(content, &mut |index, key| keys.push(Self::new(index, key)));
     }
+}
+
+/// A key as a day's index has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Hashed {
+    pub(super) index: Index,
+    pub(super) hash: u32,
 }
 
 /// One entry of a [`Group`].
@@ -35,8 +42,16 @@ impl Key {
 pub(super) struct Entry<'a> {
     pub(super) id: EntryId,
     pub(super) at_ms: i64,
-    pub(super) payload: &'a [u8],
+    pub(super) content: &'a [u8],
+    pub(super) signalling: &'a [u8],
     pub(super) keys: &'a [Key],
+}
+
+impl Entry<'_> {
+    /// Octets of both parts.
+    pub(super) fn len(&self) -> usize {
+        self.content.len() + self.signalling.len()
+    }
 }
 
 /// What a [`Group`] knows of an entry; its octets and keys begin where the ones before it end.
@@ -44,6 +59,7 @@ pub(super) struct Entry<'a> {
 struct Meta {
     id: EntryId,
     at_ms: i64,
+    content_end: usize,
     bytes_end: usize,
     keys_end: usize,
 }
@@ -70,10 +86,12 @@ impl Group {
     }
 
     pub(super) fn push(&mut self, entry: Entry<'_>) {
-        self.bytes.extend_from_slice(entry.payload);
+        self.bytes.extend_from_slice(entry.content);
+        let content_end = self.bytes.len();
+        self.bytes.extend_from_slice(entry.signalling);
         self.keys.extend_from_slice(entry.keys);
         let (bytes_end, keys_end) = (self.bytes.len(), self.keys.len());
-        self.metas.push(Meta { id: entry.id, at_ms: entry.at_ms, bytes_end, keys_end });
+        self.metas.push(Meta { id: entry.id, at_ms: entry.at_ms, content_end, bytes_end, keys_end });
     }
 
     pub(super) fn get(&self, at: usize) -> Option<Entry<'_>> {
@@ -83,7 +101,8 @@ impl Group {
         Some(Entry {
             id: meta.id,
             at_ms: meta.at_ms,
-            payload: &self.bytes[bytes_from..meta.bytes_end],
+            content: &self.bytes[bytes_from..meta.content_end],
+            signalling: &self.bytes[meta.content_end..meta.bytes_end],
             keys: &self.keys[keys_from..meta.keys_end],
         })
     }

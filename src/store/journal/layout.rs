@@ -5,24 +5,32 @@
 //! | row | key | value |
 //! |---|---|---|
 //! | version | `V` | layout version |
-//! | hot | `H` number(6) | frames of consecutive entries not yet in a block |
-//! | block | `B` number(6) chunk(1) | header and compressed frames; long ones go on in further chunks |
-//! | index | `D`/`S`/`M` hash(1) segment(4) part(1) | sorted (hash(3) place(2)) |
+//! | hot | `H` number(6) | consecutive entries not yet in a block: length(2) and frames of contents, frames of signalling |
+//! | block | `B` number(6) chunk(1) | header, link and compressed contents; long ones go on in further chunks |
+//! | signalling | `G` number(6) chunk(1) | the same block's signalling, compressed; none where no entry has any |
+//! | index | `D`/`S`/`M`/… hash(1) segment(4) part(1) | sorted (hash(3) place(2)) |
 //! | seal | `T` segment(4) | earliest and latest moment; written once all index rows are |
 //! | dictionary | `Z` id(1) chunk(1) | number of chunks in the first, then octets |
 //!
 //! Each row is whole in itself and the order of writing makes every crash readable, so nothing
-//! needs a batch: blocks before the hot rows they replace are removed, index rows before their seal,
-//! a dictionary before the blocks that use it.
+//! needs a batch: a block's signalling before its contents, blocks before the hot rows they replace
+//! are removed, index rows before their seal, a dictionary before the blocks that use it.
+//!
+//! Layout version 1, which is read and no longer written, had no signalling and no links: hot rows
+//! were frames of contents alone.
 
 use super::Index;
 use crate::store::varint;
 
-pub(super) const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 2;
+
+/// What was written before entries had two parts.
+pub(super) const VERSION_1: u8 = 1;
 
 pub(super) const VERSION_KEY: &[u8] = b"V";
 pub(super) const HOT: u8 = b'H';
 pub(super) const BLOCK: u8 = b'B';
+pub(super) const SIGNALLING: u8 = b'G';
 pub(super) const SEAL: u8 = b'T';
 pub(super) const DICTIONARY: u8 = b'Z';
 
@@ -60,8 +68,13 @@ pub(super) fn hot_key(first: u64) -> [u8; 7] {
 }
 
 pub(super) fn block_key(first: u64, chunk: u8) -> [u8; 8] {
+    body_key(BLOCK, first, chunk)
+}
+
+/// The row of a block's contents or signalling.
+pub(super) fn body_key(tag: u8, first: u64, chunk: u8) -> [u8; 8] {
     let [_, _, a, b, c, d, e, f] = first.to_be_bytes();
-    [BLOCK, a, b, c, d, e, f, chunk]
+    [tag, a, b, c, d, e, f, chunk]
 }
 
 /// The number in the key of a hot row or a block.
@@ -142,6 +155,56 @@ impl BlockHeader {
             frames: u32::from_be_bytes(*header[3..].first_chunk()?),
             from_ms: i64::from_be_bytes(*header[7..].first_chunk()?),
             to_ms: i64::from_be_bytes(*header[15..].first_chunk()?),
+        })
+    }
+}
+
+/// What follows the header in a block's first chunk, since layout 2.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Link {
+    /// How many rows its signalling lies in; 0 where no entry has any.
+    pub(super) chunks: u8,
+    /// The octets of the signalling's frames, decompressed.
+    pub(super) frames: u32,
+    /// How many blocks of the day come before.
+    pub(super) ordinal: u32,
+    /// How many entries the day has up to and with this block.
+    pub(super) entries: u64,
+    /// SHA-256 of the signalling as it is on disk, so that the chain can be followed when it is gone.
+    pub(super) signalling: Sum,
+    /// The chain up to and with this block.
+    pub(super) chain: Sum,
+}
+
+/// A SHA-256.
+pub(super) type Sum = [u8; 32];
+
+impl Link {
+    pub(super) const BYTES: usize = 81;
+
+    /// What the chain covers of it: all but the chain itself.
+    pub(super) const CHAINED: usize = Self::BYTES - size_of::<Sum>();
+
+    pub(super) fn write(&self) -> [u8; Self::BYTES] {
+        let mut out = [0; Self::BYTES];
+        out[0] = self.chunks;
+        out[1..5].copy_from_slice(&self.frames.to_be_bytes());
+        out[5..9].copy_from_slice(&self.ordinal.to_be_bytes());
+        out[9..17].copy_from_slice(&self.entries.to_be_bytes());
+        out[17..49].copy_from_slice(&self.signalling);
+        out[49..].copy_from_slice(&self.chain);
+        out
+    }
+
+    pub(super) fn read(value: &[u8]) -> Option<Self> {
+        let link: &[u8; Self::BYTES] = value.first_chunk()?;
+        Some(Self {
+            chunks: link[0],
+            frames: u32::from_be_bytes(*link[1..].first_chunk()?),
+            ordinal: u32::from_be_bytes(*link[5..].first_chunk()?),
+            entries: u64::from_be_bytes(*link[9..].first_chunk()?),
+            signalling: *link[17..].first_chunk()?,
+            chain: *link[49..].first_chunk()?,
         })
     }
 }

@@ -3,21 +3,67 @@
 //! Owns the reading of whatever an end at any moment left: entries in hot rows that a block has
 //! already, segments without their seal. Driven by the day.
 
-use super::EntryId;
+use std::path::Path;
+
+use data_encoding::HEXLOWER;
+use jiff::Timestamp;
+
+use super::heads::Extent;
+
+use super::chain::Tip;
 use super::day::{DayStore, Tail};
 use super::group::{Entry, Key};
+use super::hot::Opened;
 use super::layout::{
-    BLOCK, BlockHeader, HOT, NUMBERS, VERSION, VERSION_KEY, block_key, bounds, first_of, number_at, place_of, seal_key,
-    segment_of, take_frame,
+    BLOCK, HOT, NUMBERS, SEAL, VERSION, VERSION_1, VERSION_KEY, block_key, bounds, first_of, number_at, place_of,
+    seal_key, segment_of,
 };
+use super::seals::Seals;
 use super::segment::Segment;
+use super::{Day, EntryId};
 use crate::store::StoreError;
+use crate::store::engine::{Engine, EngineError};
+use crate::store::keys::Keys;
+
+/// The layout of a day's database and what it is sealed with; one without a version row is begun with keys
+/// of that generation, these first: where the row is, they are.
+pub(super) fn begin(
+    day: Day,
+    path: &Path,
+    engine: &dyn Engine,
+    (keys, generation): (&Keys, u8),
+) -> Result<(u8, Option<Seals>), StoreError> {
+    let failed = |e: EngineError| StoreError::engine(path, &e);
+    let version = engine.get(VERSION_KEY).map_err(failed)?;
+    match version.as_deref() {
+        None => {
+            let seals = Seals::make(day, generation, keys)?;
+            let head = [VERSION, generation];
+            let value = [&head[..], &seals.content(VERSION_KEY, &head, &[])].concat();
+            engine.put(VERSION_KEY, &value).map_err(failed)?;
+            Ok((VERSION, Some(seals)))
+        }
+        Some([VERSION_1]) => Ok((VERSION_1, None)),
+        Some([VERSION, generation, sealed @ ..]) => {
+            let seals = Seals::get(day, *generation, keys, path)?;
+            match seals.open_content(VERSION_KEY, &[VERSION, *generation], sealed.to_vec()) {
+                Ok(_) => Ok((VERSION, Some(seals))),
+                Err(what) => Err(StoreError::Key { path: path.to_owned(), what: what.to_owned() }),
+            }
+        }
+        Some(other) => {
+            let version = other.first();
+            let what = format!("layout version {version:?}: this program reads {VERSION_1} and {VERSION}");
+            Err(StoreError::damaged(path, what))
+        }
+    }
+}
 
 impl DayStore {
     /// Reads the end of what was written back into memory.
     pub(super) fn recover(&mut self) -> Result<(), StoreError> {
-        self.check_version()?;
-        let next = self.after_blocks()?;
+        let last = self.raw_of(NUMBERS - 1)?;
+        let next = last.as_ref().map_or(0, |last| last.first + u64::from(last.header.count));
         let segments = match next.checked_sub(1) {
             Some(last) => self.unsealed(last)?,
             None => Vec::new(),
@@ -28,21 +74,8 @@ impl DayStore {
         let (kept, pen) = self.exclusively();
         *kept = tail;
         pen.hot = hot;
+        pen.tip = last.and_then(|last| last.link).map_or(pen.tip, |link| Tip::after(&link));
         Ok(())
-    }
-
-    fn check_version(&self) -> Result<(), StoreError> {
-        match self.engine.get(VERSION_KEY).map_err(|e| self.failed(&e))?.as_deref() {
-            Some([VERSION]) => Ok(()),
-            Some(other) => Err(self.damaged(format!("layout version {other:?}: this program reads {VERSION}"))),
-            None => self.engine.put(VERSION_KEY, &[VERSION]).map_err(|e| self.failed(&e)),
-        }
-    }
-
-    /// The number after the last entry that is in a block.
-    fn after_blocks(&self) -> Result<u64, StoreError> {
-        let Some(block) = self.block_of(NUMBERS - 1)? else { return Ok(0) };
-        Ok(block.first + block.len())
     }
 
     /// Takes the entries of hot rows that no block has.
@@ -58,19 +91,18 @@ impl DayStore {
         for (first, row) in rows {
             let first = first.ok_or_else(|| self.damaged("key of a hot row"))?;
             hot.push(first);
-            let (mut number, mut frames) = (first, row.as_slice());
-            while let Some(payload) = take_frame(&mut frames) {
+            let damaged = |what: &str| self.damaged(format!("hot row at {first} {what}"));
+            let opened = Opened::read(first, &row, self.seals.as_ref()).map_err(damaged)?;
+            let entries = opened.entries().ok_or_else(|| damaged("is cut short"))?;
+            for ((content, signalling), number) in entries.into_iter().zip(first..) {
                 if number >= tail.next {
                     keys.clear();
-                    Key::read_all(&*self.schema, payload, &mut keys);
+                    Key::read_all(&*self.schema, content, &mut keys);
                     let id = EntryId { day: self.day, number };
-                    tail.pending.push(Entry { id, at_ms: self.schema.at_ms(payload), payload, keys: &keys });
+                    let at_ms = self.schema.at_ms(content);
+                    tail.pending.push(Entry { id, at_ms, content, signalling, keys: &keys });
                     tail.next = number + 1;
                 }
-                number += 1;
-            }
-            if !frames.is_empty() {
-                return Err(self.damaged(format!("hot row at {first}")));
             }
         }
         Ok(())
@@ -100,13 +132,13 @@ impl DayStore {
         let mut from = number_at(number, 0);
         let until = block_key(from + number_at(1, 0), 0);
         while let Some((key, row)) = self.engine.first(&block_key(from, 0), &until).map_err(|e| self.failed(&e))? {
-            let first = first_of(&key).ok_or_else(|| self.damaged("key of a block"))?;
-            let block = self.block(first, &row)?;
+            let raw = self.raw(&key, row)?;
+            let (first, block) = (raw.first, self.opened(&raw)?);
             for number in first..first + block.len() {
-                let payload = block.get(number).unwrap_or_default();
+                let content = block.get(number).unwrap_or_default();
                 keys.clear();
-                Key::read_all(&*self.schema, payload, &mut keys);
-                segment.add(number, first, self.schema.at_ms(payload), &keys);
+                Key::read_all(&*self.schema, content, &mut keys);
+                segment.add(number, first, self.schema.at_ms(content), keys.iter().map(|key| self.hashed(*key)));
             }
             from = first + block.len().max(1);
         }
@@ -128,18 +160,36 @@ impl DayStore {
         Ok(())
     }
 
+    /// What of it is in blocks, for its head.
+    pub(super) fn extent(&self) -> Result<Extent, StoreError> {
+        let mut sealed = Vec::new();
+        let (from, until) = bounds(SEAL);
+        let scanned = self.engine.scan(&from, &until, &mut |key, value| {
+            sealed.push((key.to_vec(), value.to_vec()));
+            true
+        });
+        scanned.map_err(|e| self.failed(&e))?;
+        let (mut first, mut last) = (i64::MAX, i64::MIN);
+        for (key, value) in sealed {
+            let moments = self.open_row(&key, value)?;
+            if let [from, to] = moments.as_chunks::<8>().0 {
+                (first, last) = (first.min(i64::from_be_bytes(*from)), last.max(i64::from_be_bytes(*to)));
+            }
+        }
+        let tip = self.tip();
+        let moment = |ms| Timestamp::from_millisecond(ms).ok().filter(|_| first <= last);
+        let (first, last, chain) = (moment(first), moment(last), HEXLOWER.encode(&tip.chain));
+        Ok(Extent { entries: tip.entries, blocks: tip.blocks, first, last, chain })
+    }
+
     /// Whether a sealed segment has an entry in that span of time; one without a seal may have.
     pub(super) fn may_hold(&self, segment: u32, since_ms: i64, until_ms: i64) -> Result<bool, StoreError> {
         let seal = self.engine.get(&seal_key(segment)).map_err(|e| self.failed(&e))?;
+        let seal = seal.map(|seal| self.open_row(&seal_key(segment), seal)).transpose()?;
         let moments = seal.as_deref().map(|seal| seal.as_chunks::<8>().0);
         Ok(match moments {
             Some([from, to]) => i64::from_be_bytes(*from) < until_ms && i64::from_be_bytes(*to) >= since_ms,
             _ => true,
         })
-    }
-
-    /// Whether a block, by its first row, has an entry in that span of time.
-    pub(super) fn block_may_hold(row: &[u8], since_ms: i64, until_ms: i64) -> bool {
-        BlockHeader::read(row).is_none_or(|header| header.from_ms < until_ms && header.to_ms >= since_ms)
     }
 }

@@ -10,8 +10,10 @@ use super::block::Block;
 use super::day::DayStore;
 use super::find::Query;
 use super::group::Key;
-use super::layout::{NUMBERS, block_key, first_of, index_segment, number_at, segment_of};
+use super::layout::{NUMBERS, VERSION_1, block_key, index_segment, number_at, segment_of};
+use super::rows::Raw;
 use super::segment::{points_to_blocks, search_row};
+use super::{Index, Parts};
 use crate::store::StoreError;
 
 /// Where the next block to look into comes from.
@@ -31,23 +33,27 @@ pub(super) struct Cursor {
     window: (u64, u64),
     walk: Walk,
     block: Block,
+    /// Its signalling, where that is asked for.
+    signalling: Option<Block>,
+    signals: bool,
     /// Matching entries of the hot rows, given where their turn is: they come after all blocks.
-    pending: VecDeque<(u64, Vec<u8>)>,
-    found: VecDeque<(u64, Vec<u8>)>,
+    pending: VecDeque<(u64, Parts)>,
+    found: VecDeque<(u64, Parts)>,
 }
 
 impl Cursor {
-    pub(super) fn new(store: Arc<DayStore>, query: Arc<Query>) -> Result<Self, StoreError> {
+    /// With `signals`, what is found has its signalling with it.
+    pub(super) fn new(store: Arc<DayStore>, query: Arc<Query>, signals: bool) -> Result<Self, StoreError> {
         let mut window = (0, NUMBERS);
         if let Some(after) = query.after.filter(|after| after.day == store.day) {
             window = if query.newest_first { (0, after.number) } else { (after.number.saturating_add(1), NUMBERS) };
         }
         let walk = Walk::Places(VecDeque::new());
-        let (block, pending, found) = Default::default();
-        let mut cursor = Self { store, query, window, walk, block, pending, found };
+        let (block, signalling, pending, found) = Default::default();
+        let mut cursor = Self { store, query, window, walk, block, signalling, signals, pending, found };
         let bound = cursor.look_into_memory();
         cursor.window.1 = cursor.window.1.min(bound.max(cursor.window.0));
-        if cursor.query.key.is_none() {
+        if !cursor.is_indexed() {
             cursor.walk = cursor.all_blocks()?;
         } else {
             cursor.look_into_rows()?;
@@ -59,15 +65,22 @@ impl Cursor {
         self.query.key.as_ref().map(|(index, key)| Key::new(*index, key))
     }
 
+    /// Whether this day has an index of the kind asked for.
+    fn is_indexed(&self) -> bool {
+        let old = [Index::Destination, Index::Source, Index::MessageId];
+        let in_old = self.query.key.as_ref().is_some_and(|(index, _)| old.contains(index));
+        self.query.key.is_some() && (self.store.layout != VERSION_1 || in_old)
+    }
+
     /// Takes what memory has; entries from the number it returns on are no longer to be read from disk.
     fn look_into_memory(&mut self) -> u64 {
         let key = self.key();
         let tail = self.store.tail();
         let wanted = |number| (self.window.0..self.window.1).contains(&number);
         for entry in tail.pending.entries().filter(|entry| wanted(entry.id.number)) {
-            if key.is_none_or(|key| entry.keys.contains(&key)) && self.query.matches(&*self.store.schema, entry.payload)
+            if key.is_none_or(|key| entry.keys.contains(&key)) && self.query.matches(&*self.store.schema, entry.content)
             {
-                self.pending.push_back((entry.id.number, entry.payload.to_vec()));
+                self.pending.push_back((entry.id.number, Parts::from(&entry)));
             }
         }
         if self.query.newest_first {
@@ -80,14 +93,14 @@ impl Cursor {
         let (from, until) = self.window;
         let begins = match from {
             0 => 0,
-            from => self.store.block_of(from)?.map_or(from, |block| block.first),
+            from => self.store.raw_of(from)?.map_or(from, |raw| raw.first),
         };
         Ok(Walk::Blocks { from: begins, until })
     }
 
     /// Collects the places the index gives: of open segments from memory, of the others from their rows.
     fn look_into_rows(&mut self) -> Result<(), StoreError> {
-        let Some(key) = self.key() else { return Ok(()) };
+        let Some(key) = self.key().map(|key| self.store.hashed(key)) else { return Ok(()) };
         let (mut places, mut open): (Vec<u64>, Vec<u32>) = Default::default();
         for segment in &self.store.tail().segments {
             places.extend(segment.search(key));
@@ -96,13 +109,17 @@ impl Cursor {
         let high = key.hash.to_be_bytes()[0];
         let from = [key.index as u8, high];
         let until = high.checked_add(1).map_or(vec![key.index as u8 + 1], |high| vec![key.index as u8, high]);
+        let mut rows = Vec::new();
         let scanned = self.store.engine.scan(&from, &until, &mut |row, value| {
             if let Some(segment) = index_segment(row).filter(|segment| !open.contains(segment)) {
-                places.extend(search_row(segment, value, key.hash));
+                rows.push((segment, row.to_vec(), value.to_vec()));
             }
             true
         });
         scanned.map_err(|e| self.store.failed(&e))?;
+        for (segment, row, value) in rows {
+            places.extend(search_row(segment, &self.store.open_row(&row, value)?, key.hash));
+        }
         places.sort_unstable();
         places.dedup();
         self.leave_out_of_time(&mut places)?;
@@ -129,7 +146,7 @@ impl Cursor {
     }
 
     /// The next entry that matches, with its number.
-    pub(super) fn next(&mut self) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+    pub(super) fn next(&mut self) -> Result<Option<(u64, Parts)>, StoreError> {
         loop {
             if self.query.newest_first
                 && let Some(found) = self.pending.pop_front()
@@ -155,8 +172,8 @@ impl Cursor {
     /// Looks at the place the index gave: an entry, or a block.
     fn look_at(&mut self, place: u64) -> Result<bool, StoreError> {
         if !(self.block.first..self.block.first + self.block.len()).contains(&place) {
-            match self.store.block_of(place)? {
-                Some(block) => self.block = block,
+            match self.store.raw_of(place)? {
+                Some(raw) => self.turn_to(&raw)?,
                 None => return Ok(true),
             }
         }
@@ -175,24 +192,26 @@ impl Cursor {
         let engine = &self.store.engine;
         let row = if self.query.newest_first { engine.last(&low, &high) } else { engine.first(&low, &high) };
         let Some((key, row)) = row.map_err(|e| self.store.failed(&e))? else { return Ok(false) };
-        let first = first_of(&key).ok_or_else(|| self.store.damaged("key of a block"))?;
+        let raw = self.store.raw(&key, row)?;
         if self.query.newest_first {
-            *until = first;
+            *until = raw.first;
         } else {
-            *from = first + 1;
+            *from = raw.first + 1;
         }
-        let row = match key.last() {
-            Some(0) => row,
-            _ => engine.get(&block_key(first, 0)).map_err(|e| self.store.failed(&e))?.unwrap_or_default(),
-        };
         if let Some((since, until)) = self.query.span()
-            && !DayStore::block_may_hold(&row, since, until)
+            && (raw.header.from_ms >= until || raw.header.to_ms < since)
         {
-            return self.skip_segment(first, since, until);
+            return self.skip_segment(raw.first, since, until);
         }
-        self.block = self.store.block(first, &row)?;
+        self.turn_to(&raw)?;
         self.take(0, NUMBERS);
         Ok(true)
+    }
+
+    fn turn_to(&mut self, raw: &Raw) -> Result<(), StoreError> {
+        self.signalling = if self.signals { self.store.signalling(raw)? } else { None };
+        self.block = self.store.opened(raw)?;
+        Ok(())
     }
 
     /// A block is out of the time wanted: so may its whole segment be.
@@ -215,10 +234,12 @@ impl Cursor {
         let from = from.max(self.window.0).max(self.block.first);
         let until = until.min(self.window.1).min(self.block.first + self.block.len());
         let mut take = |number| {
-            if let Some(payload) = self.block.get(number)
-                && self.query.matches(&*self.store.schema, payload)
+            if let Some(content) = self.block.get(number)
+                && self.query.matches(&*self.store.schema, content)
             {
-                self.found.push_back((number, payload.to_vec()));
+                let signalling = self.signalling.as_ref();
+                let signalling = signalling.map(|block| block.get(number).unwrap_or_default().to_vec());
+                self.found.push_back((number, Parts { content: content.to_vec(), signalling }));
             }
         };
         if self.query.newest_first {

@@ -4,17 +4,16 @@
 //! search in both. Hashes only point: whoever follows one checks the entry. Driven by the day.
 
 use super::Index;
-use super::group::Key;
+use super::group::Hashed;
 use super::layout::{index_key, number_at, place_of};
 use crate::store::engine::VALUE_BYTES;
-
-const INDEXES: [Index; 3] = [Index::Destination, Index::Source, Index::MessageId];
+use crate::store::keys::OVERHEAD;
 
 /// Octets of one (hash, place) in a row: the hash's first octet is in the row's key.
 const ITEM: usize = 5;
 
 /// Most items of a row.
-const ROW_ITEMS: usize = VALUE_BYTES / ITEM;
+const ROW_ITEMS: usize = (VALUE_BYTES - OVERHEAD) / ITEM;
 
 /// The index of a segment in memory.
 #[derive(Debug)]
@@ -25,23 +24,19 @@ pub(super) struct Segment {
     /// The latest.
     pub(super) to_ms: i64,
     /// For each index, (hash, place) with the hash in front.
-    items: [Vec<u64>; 3],
+    items: [Vec<u64>; Index::ALL.len()],
     /// What [`Segment::next_row`] has given: how many indexes, and items of the one after them.
     written: (usize, usize),
 }
 
 fn slot(index: Index) -> usize {
-    match index {
-        Index::Destination => 0,
-        Index::Source => 1,
-        Index::MessageId => 2,
-    }
+    Index::ALL.iter().position(|one| *one == index).unwrap_or_default()
 }
 
-/// Whether an index points to the block an entry is in, not to the entry: sources are few, and a
-/// block holds many entries of each.
+/// Whether an index points to the block an entry is in, not to the entry: of sources and what else is
+/// few, a block holds many entries each.
 pub(super) fn points_to_blocks(index: Index) -> bool {
-    index == Index::Source
+    !matches!(index, Index::Destination | Index::MessageId)
 }
 
 fn hash_of(item: u64) -> u32 {
@@ -55,7 +50,7 @@ impl Segment {
     }
 
     /// Takes in an entry of the block that begins with entry `block`.
-    pub(super) fn add(&mut self, number: u64, block: u64, at_ms: i64, keys: &[Key]) {
+    pub(super) fn add(&mut self, number: u64, block: u64, at_ms: i64, keys: impl Iterator<Item = Hashed>) {
         self.from_ms = self.from_ms.min(at_ms);
         self.to_ms = self.to_ms.max(at_ms);
         for key in keys {
@@ -74,7 +69,7 @@ impl Segment {
     }
 
     /// The numbers of the entries, or first entries of blocks, that a key points to; in no order.
-    pub(super) fn search(&self, key: Key) -> impl Iterator<Item = u64> {
+    pub(super) fn search(&self, key: Hashed) -> impl Iterator<Item = u64> {
         let items = self.items[slot(key.index)].iter();
         items.filter(move |item| hash_of(**item) == key.hash).map(|item| number_at(self.number, place_of(*item)))
     }
@@ -82,7 +77,7 @@ impl Segment {
     /// The next of the rows that hold the index on disk, until `None`.
     pub(super) fn next_row(&mut self) -> Option<([u8; 7], Vec<u8>)> {
         let (index, items) = loop {
-            let index = *INDEXES.get(self.written.0)?;
+            let index = *Index::ALL.get(self.written.0)?;
             let items = &mut self.items[slot(index)];
             if self.written.1 == 0 {
                 items.sort_unstable();
@@ -121,8 +116,9 @@ pub(super) fn search_row(segment: u32, row: &[u8], hash: u32) -> impl Iterator<I
 mod tests {
     use super::*;
 
-    fn key(index: Index, n: u64) -> Key {
-        Key::new(index, &n.to_be_bytes())
+    fn key(index: Index, n: u64) -> Hashed {
+        let [.., a, b, c, d] = n.wrapping_mul(0x9E37_79B9_7F4A_7C15).swap_bytes().to_be_bytes();
+        Hashed { index, hash: u32::from_be_bytes([a, b, c, d]) }
     }
 
     fn filled() -> Segment {
@@ -131,7 +127,7 @@ mod tests {
             let number = (9 << 16) | place;
             let keys =
                 [key(Index::Destination, place % 20_000), key(Index::Source, place % 3), key(Index::MessageId, place)];
-            segment.add(number, number / 64 * 64, 1_000 + i64::from(place_of(number)), &keys);
+            segment.add(number, number / 64 * 64, 1_000 + i64::from(place_of(number)), keys.into_iter());
         }
         segment
     }
@@ -159,7 +155,7 @@ mod tests {
     #[test]
     fn one_key_on_every_entry_takes_several_parts() {
         let mut segment = Segment::new(0);
-        (0..5_000).for_each(|number| segment.add(number, 0, 0, &[key(Index::MessageId, 1)]));
+        (0..5_000).for_each(|number| segment.add(number, 0, 0, [key(Index::MessageId, 1)].into_iter()));
         let rows: Vec<_> = std::iter::from_fn(|| segment.next_row()).collect();
         let parts: Vec<_> = rows.iter().map(|(key, _)| key[6]).collect();
         assert_eq!(parts, [0, 1, 2, 3]);
@@ -172,7 +168,8 @@ mod tests {
     fn sources_are_listed_once_a_block() {
         let mut segment = Segment::new(0);
         for number in 0..128 {
-            segment.add(number, number / 64 * 64, 0, &[key(Index::Source, number % 2), key(Index::Source, 7)]);
+            let keys = [key(Index::Source, number % 2), key(Index::Source, 7)];
+            segment.add(number, number / 64 * 64, 0, keys.into_iter());
         }
         assert_eq!(segment.search(key(Index::Source, 0)).collect::<Vec<_>>(), [0, 64]);
         assert_eq!(segment.search(key(Index::Source, 7)).collect::<Vec<_>>(), [0, 64]);

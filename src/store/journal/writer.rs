@@ -26,6 +26,9 @@ const SLICE: usize = 8_192;
 /// A day that is over and gets no more entries is finished after this time.
 const LINGER: Duration = Duration::from_mins(5);
 
+/// How often it is signed how far the day being written has come.
+const SIGN: Duration = Duration::from_mins(1);
+
 /// From so many entries in the last group on, more are waited for before the next is written.
 const GATHER_FROM: usize = 32;
 
@@ -40,6 +43,8 @@ const GATHER: Duration = Duration::from_millis(2);
 
 /// An interval is cut short when so many entries wait.
 const INTERVAL_ENTRIES: usize = 16_384;
+
+const PANICKED: StoreError = StoreError::Limit { what: "panics in the writer", limit: 0 };
 
 /// A day that is being written.
 struct Writing {
@@ -56,11 +61,27 @@ pub(super) struct Writer {
     open: Vec<Writing>,
     /// When days that are over are next looked for.
     tidy_at: Instant,
+    /// When it is next signed how far the days have come, where they have come further.
+    sign_at: Option<Instant>,
+    /// The first entries are signed for at once.
+    has_signed: bool,
+    /// The sequence of the last entry that is durable.
+    durable: u64,
 }
 
 impl Writer {
     pub(super) fn new(front: Arc<Front>, days: Arc<Days>, eye: Arc<Eye>, interval: Option<Duration>) -> Self {
-        Self { front, days, eye, interval, open: Vec::new(), tidy_at: clock::monotonic() }
+        Self {
+            front,
+            days,
+            eye,
+            interval,
+            open: Vec::new(),
+            tidy_at: clock::monotonic(),
+            sign_at: None,
+            has_signed: false,
+            durable: 0,
+        }
     }
 
     /// Writes until the front is closed and empty.
@@ -82,9 +103,9 @@ impl Writer {
                     self.front.sleep(INTERVAL_ENTRIES, interval);
                 }
             } else if self.front.is_closed() {
-                return;
+                return self.sign();
             } else {
-                self.front.sleep(1, LINGER);
+                self.front.sleep(1, self.until_signed().min(LINGER));
                 self.tidy();
             }
         }
@@ -115,12 +136,15 @@ impl Writer {
             let until = group.len().min(done + SLICE);
             self.eye.begin();
             let written = catch_unwind(AssertUnwindSafe(|| self.write(group, done, until)));
-            let written = written.unwrap_or(Err(StoreError::Limit { what: "panics in the writer", limit: 0 }));
+            let written = written.unwrap_or(Err(PANICKED));
             let left = (group.len() - until) as u64;
             match written {
                 Ok(bytes) => {
                     self.front.settle(until - done, bytes);
-                    self.eye.durable(last - left);
+                    self.durable = last - left;
+                    self.eye.durable(self.durable);
+                    let first = if self.has_signed { SIGN } else { Duration::ZERO };
+                    self.sign_at.get_or_insert_with(|| clock::monotonic() + first);
                     done = until;
                 }
                 Err(e) => {
@@ -145,7 +169,7 @@ impl Writer {
             let run = std::iter::from_fn(|| left.next_if(|entry| entry.id.day == day));
             self.store(day)?.write(run)?;
         }
-        Ok(entries().map(|entry| entry.payload.len()).sum())
+        Ok(entries().map(|entry| entry.len()).sum())
     }
 
     fn store(&mut self, day: Day) -> Result<Arc<DayStore>, StoreError> {
@@ -176,22 +200,60 @@ impl Writer {
         }
     }
 
-    /// Finishes days that are over.
+    fn until_signed(&self) -> Duration {
+        self.sign_at.map_or(Duration::MAX, |at| at.saturating_duration_since(clock::monotonic()))
+    }
+
+    /// Has all entries in the chain, and signs its end. A disk that does not do so is told of as with a commit.
+    fn sign(&mut self) {
+        if self.sign_at.take().is_none() {
+            return;
+        }
+        self.has_signed = true;
+        self.eye.begin();
+        let signed = catch_unwind(AssertUnwindSafe(|| self.sign_tips()));
+        match signed.unwrap_or(Err(PANICKED)) {
+            Ok(()) => self.eye.durable(self.durable),
+            Err(e) => {
+                self.eye.failed(&e, self.front.sequence());
+                self.give_up_open_days();
+                self.sign_at = Some(clock::monotonic() + RETRY);
+            }
+        }
+    }
+
+    fn sign_tips(&mut self) -> Result<(), StoreError> {
+        let mut newest = None;
+        for open in self.open.iter().filter(|open| !open.store.is_gone()) {
+            let tip = open.store.chain_up()?;
+            if newest.is_none_or(|(day, _)| day < open.day) {
+                newest = Some((open.day, tip));
+            }
+        }
+        let Some((day, tip)) = newest else { return Ok(()) };
+        if let Err(e) = self.days.heads.sign_tip(day, &tip) {
+            tracing::error!(error = %e, "how far the journal has come could not be signed; its entries are safe");
+            self.sign_at = Some(clock::monotonic() + SIGN);
+        }
+        Ok(())
+    }
+
+    /// Lets go of days that are over, so that they can be sealed, and signs how far the others have come.
     fn tidy(&mut self) {
+        if self.until_signed().is_zero() {
+            self.sign();
+        }
         let now = clock::monotonic();
         if now < self.tidy_at {
             return;
         }
         self.tidy_at = now + LINGER / 10;
         let newest = self.open.iter().map(|open| open.day).max();
-        let over = |open: &mut Writing| Some(open.day) < newest && now.duration_since(open.used) >= LINGER;
+        let is_over = |day| Some(day) < newest || self.days.is_over(day);
+        let over = |open: &mut Writing| now.duration_since(open.used) >= LINGER && is_over(open.day);
         for open in self.open.extract_if(.., over) {
-            let sealed = open.store.seal();
-            if let Err(e) = &sealed {
-                tracing::error!(day = %open.day, error = %e, "the day could not be finished; it stays readable");
-            }
             drop(open.store);
-            self.days.release(open.day, sealed.is_err());
+            self.days.release(open.day, false);
         }
     }
 }

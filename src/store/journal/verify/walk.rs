@@ -1,0 +1,247 @@
+//! Following one day's chain, block by block.
+//!
+//! Owns the check of every row of a day: that blocks are those that were chained, in their order, that
+//! they open, that their signalling is theirs, that the index is what they give. Driven by the verifier.
+
+use std::ops::ControlFlow;
+
+use data_encoding::HEXLOWER;
+
+use crate::store::StoreError;
+use crate::store::journal::chain::{Tip, sum};
+use crate::store::journal::day::DayStore;
+use crate::store::journal::group::Key;
+use crate::store::journal::layout::{
+    BLOCK, DICTIONARY, SEAL, SIGNALLING, VERSION_KEY, block_key, first_of, seal_key, segment_of,
+};
+use crate::store::journal::rows::{Raw, name};
+use crate::store::journal::segment::Segment;
+use crate::store::journal::{EntryId, Index};
+
+/// Where a chain was when it was signed.
+#[derive(Debug)]
+pub(super) struct Signed {
+    pub(super) by: String,
+    pub(super) entries: u64,
+    pub(super) blocks: u32,
+    pub(super) chain: String,
+}
+
+/// Takes a fault: the first entry of the block it is in, and what it is.
+type Tell<'t> = dyn FnMut(Option<EntryId>, String) -> ControlFlow<()> + 't;
+
+type Step = Result<(), ControlFlow<()>>;
+
+pub(super) struct Walk<'w> {
+    store: &'w DayStore,
+    /// Not passed yet.
+    signed: Vec<Signed>,
+    /// How many blocks there are to be, where that is known.
+    end: Option<u32>,
+    signalling_expired: bool,
+    tip: Tip,
+    /// How many blocks and entries were followed.
+    found: (u64, u64),
+    /// The index of the segment at hand, as its blocks give it.
+    segment: Option<Segment>,
+    /// Rows that a whole day has: of blocks, signalling, index and seals.
+    rows: [u64; 4],
+}
+
+impl<'w> Walk<'w> {
+    pub(super) fn new(store: &'w DayStore, signed: Vec<Signed>, end: Option<u32>, signalling_expired: bool) -> Self {
+        let tip = Tip::of(store.day, store.generation());
+        Self { store, signed, end, signalling_expired, tip, found: (0, 0), segment: None, rows: [0; 4] }
+    }
+
+    /// Says how many blocks and entries it followed; an error where it was to stop.
+    pub(super) fn run(mut self, tell: &mut Tell<'_>) -> Result<(u64, u64), ControlFlow<()>> {
+        self.signed.retain(|signed| signed.blocks > 0);
+        let mut from = 0;
+        loop {
+            let row = self.store.engine.first(&block_key(from, 0), &[BLOCK + 1]);
+            let (key, value) = match row {
+                Ok(Some(row)) => row,
+                Ok(None) => break,
+                Err(e) => {
+                    let what = format!("cannot be read from here on: {e}");
+                    self.tell(tell, Some(from), what)?;
+                    return Ok(self.found);
+                }
+            };
+            let first = first_of(&key).unwrap_or(from);
+            match self.store.raw(&key, value) {
+                Ok(raw) => {
+                    self.block(&raw, tell)?;
+                    from = first + u64::from(raw.header.count.max(1));
+                }
+                Err(e) => {
+                    self.tell(tell, Some(first), format!("the block cannot be read: {e}"))?;
+                    from = first + 1;
+                }
+            }
+        }
+        self.end_segment(tell)?;
+        self.end(tell)?;
+        Ok(self.found)
+    }
+
+    fn tell(&self, tell: &mut Tell<'_>, entry: Option<u64>, what: String) -> Step {
+        match tell(entry.map(|number| EntryId { day: self.store.day, number }), what) {
+            ControlFlow::Continue(()) => Ok(()),
+            stop @ ControlFlow::Break(()) => Err(stop),
+        }
+    }
+
+    fn block(&mut self, raw: &Raw, tell: &mut Tell<'_>) -> Step {
+        let Some(link) = raw.link else { return self.tell(tell, Some(raw.first), "the block has no link".to_owned()) };
+        if link.ordinal > self.tip.blocks {
+            let missing = link.ordinal - self.tip.blocks;
+            self.tell(tell, Some(raw.first), format!("{missing} blocks before this one are missing"))?;
+        } else if link.ordinal < self.tip.blocks
+            || self.tip.value(raw.first, &raw.header, &link, &raw.contents) != link.chain
+        {
+            self.tell(tell, Some(raw.first), "the block was changed, or is not in its place".to_owned())?;
+        }
+        self.tip = Tip::after(&link);
+        self.found = (self.found.0 + 1, self.found.1 + u64::from(raw.header.count));
+        self.rows[0] += u64::from(raw.header.chunks);
+        self.passed(raw, tell)?;
+        self.signalling(raw, tell)?;
+        self.contents(raw, tell)
+    }
+
+    /// Compares with what was signed when the chain was here.
+    fn passed(&mut self, raw: &Raw, tell: &mut Tell<'_>) -> Step {
+        let here = HEXLOWER.encode(&self.tip.chain);
+        for signed in self.signed.extract_if(.., |signed| signed.blocks == self.tip.blocks).collect::<Vec<_>>() {
+            if signed.chain != here || signed.entries != self.tip.entries {
+                let what = format!("up to this block the day is not what {} was signed for", signed.by);
+                self.tell(tell, Some(raw.first), what)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn signalling(&mut self, raw: &Raw, tell: &mut Tell<'_>) -> Step {
+        let Some(link) = raw.link.filter(|link| link.chunks > 0) else { return Ok(()) };
+        let has_key = self.store.seals.as_ref().is_some_and(|seals| seals.has_signalling());
+        match self.store.raw_signalling(raw) {
+            Ok(body) if sum(&body) == link.signalling => self.rows[1] += u64::from(link.chunks),
+            Ok(_) => return self.tell(tell, Some(raw.first), "the block's signalling was changed".to_owned()),
+            Err(_) if self.signalling_expired && !has_key => return Ok(()),
+            Err(e) => return self.tell(tell, Some(raw.first), e.to_string()),
+        }
+        if !has_key && !self.signalling_expired {
+            let what = "the key of the signalling is gone, and it was not signed to have expired";
+            return self.tell(tell, Some(raw.first), what.to_owned());
+        }
+        match self.store.signalling(raw) {
+            Ok(_) => Ok(()),
+            Err(e) => self.tell(tell, Some(raw.first), e.to_string()),
+        }
+    }
+
+    /// Opens the block, and takes what it gives to the index.
+    fn contents(&mut self, raw: &Raw, tell: &mut Tell<'_>) -> Step {
+        let block = match self.store.opened(raw) {
+            Ok(block) => block,
+            Err(e) => return self.tell(tell, Some(raw.first), e.to_string()),
+        };
+        let number = segment_of(raw.first);
+        if self.segment.as_ref().is_some_and(|segment| segment.number != number) {
+            self.end_segment(tell)?;
+        }
+        let segment = self.segment.get_or_insert_with(|| Segment::new(number));
+        let mut keys = Vec::new();
+        for number in raw.first..raw.first + block.len() {
+            let content = block.get(number).unwrap_or_default();
+            keys.clear();
+            Key::read_all(&*self.store.schema, content, &mut keys);
+            let hashed = keys.iter().map(|key| self.store.hashed(*key));
+            segment.add(number, raw.first, self.store.schema.at_ms(content), hashed);
+        }
+        Ok(())
+    }
+
+    /// Compares the index on disk with what the segment's blocks give.
+    fn end_segment(&mut self, tell: &mut Tell<'_>) -> Step {
+        let Some(mut segment) = self.segment.take() else { return Ok(()) };
+        if self.store.tail().segments.iter().any(|open| open.number == segment.number) {
+            return Ok(());
+        }
+        let moments = [segment.from_ms.to_be_bytes(), segment.to_ms.to_be_bytes()].concat();
+        let seal = seal_key(segment.number).to_vec();
+        self.rows[3] += 1;
+        let mut wrong = self.differs(&seal, &moments);
+        while let Some((key, value)) = segment.next_row() {
+            self.rows[2] += 1;
+            wrong = wrong.or_else(|| self.differs(&key, &value));
+        }
+        let first = u64::from(segment.number) << 16;
+        wrong.map_or(Ok(()), |what| self.tell(tell, Some(first), what))
+    }
+
+    /// What is wrong with a row that is to open to `plain`.
+    fn differs(&self, key: &[u8], plain: &[u8]) -> Option<String> {
+        let row = self.store.engine.get(key).map_err(|e| self.store.failed(&e));
+        let opened = row.and_then(|row| row.map(|row| self.store.open_row(key, row)).transpose());
+        match opened {
+            Ok(Some(opened)) if opened == plain => None,
+            Ok(Some(_)) => Some(format!("the index row {} is not what the blocks give", name(key))),
+            Ok(None) => Some(format!("the index row {} is missing", name(key))),
+            Err(e) => Some(e.to_string()),
+        }
+    }
+
+    /// What comes after the last block: what was signed and is not there, and rows that nothing needs.
+    fn end(&mut self, tell: &mut Tell<'_>) -> Step {
+        for signed in std::mem::take(&mut self.signed) {
+            let what = match signed.blocks.checked_sub(self.tip.blocks) {
+                Some(0) | None => format!("the day is not what {} was signed for", signed.by),
+                Some(missing) => {
+                    format!("{missing} blocks at the end are missing: {} has {} entries", signed.by, signed.entries)
+                }
+            };
+            self.tell(tell, Some(self.last_number()), what)?;
+        }
+        if self.end.is_some_and(|end| end < self.tip.blocks) {
+            self.tell(tell, Some(self.last_number()), "there are blocks that no head was signed for".to_owned())?;
+        }
+        if !self.store.is_table() {
+            return Ok(());
+        }
+        match self.count() {
+            Ok(None) => Ok(()),
+            Ok(Some(what)) => self.tell(tell, None, what),
+            Err(e) => self.tell(tell, None, e.to_string()),
+        }
+    }
+
+    fn last_number(&self) -> u64 {
+        self.store.next_number()
+    }
+
+    /// A day that is over has the rows of its blocks, and no others.
+    fn count(&self) -> Result<Option<String>, StoreError> {
+        let (mut rows, mut strange) = ([0; 4], None);
+        let scanned = self.store.engine.scan(&[], &[u8::MAX; 9], &mut |key, _| {
+            match key.first() {
+                Some(&BLOCK) => rows[0] += 1,
+                Some(&SIGNALLING) => rows[1] += 1,
+                Some(&SEAL) => rows[3] += 1,
+                Some(tag) if Index::ALL.iter().any(|index| *index as u8 == *tag) => rows[2] += 1,
+                Some(&DICTIONARY) => {}
+                _ if key == VERSION_KEY => {}
+                _ => strange = Some(format!("there is a row {} that no day has", name(key))),
+            }
+            true
+        });
+        scanned.map_err(|e| self.store.failed(&e))?;
+        let names = ["blocks", "signalling", "the index", "seals"];
+        let other = (0..4).find(|at| rows[*at] != self.rows[*at]);
+        let counted =
+            other.map(|at| format!("there are {} rows of {}, and {} are to be", rows[at], names[at], self.rows[at]));
+        Ok(strange.or(counted))
+    }
+}
