@@ -137,6 +137,7 @@ impl Shared {
             durable: progress.durable,
             measures: self.gate.measures.list(clock::wall().as_millisecond()),
             steps: self.gate.measures.totals(),
+            retention: self.gate.retention.status(),
         }
     }
 }
@@ -236,8 +237,9 @@ fn answers(line: String, shared: Arc<Shared>, (asker, staging): (Arc<Asker>, Arc
 }
 
 fn books<'s>(shared: &'s Shared, asker: &'s Asker) -> Books<'s> {
-    let Gate { consents, journal, measures, keys, .. } = &*shared.gate;
-    Books { consents, journal, measures, keys, asker, now: clock::wall() }
+    let Gate { consents, journal, measures, keys, retention, .. } = &*shared.gate;
+    let register = Some(shared.gate.register.load_full());
+    Books { consents, journal, measures, keys, retention, register, asker, now: clock::wall() }
 }
 
 /// Runs what may take long and is not urgent: the messages' threads go before it.

@@ -3,6 +3,7 @@
 //! Owns the sockets and the tasks, and the order in which they end. Refuses to decide what
 //! passes: the relay and the desk do. Driven by `portcullis run`, `portcullis demo` and tests.
 
+mod aside;
 mod carrier;
 mod delayed;
 mod door;
@@ -29,6 +30,7 @@ use tracing::Instrument;
 use crate::clock;
 use crate::config::{Config, ListFile, Listen};
 use crate::document::Fault;
+use crate::gate::retention;
 use crate::gate::{Desk, DoNotDisturb, Gate, LONGEST_DELAY, Moment};
 use crate::register::{Register, WindowOverflow};
 use crate::relay::{Relay, RelayConfig};
@@ -50,6 +52,8 @@ const SWEEP: Duration = Duration::from_millis(100);
 
 /// How often what has come due is looked for: silence, refusals of what is scheduled, the end of quiet hours.
 const CHORES: Duration = Duration::from_millis(200);
+/// How often it is looked whether the daily purge is due.
+const PURGE: Duration = Duration::from_secs(20);
 /// How often it is looked whether a measure is due.
 const REVIEW: Duration = Duration::from_secs(1);
 
@@ -158,6 +162,7 @@ impl Proxy {
         tasks.spawn(sweep(Arc::clone(&gate), draining.clone()));
         tasks.spawn(chores(Arc::clone(&gate), draining.clone()));
         tasks.spawn(review(Arc::clone(&gate), draining.clone()));
+        tasks.spawn(purge(Arc::clone(&gate), draining.clone()));
         for (list, watched) in watched_lists {
             tasks.spawn(reload::watch_list(Arc::clone(&gate), list, watched, draining.clone()));
         }
@@ -204,6 +209,7 @@ impl Proxy {
     pub async fn drain(self) -> bool {
         self.handover.close();
         self.drain.send_replace(true);
+        self.gate.retention.stop();
         self.tasks.close();
         let in_time = timeout(self.drain_timeout + DRAIN_SLACK, self.tasks.wait()).await.is_ok();
         if !in_time {
@@ -307,6 +313,32 @@ async fn review(gate: Arc<Gate>, mut drain: watch::Receiver<bool>) {
         if tokio::task::spawn_blocking(move || gate.review_measures(moment())).await.is_err() {
             tracing::error!("the review of measures ended early");
         }
+    }
+}
+
+/// Lets go of what has expired, once a day, until the gate drains.
+async fn purge(gate: Arc<Gate>, mut drain: watch::Receiver<bool>) {
+    loop {
+        let asked = Arc::clone(&gate);
+        // It is noted on disk that the gate is there.
+        if tokio::task::spawn_blocking(move || asked.has_expired(moment())).await.unwrap_or_default() {
+            let purging = Arc::clone(&gate);
+            aside::run("retention", move || purge_now(&purging)).await;
+        }
+        tokio::select! {
+            () = sleep(PURGE) => {}
+            _ = drain.wait_for(|draining| *draining) => return,
+        }
+    }
+}
+
+fn purge_now(gate: &Gate) {
+    match gate.purge(&retention::Order::daily(), moment()) {
+        Ok(purged) => {
+            let (things, octets) = (purged.gone.len(), purged.octets());
+            tracing::info!(things, octets, complete = purged.complete, "what has expired was purged");
+        }
+        Err(error) => tracing::error!(%error, "what has expired could not be purged: tried again"),
     }
 }
 

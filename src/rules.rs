@@ -44,6 +44,7 @@ mod r24_mo_consent;
 pub mod r25_measures;
 pub mod r26_evidence;
 pub mod reply;
+pub mod retention;
 pub mod rule;
 mod scorer;
 pub mod signature;

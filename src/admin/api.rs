@@ -1,8 +1,10 @@
 //! Requests and answers of the socket, and the answering of those that need only the store.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::asker::Asker;
@@ -10,13 +12,16 @@ use super::entries::{self, Entry, Page};
 use super::record;
 use super::searching;
 use super::signing::{self, Signed};
+use crate::clock;
 use crate::gate::changes;
 use crate::gate::complaint::{self, FoundComplaint, Plea, Stride};
 use crate::gate::evidence::{self, Found};
 use crate::gate::measures::{self, FoundStep, MeasureStatus, Measures, Order, StepTotals};
 use crate::gate::readings::{self, FoundReading, Reading, ReadingQuery};
 use crate::gate::record::Change;
-use crate::gate::{Probe, SessionStatus, Totals};
+use crate::gate::retention::{self, Hold, HoldOrder, Plan, Purged, Retention, RetentionStatus, Stores};
+use crate::gate::{Moment, Probe, SessionStatus, Totals};
+use crate::register::Register;
 use crate::store::consents::Held;
 use crate::store::keys::Master;
 use crate::store::{Applied, Consents, Journal, Keys, journal};
@@ -80,6 +85,16 @@ pub enum Request {
     Read(u64),
     /// Who read what.
     Readings(ReadingQuery),
+    /// What goes when, seen from that day; from today where none is given.
+    RetentionPlan(Option<Date>),
+    /// Lets go of what has expired; with `true`, whatever the clock did and however many days it is.
+    Purge(bool),
+    /// Every legal hold.
+    Holds,
+    /// Sets a legal hold.
+    Hold(HoldOrder),
+    /// Lifts the hold of that name, with the reason.
+    LiftHold(String, String),
     /// The beginning or the end of an import, for the record.
     Imported(Imported),
     /// A search of the journal, with the entries as they are kept.
@@ -94,7 +109,7 @@ impl Request {
     /// Whether answering may take long, and is not urgent.
     pub(super) fn is_long(&self) -> bool {
         match self {
-            Self::Entries(_) | Self::Extract(_) | Self::Verify(_) => true,
+            Self::Entries(_) | Self::Extract(_) | Self::Verify(_) | Self::Purge(_) => true,
             Self::Find(query) => query.is_walk(),
             _ => false,
         }
@@ -140,6 +155,12 @@ pub enum Line {
     Keys(KeyRing),
     /// Somebody read something.
     Reading(FoundReading),
+    /// What goes when.
+    RetentionPlan(Box<Plan>),
+    /// What became of a purge.
+    Purged(Box<Purged>),
+    /// A legal hold.
+    Hold(Box<Hold>),
     /// What follows is read without being on record, because of this.
     Unrecorded(String),
     /// How far a long search is: entries read, and the moment of the last.
@@ -219,6 +240,9 @@ pub struct Status {
     /// The steps of measures since the start.
     #[serde(default)]
     pub steps: StepTotals,
+    /// What was purged last, and what is held.
+    #[serde(default)]
+    pub retention: RetentionStatus,
 }
 
 /// The store, for answering.
@@ -231,6 +255,10 @@ pub struct Books<'s> {
     pub measures: &'s Measures,
     /// What is kept is sealed with these.
     pub keys: &'s Keys,
+    /// What expires, and what is held.
+    pub retention: &'s Retention,
+    /// Who owns which port, where a gate has it at hand.
+    pub register: Option<Arc<Register>>,
     /// Who asks.
     pub asker: &'s Asker,
     /// The time of the asking.
@@ -305,6 +333,27 @@ impl Books<'_> {
                 .map(|complaint| vec![Line::Complaint(complaint)])
                 .map_err(said),
             Request::Reading(_) | Request::Read(_) => Ok(Vec::new()),
+            Request::RetentionPlan(as_of) => self
+                .retention
+                .plan(self.journal, *as_of, self.now)
+                .map(|plan| vec![Line::RetentionPlan(Box::new(plan))])
+                .map_err(said),
+            Request::Purge(yes) => self.purge(*yes),
+            Request::Holds => {
+                Ok(self.retention.holds.list().into_iter().map(|hold| Line::Hold(Box::new(hold))).collect())
+            }
+            Request::Hold(order) => self
+                .retention
+                .holds
+                .set(self.journal, order.clone(), self.asker.who(), self.now)
+                .map(|hold| vec![Line::Hold(Box::new(hold))])
+                .map_err(said),
+            Request::LiftHold(id, why) => self
+                .retention
+                .holds
+                .lift(self.journal, id, why, self.asker.who(), self.now)
+                .map(|hold| vec![Line::Hold(Box::new(hold))])
+                .map_err(said),
             Request::Imported(import) => {
                 changes::note(self.journal, record::imported(import, self.asker.who(), now_ms));
                 Ok(Vec::new())
@@ -347,6 +396,14 @@ impl Books<'_> {
             .with("wrapped", wrapped.to_string());
         changes::note(self.journal, change);
         self.key_ring(wrapped)
+    }
+
+    fn purge(&self, yes: bool) -> Result<Vec<Line>, String> {
+        let stores = Stores { journal: self.journal, consents: self.consents, register: self.register.as_deref() };
+        let order = retention::Order { by: self.asker.who().to_owned(), yes };
+        let now = Moment { wall: self.now, monotonic: clock::monotonic() };
+        let purged = self.retention.purge(stores, &order, now).map_err(said)?;
+        Ok(vec![Line::Purged(Box::new(purged))])
     }
 
     fn apply(&self, rows: &[Held]) -> Result<Line, String> {

@@ -106,6 +106,7 @@ fn implied(request: &Request) -> Option<Reading> {
         Request::Export => read("export"),
         Request::ExportHistory => read("export-history"),
         Request::Complaints(_) => read("complaints"),
+        Request::Holds => read("holds"),
         Request::Readings(query) => Some(read("readings")?.about("to", query.to.as_deref())),
         _ => None,
     }

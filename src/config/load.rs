@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
+use jiff::civil::Time;
 use jiff::tz::{Offset, TimeZone};
 use ring::digest::{SHA256, digest};
 
 use super::links::{carrier, listen};
-use super::{Config, Durability, JournalConfig, ListFile, LongMessages, QueueConfig, SessionConfig};
+use super::{Config, Durability, JournalConfig, ListFile, LongMessages, QueueConfig, RetentionConfig, SessionConfig};
 use crate::document::{self, Complaints, Fault, Section, unknown_word};
 use crate::register::{LongMode, WindowOverflow};
 use crate::rules::workdays::Calendar;
@@ -36,6 +37,7 @@ pub(super) fn config(path: &Path, text: &str) -> (Config, Vec<Fault>) {
         long_messages: long_messages(&top),
         do_not_disturb: do_not_disturb(&top, folder),
         queue: queue(&top),
+        retention: retention(&top),
         drain_timeout: seconds(&top, "drain_timeout", 10),
         profile,
         workdays: workdays(&top, folder),
@@ -199,6 +201,20 @@ fn queue(top: &Section<'_, '_>) -> QueueConfig {
     queue
 }
 
+fn retention(top: &Section<'_, '_>) -> RetentionConfig {
+    let empty = toml::de::DeTable::new();
+    let section = top.section("retention").unwrap_or_else(|| Section::top(&empty, top.complaints()));
+    let time = |text: &str| Time::strptime("%H:%M", text).ok();
+    let mib = section.integer("mib_per_second", 1..=100_000).unwrap_or(128);
+    let retention = RetentionConfig {
+        at: section.parsed("at", "a time of day like \"03:30\"", time).unwrap_or(Time::constant(3, 30, 0, 0)),
+        at_most: whole(&section, "at_most", 1..=10_000).unwrap_or(7),
+        per_second: mib * 1024 * 1024,
+    };
+    section.finish();
+    retention
+}
+
 /// Whether the key in the file is one is seen when the store is opened: checking a configuration reads no secret.
 fn master_key(top: &Section<'_, '_>, folder: &Path) -> Option<PathBuf> {
     let section = top.section("keys")?;
@@ -263,7 +279,7 @@ mod tests {
         assert_eq!(config.journal.durability, Durability::BeforeResponse);
         assert_eq!(config.session.pdu_limit, 64 * 1024);
         assert_eq!(config.profile.name, "cn-2020-draft");
-        assert_eq!(config.profile.retention.record_months, 5);
+        assert_eq!(config.profile.retention.months.content, 5);
         assert_eq!(config.profile.quiet_hours, None);
     }
 
@@ -286,7 +302,7 @@ mod tests {
         let config = parse(&format!(
             "{SMALLEST}\n[profile]\nbase = \"cn-2026-74\"\nquiet_hours = \"08:00-21:00\"\nphone = \"forbidden\"\n"
         ));
-        assert_eq!(config.profile.retention.record_months, 6);
+        assert_eq!(config.profile.retention.months.content, 6);
         assert_eq!(config.profile.phone, r06_phone::Label::Forbidden);
         let hours: Option<r18_quiet_hours::Window> = config.profile.quiet_hours;
         assert!(hours.is_some_and(|hours| hours.contains(jiff::civil::Time::constant(8, 0, 0, 0))));

@@ -191,7 +191,7 @@ impl Gate {
         let limits = own.into_iter().chain(self.profile.frequency.limits.iter().copied());
         let longest = limits.map(|limit| days(limit.per)).max().unwrap_or_default();
         // That it asked counts for as long as the answer is kept.
-        longest.max(if asks { u16::from(self.profile.retention.consent_months) * 31 } else { 0 })
+        longest.max(if asks { u16::from(self.profile.retention.months.subscriptions) * 31 } else { 0 })
     }
 
     /// Takes the place, unless somebody changed what was seen.
