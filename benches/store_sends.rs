@@ -7,8 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use portcullis::store::Sends;
 use portcullis::store::sends::{Fate, Moment, Pair};
+use portcullis::store::{Keys, MasterSource, Sends};
 
 /// Pairs counted before they are put on disk.
 const GROUP: u64 = 250_000;
@@ -21,7 +21,8 @@ fn main() {
     let dir = tempfile::tempdir_in(dir).unwrap();
     println!("{pairs} pairs, {looks} looks, {}", dir.path().display());
     let before = resident();
-    let sends = Sends::open(dir.path()).unwrap();
+    let keys = Keys::open(&dir.path().join("keys"), &MasterSource::Beside).unwrap();
+    let sends = Sends::open(dir.path(), &keys).unwrap();
     for round in 0..2 {
         let (mut counting, mut writing) = (Duration::ZERO, Duration::ZERO);
         for first in (0..pairs).step_by(usize::try_from(GROUP).unwrap()) {
@@ -53,7 +54,7 @@ fn main() {
     println!("look: p50 {:.1} us, p99 {:.1} us, p99.9 {:.1} us", at(500), at(990), at(999));
     drop(sends);
     let start = Instant::now();
-    let sends = Sends::open(dir.path()).unwrap();
+    let sends = Sends::open(dir.path(), &keys).unwrap();
     println!("opened in {:.0} ms", micros(start.elapsed()) / 1000.0);
     assert_eq!(sends.moments(pair(pairs - 1)).unwrap().len(), 2);
 }

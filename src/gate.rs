@@ -28,6 +28,7 @@ mod reading;
 pub mod readings;
 mod receipt;
 pub mod record;
+pub mod relationship;
 pub mod replay;
 mod replies;
 mod restore;
@@ -36,6 +37,7 @@ mod routes;
 mod scheduled;
 mod sessions;
 mod silence;
+pub mod subscriptions;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -57,7 +59,7 @@ use crate::config::{Config, Durability, LongMessages, MessageIdForm};
 use crate::register::{Register, Secret};
 use crate::rules::Profile;
 use crate::store::consents::ConsentsOptions;
-use crate::store::{Consents, Journal, JournalOptions, Keys, MasterSource, Sends, StoreError};
+use crate::store::{Consents, EvidenceFiles, Journal, JournalOptions, Keys, MasterSource, Sends, StoreError};
 use accounts::Accounts;
 use ids::Ids;
 use limits::{Allowances, Attempts};
@@ -148,6 +150,10 @@ impl Gate {
         let keys = open_keys(config)?;
         let journal = open_journal(config, &keys)?;
         let retention = Retention::open(config, &keys, now)?;
+        let sealed = EvidenceFiles::of(&config.data, &keys)?.seal_plain()?;
+        if sealed > 0 {
+            tracing::info!(files = sealed, "evidence that an earlier program left plain is sealed");
+        }
         Ok(Self {
             measures: open_measures(config, &journal, now.wall)?,
             register: ArcSwap::new(register),
@@ -155,8 +161,8 @@ impl Gate {
             consents: Arc::new(open_consents(&config.data, &keys)?),
             do_not_disturb: DoNotDisturb::default(),
             journal,
+            sends: Sends::open(&config.data.join("sends"), &keys)?,
             keys,
-            sends: Sends::open(&config.data.join("sends"))?,
             counters: Counters::default(),
             sessions: Sessions::new(SessionLimits {
                 sessions: config.session.max_sessions,
@@ -261,6 +267,11 @@ pub fn open_journal(config: &Config, keys: &Keys) -> Result<Journal, StoreError>
 /// The measures in force under this configuration's data directory.
 pub fn open_measures(config: &Config, journal: &Journal, now: Timestamp) -> Result<Measures, StoreError> {
     Measures::open(&config.data, &config.profile.measures, journal, now.as_millisecond())
+}
+
+/// The files that prove consents, under this configuration's data directory.
+pub fn open_evidence(config: &Config) -> Result<EvidenceFiles, StoreError> {
+    EvidenceFiles::of(&config.data, &open_keys(config)?)
 }
 
 /// The consents under this data directory.

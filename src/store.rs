@@ -9,9 +9,11 @@ pub mod consents;
 pub mod engine;
 mod error;
 pub mod evidence_files;
+mod exchange;
 pub mod journal;
 pub mod keys;
 mod lock;
+mod sealed;
 pub mod sends;
 mod varint;
 

@@ -10,6 +10,8 @@ mod files;
 mod gate;
 #[path = "consent/history.rs"]
 mod history;
+#[path = "consent/layout.rs"]
+mod layout;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/provider.rs"]
 mod provider;

@@ -22,6 +22,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::gate::complaint::{FoundComplaint, Plea, Step, Stride};
 use crate::gate::readings::Reading;
+use crate::gate::retention::HoldOrder;
 use crate::register::Register;
 use crate::rules::Msisdn;
 use crate::rules::terms::{Channel, FORWARD};
@@ -93,6 +94,9 @@ struct OpenArgs {
     /// When it reached you, where that was later
     #[arg(long, value_name = "TIME")]
     reached: Option<String>,
+    /// Set no legal hold on what there is of the subscriber
+    #[arg(long)]
+    no_hold: bool,
     /// Make the dossier in this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -155,6 +159,9 @@ struct DossierArgs {
 struct CloseArgs {
     #[command(flatten)]
     step: StepArgs,
+    /// Lift the legal hold that was set for it
+    #[arg(long)]
+    lift_hold: bool,
 }
 
 #[derive(Args, Debug)]
@@ -181,11 +188,11 @@ struct ListArgs {
 pub(super) fn run(args: &ComplaintArgs) -> Result<(), Failure> {
     match &args.command {
         Command::Open(args) => open(args),
-        Command::Act(args) => step(args, Step::Acted),
-        Command::Answer(args) => step(args, Step::Answered),
-        Command::Note(args) => step(args, Step::Noted),
+        Command::Act(args) => step(args, Step::Acted, None),
+        Command::Answer(args) => step(args, Step::Answered, None),
+        Command::Note(args) => step(args, Step::Noted, None),
         Command::Dossier(args) => dossier::run(&args.config, &args.id, &args.out),
-        Command::Close(args) => step(&args.step, Step::Closed),
+        Command::Close(args) => close(args),
         Command::List(args) => {
             let config = load(&args.config)?;
             let since = moment(args.since.as_deref(), &config)?;
@@ -206,7 +213,7 @@ fn open(args: &OpenArgs) -> Result<(), Failure> {
     let whole = args.showing.whole || args.out.is_some();
     let reading = Reading::new("complaint open", whole).about("--msisdn", Some(&args.msisdn));
     showing::begin(&mut access, reading.with("--out", args.out.as_ref().map(|out| out.display())))?;
-    let opened = complaints(&mut access, &Request::Complain(plea))?;
+    let opened = held(&mut access, plea, args.no_hold)?;
     if opened.iter().any(|complaint| complaint.messages.is_empty()) {
         eprintln!("no message that went to this number around that time fits: it counts against whom it names");
     }
@@ -216,6 +223,56 @@ fn open(args: &OpenArgs) -> Result<(), Failure> {
         dossier::make(&mut access, &config, &complaint, out)?;
     }
     access.end(1)?;
+    Ok(())
+}
+
+/// Takes the complaint, under a legal hold of all there is of the subscriber, so that nothing of it expires meanwhile.
+fn held(access: &mut Access, plea: Plea, no_hold: bool) -> Result<Vec<FoundComplaint>, Failure> {
+    if no_hold {
+        return complaints(access, &Request::Complain(plea));
+    }
+    let reference = Some(plea.reference.as_str()).filter(|reference| !reference.is_empty());
+    let why = format!("complaint {}", reference.unwrap_or("of the subscriber"));
+    let order = HoldOrder { msisdn: Some(plea.msisdn), why, ..HoldOrder::default() };
+    let hold = hold(access, &Request::Hold(order))?;
+    let opened = complaints(access, &Request::Complain(Plea { hold: hold.clone(), ..plea }));
+    if let (Err(_), Some(hold)) = (&opened, hold) {
+        eprintln!("warning: the complaint is not on record, the legal hold {hold} is: `portcullis hold lift {hold}`");
+    }
+    opened
+}
+
+/// The name of the hold that a request is answered with.
+fn hold(access: &mut Access, request: &Request) -> Result<Option<String>, Failure> {
+    let mut name = None;
+    access.ask(request, |line| {
+        if let Line::Hold(hold) = line {
+            name = Some(hold.id.clone());
+        }
+        true
+    })?;
+    Ok(name)
+}
+
+/// Closes a complaint, and lifts its hold where that is asked for: first the closing, for it is on record then why.
+fn close(args: &CloseArgs) -> Result<(), Failure> {
+    if !args.lift_hold {
+        return step(&args.step, Step::Closed, None);
+    }
+    let config = load(&args.step.config)?;
+    let mut access = Access::open(&config)?;
+    let mut all = complaints(&mut access, &Request::Complaints(None))?;
+    all.retain(|complaint| complaint.id == args.step.id);
+    let held = all.pop().and_then(|complaint| complaint.hold);
+    drop(access);
+    step(&args.step, Step::Closed, held.clone())?;
+    let Some(held) = held else {
+        eprintln!("no legal hold was set for {}", args.step.id);
+        return Ok(());
+    };
+    let mut access = Access::open(&config)?;
+    hold(&mut access, &Request::LiftHold(held.clone(), format!("complaint {} is closed", args.step.id)))?;
+    eprintln!("legal hold {held} is lifted");
     Ok(())
 }
 
@@ -263,14 +320,14 @@ fn forwarded(channel: Channel, received_ms: Option<i64>, config: &Config) -> Opt
     Some(now.min(end).max(received).as_millisecond())
 }
 
-fn step(args: &StepArgs, step: Step) -> Result<(), Failure> {
+fn step(args: &StepArgs, step: Step, hold: Option<String>) -> Result<(), Failure> {
     let config = load(&args.config)?;
     let stride = Stride {
         of: args.id.clone(),
         step,
         done_ms: moment(args.at.as_deref(), &config)?,
         note: args.note.clone(),
-        hold: None,
+        hold,
     };
     let mut access = Access::open(&config)?;
     showing::begin(&mut access, args.showing.reading("complaint step").with("", Some(&args.id)))?;

@@ -1,8 +1,9 @@
 //! Who agreed to what, and who refused.
 //!
 //! Owns every event of every subscriber, and the standing they come to: the last in event time wins,
-//! a tie is a refusal, a refusal covers all of a sender's categories. Refuses to forget an event and
-//! to let any order of arrival, crash or collision turn a no into a yes. Driven by the gate and by imports.
+//! a tie is a refusal, a refusal covers all of a sender's categories. All of it is sealed, and lies under codes that
+//! say nothing about a number without the key. Refuses to forget an event and to let any order of arrival,
+//! crash or collision turn a no into a yes. Driven by the gate and by imports.
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -10,9 +11,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::engine::{Engines, Sled};
-use super::keys::Keys;
+use super::keys::{Keys, MasterSource};
 use super::lock::Lock;
-use super::{Health, StoreError};
+use super::{Health, StoreError, exchange};
 use crate::clock;
 
 mod address;
@@ -21,14 +22,17 @@ mod bucket;
 mod commit;
 mod event;
 mod evidence;
+mod expiry;
 mod intake;
 mod item;
 mod ledger;
+mod migration;
 mod names;
 mod standing;
 
 pub use event::{ALL_SENDERS_OF, Event, Held, Status, Towards, all_senders_of};
 pub use evidence::{EVIDENCE_OCTETS, WORDING_OCTETS};
+pub use expiry::{Stepped, Walk};
 pub use names::NAME_OCTETS;
 pub use standing::{AsOf, Category, Standing, Stood, standing_as_of};
 
@@ -75,6 +79,7 @@ pub struct Consents {
     path: PathBuf,
     cache: u64,
     engines: Arc<dyn Engines>,
+    keys: Keys,
     ledger: RwLock<Slot>,
     _lock: Lock,
 }
@@ -91,9 +96,13 @@ impl Consents {
         let lock = Lock::take(dir)?;
         let path = dir.join("db");
         let engines = Arc::clone(&options.engines);
-        let ledger = open_ledger(&*engines, &path, options.cache_bytes, true)?;
+        let keys = match &options.keys {
+            Some(keys) => keys.clone(),
+            None => Keys::open(&dir.join("keys"), &MasterSource::Beside)?,
+        };
+        let ledger = open_ledger(&*engines, &path, options.cache_bytes, true, &keys)?;
         let ledger = RwLock::new(Slot::Open(Arc::new(ledger)));
-        Ok(Self { path, cache: options.cache_bytes, engines, ledger, _lock: lock })
+        Ok(Self { path, cache: options.cache_bytes, engines, keys, ledger, _lock: lock })
     }
 
     /// Where a subscriber stands with a sender at a moment, by all that is known.
@@ -141,6 +150,20 @@ impl Consents {
         failed.into_iter().chain(held)
     }
 
+    /// Goes a step of a walk over all subscribers, and takes away what has expired: durable when this returns.
+    ///
+    /// `decide` is shown all events of one subscriber, in no order and without what proves them, and answers for each
+    /// whether it goes. Called until the walk is done; after an error it begins anew.
+    pub fn expire(&self, walk: &mut Walk, decide: &mut dyn FnMut(&[Held]) -> Vec<bool>) -> Result<Stepped, StoreError> {
+        self.with(|ledger| {
+            let stepped = ledger.step(walk, decide)?;
+            if stepped.events > 0 || stepped.proofs > 0 {
+                ledger.sync()?;
+            }
+            Ok(stepped)
+        })
+    }
+
     /// About how many events are held.
     pub fn held(&self) -> Result<u64, StoreError> {
         self.with(|ledger| Ok(ledger.held_count()))
@@ -177,7 +200,7 @@ impl Consents {
         if clock::monotonic() < retry_at {
             return Err(StoreError::Engine { path: self.path.clone(), what: reason });
         }
-        match open_ledger(&*self.engines, &self.path, self.cache, false) {
+        match open_ledger(&*self.engines, &self.path, self.cache, false, &self.keys) {
             Ok(ledger) => {
                 tracing::warn!(path = %self.path.display(), "the consents are open again");
                 let ledger = Arc::new(ledger);
@@ -200,9 +223,17 @@ impl Consents {
     }
 }
 
-fn open_ledger(engines: &dyn Engines, path: &Path, cache: u64, create: bool) -> Result<Ledger, StoreError> {
+fn open_ledger(
+    engines: &dyn Engines,
+    path: &Path,
+    cache: u64,
+    create: bool,
+    keys: &Keys,
+) -> Result<Ledger, StoreError> {
+    exchange::finish(path)?;
     let engine = engines.open(path, cache, create).map_err(|e| StoreError::engine(path, &e))?;
-    Ledger::open(engine, path.to_owned())
+    let engine = migration::bring_up(engine, engines, path, cache, keys)?;
+    Ledger::open(engine, path.to_owned(), keys)
 }
 
 /// An import under way. Dropped unfinished, what it took in so far stays or goes; running it again is harmless.

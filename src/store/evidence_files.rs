@@ -1,20 +1,27 @@
-//! The papers that prove consents, each stored once under the SHA-256 of its octets.
+//! The papers that prove consents, each stored once, found by the SHA-256 of its octets.
 //!
-//! Owns the folder `evidence` beside the store: `ab/cdef…` for a file whose hash is abcdef…. A file
-//! is whole and on disk before it has its name, so that any process may put one at any time. Refuses
-//! to change or to remove one. Driven by the command line; the consents hold the hashes.
+//! Owns the folder `evidence` beside the store, where files are sealed under names derived from key and hash: the
+//! hash itself would tell whoever can guess a paper that it is there. And folders for handing over, where
+//! they are plain: `ab/cdef…` for a file whose hash is abcdef…. A file is whole and on disk before it
+//! has its name, so that any process may put one at any time. Refuses to change one. Driven by the
+//! command line and the retention; the consents hold the hashes.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::SystemTime;
 
+use jiff::Timestamp;
 use ring::digest;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
+use super::keys::{Key, Keys};
 use super::lock::create_private_dir;
+use crate::clock;
 
 /// The largest file that is taken.
 pub const LARGEST_FILE: u64 = 32 * 1024 * 1024;
@@ -83,25 +90,43 @@ pub enum Found {
     Missing,
 }
 
-/// The folder of evidence files.
+/// The name of the key that evidence is sealed with.
+const KEY: &str = "evidence";
+
+/// The ending of sealed files; plain ones have none.
+const SEALED: &str = "sealed";
+
+/// A folder of evidence files.
 #[derive(Clone, Debug)]
 pub struct EvidenceFiles {
     dir: PathBuf,
+    /// What they are sealed with; `None` where they are plain.
+    key: Option<Key>,
 }
 
 impl EvidenceFiles {
-    /// The files of this data directory; nothing is created before the first is put.
-    pub fn of(data: &Path) -> Self {
-        Self { dir: data.join("evidence") }
+    /// The files of this data directory; no folder is created before the first is put.
+    pub fn of(data: &Path, keys: &Keys) -> Result<Self, StoreError> {
+        Ok(Self { dir: data.join("evidence"), key: Some(keys.make(KEY)?) })
     }
 
-    /// Any folder laid out in this way, such as an export's.
+    /// Any folder of plain files laid out in this way, such as an export's.
     pub fn at(dir: &Path) -> Self {
-        Self { dir: dir.to_owned() }
+        Self { dir: dir.to_owned(), key: None }
     }
 
     /// Where a file of this hash lies.
     pub fn path(&self, sha256: Sha256) -> PathBuf {
+        match &self.key {
+            None => self.plain_path(sha256),
+            Some(key) => {
+                let name = Sha256(key.derive(&format!("name {sha256}")).into_octets());
+                self.plain_path(name).with_added_extension(SEALED)
+            }
+        }
+    }
+
+    fn plain_path(&self, sha256: Sha256) -> PathBuf {
         let name = sha256.to_string();
         self.dir.join(&name[..2]).join(&name[2..])
     }
@@ -119,18 +144,47 @@ impl EvidenceFiles {
             return Err(StoreError::Limit { what: "octets of an evidence file", limit });
         }
         let sha256 = sha256_of(&octets);
-        if self.check(sha256)? != Found::Whole {
-            self.write(sha256, &octets)?;
+        match self.check(sha256)? {
+            // Young again, so that it is not taken for one that nobody needs before an event names it.
+            Found::Whole => self.touch(sha256)?,
+            _ => self.write(sha256, &octets)?,
         }
         Ok(sha256)
+    }
+
+    fn touch(&self, sha256: Sha256) -> Result<(), StoreError> {
+        let path = self.path(sha256);
+        let now = SystemTime::try_from(clock::wall()).map_err(io::Error::other);
+        let touched = File::options().append(true).open(&path).and_then(|file| file.set_modified(now?));
+        touched.map_err(|e| StoreError::io(&path, "touch the evidence", e))
+    }
+
+    /// Removes the files that are not among these and were last put before `before`; says how many there were.
+    pub fn remove_others(&self, needed: &HashSet<Sha256>, before: Timestamp) -> Result<u64, StoreError> {
+        let needed: HashSet<PathBuf> = needed.iter().map(|sha256| self.path(*sha256)).collect();
+        let failed = |e| StoreError::io(&self.dir, "list the evidence", e);
+        let before = SystemTime::try_from(before).map_err(io::Error::other).map_err(failed)?;
+        let mut removed = 0;
+        for folder in entries(&self.dir).map_err(failed)? {
+            for file in entries(&folder.map_err(failed)?.path()).map_err(failed)? {
+                let path = file.map_err(failed)?.path();
+                let modified = fs::metadata(&path).and_then(|metadata| metadata.modified()).map_err(failed)?;
+                if !needed.contains(&path) && modified < before {
+                    fs::remove_file(&path).map_err(|e| StoreError::io(&path, "remove the evidence", e))?;
+                    removed += 1;
+                }
+            }
+        }
+        Ok(removed)
     }
 
     fn write(&self, sha256: Sha256, octets: &[u8]) -> Result<(), StoreError> {
         let path = self.path(sha256);
         let folder = path.parent().unwrap_or(&self.dir);
         create_private_dir(folder)?;
+        let sealed = self.key.as_ref().map(|key| key.sealer().seal(&sha256.0, octets));
         let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut fresh| {
-            fresh.write_all(octets)?;
+            fresh.write_all(sealed.as_deref().unwrap_or(octets))?;
             fresh.as_file().sync_all()?;
             fresh.persist(&path).map_err(|e| e.error)?;
             // The name as well, and the folders' own names.
@@ -139,25 +193,76 @@ impl EvidenceFiles {
         written.map_err(|e| StoreError::io(&path, "store the evidence", e))
     }
 
-    /// Whether a file is there and what it was.
-    pub fn check(&self, sha256: Sha256) -> Result<Found, StoreError> {
+    /// The octets of a file, where it is there and what it was.
+    pub fn read(&self, sha256: Sha256) -> Result<Result<Vec<u8>, Found>, StoreError> {
         let path = self.path(sha256);
-        match File::open(&path).and_then(hash) {
-            Ok(found) if found == sha256 => Ok(Found::Whole),
-            Ok(_) => Ok(Found::Changed),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Found::Missing),
-            Err(e) => Err(StoreError::io(&path, "read the evidence", e)),
-        }
+        let mut octets = match fs::read(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Err(Found::Missing)),
+            other => other.map_err(|e| StoreError::io(&path, "read the evidence", e))?,
+        };
+        let plain = match &self.key {
+            None => Some(octets),
+            Some(key) => key.sealer().open(&sha256.0, &mut octets).map(|plain| plain.to_vec()),
+        };
+        Ok(plain.filter(|plain| sha256_of(plain) == sha256).ok_or(Found::Changed))
     }
 
-    /// Puts a file of this folder into another one of the same layout.
+    /// Whether a file is there and what it was.
+    pub fn check(&self, sha256: Sha256) -> Result<Found, StoreError> {
+        Ok(self.read(sha256)?.err().unwrap_or(Found::Whole))
+    }
+
+    /// Puts a file of this folder into another one.
     pub fn copy_to(&self, sha256: Sha256, other: &Self) -> Result<Found, StoreError> {
-        let found = self.check(sha256)?;
-        if found == Found::Whole && other.check(sha256)? != Found::Whole {
-            let octets = fs::read(self.path(sha256));
-            other.write(sha256, &octets.map_err(|e| StoreError::io(&self.path(sha256), "read the evidence", e))?)?;
+        let octets = match self.read(sha256)? {
+            Ok(octets) => octets,
+            Err(found) => return Ok(found),
+        };
+        if other.check(sha256)? != Found::Whole {
+            other.write(sha256, &octets)?;
         }
-        Ok(found)
+        Ok(Found::Whole)
+    }
+
+    /// Seals the files that an earlier program left plain, and says how many there were. One that is no longer
+    /// what it was stays as it is.
+    pub fn seal_plain(&self) -> Result<usize, StoreError> {
+        let plain = Self { dir: self.dir.clone(), key: None };
+        let mut sealed = 0;
+        for sha256 in plain.names()? {
+            if plain.copy_to(sha256, self)? == Found::Whole {
+                let path = plain.path(sha256);
+                fs::remove_file(&path).map_err(|e| StoreError::io(&path, "remove the plain evidence", e))?;
+                sealed += 1;
+            }
+        }
+        Ok(sealed)
+    }
+
+    /// The hashes that stand as names of plain files.
+    fn names(&self) -> Result<Vec<Sha256>, StoreError> {
+        let failed = |e| StoreError::io(&self.dir, "list the evidence", e);
+        let mut names = Vec::new();
+        for folder in entries(&self.dir).map_err(failed)? {
+            let folder = folder.map_err(failed)?;
+            for file in entries(&folder.path()).map_err(failed)? {
+                let mut name = folder.file_name();
+                name.push(file.map_err(failed)?.file_name());
+                names.extend(name.to_str().and_then(|name| name.parse::<Sha256>().ok()));
+            }
+        }
+        Ok(names)
+    }
+}
+
+/// What is in a folder; nothing where there is none.
+fn entries(dir: &Path) -> io::Result<Box<dyn Iterator<Item = io::Result<fs::DirEntry>>>> {
+    match fs::read_dir(dir) {
+        Ok(entries) => Ok(Box::new(entries)),
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(Box::new(std::iter::empty()))
+        }
+        Err(e) => Err(e),
     }
 }
 
@@ -173,27 +278,19 @@ pub fn sha256_of(octets: &[u8]) -> Sha256 {
     Sha256(sha256)
 }
 
-fn hash(mut file: impl Read) -> io::Result<Sha256> {
-    let (mut context, mut buffer) = (digest::Context::new(&digest::SHA256), vec![0; 64 * 1024]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            read => context.update(&buffer[..read]),
-        }
-    }
-    let mut sha256 = [0; 32];
-    sha256.copy_from_slice(context.finish().as_ref());
-    Ok(Sha256(sha256))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::MasterSource;
+
+    fn files(data: &Path) -> EvidenceFiles {
+        EvidenceFiles::of(data, &Keys::open(&data.join("keys"), &MasterSource::Beside).unwrap()).unwrap()
+    }
 
     #[test]
     fn a_file_is_stored_once_and_a_changed_one_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
-        let files = EvidenceFiles::of(folder.path());
+        let files = files(folder.path());
         let paper = folder.path().join("form.pdf");
         fs::write(&paper, b"abc").unwrap();
         let sha256 = files.put(&paper).unwrap();
@@ -213,8 +310,45 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let paper = folder.path().join("film.mp4");
         File::create(&paper).and_then(|file| file.set_len(LARGEST_FILE + 1)).unwrap();
-        assert!(matches!(EvidenceFiles::of(folder.path()).put(&paper), Err(StoreError::Limit { .. })));
+        assert!(matches!(files(folder.path()).put(&paper), Err(StoreError::Limit { .. })));
         assert!(!folder.path().join("evidence").exists());
+    }
+
+    #[test]
+    fn plain_files_are_sealed_under_names_that_say_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (paper, dir) = (folder.path().join("form.txt"), folder.path().join("evidence"));
+        fs::write(&paper, b"I agree, 13800138000").unwrap();
+        let plain = EvidenceFiles::at(&dir);
+        let sha256 = plain.put(&paper).unwrap();
+        let other = plain.path(Sha256([9; 32]));
+        fs::create_dir_all(other.parent().unwrap()).unwrap();
+        fs::write(&other, b"no longer what it was").unwrap();
+        let files = files(folder.path());
+        assert_eq!(files.seal_plain().unwrap(), 1);
+        assert_eq!(files.seal_plain().unwrap(), 0);
+        assert_eq!(plain.check(sha256).unwrap(), Found::Missing);
+        assert_eq!(files.read(sha256).unwrap().unwrap(), b"I agree, 13800138000");
+        assert!(other.exists(), "what is damaged is not thrown away");
+        let sealed = fs::read(files.path(sha256)).unwrap();
+        assert!(!sealed.windows(11).any(|octets| octets == b"13800138000"));
+        assert!(!files.path(sha256).to_string_lossy().contains(&sha256.to_string()[2..]));
+        fs::copy(
+            files.path(sha256),
+            files
+                .path(Sha256([8; 32]))
+                .parent()
+                .map(|dir| {
+                    fs::create_dir_all(dir).unwrap();
+                    files.path(Sha256([8; 32]))
+                })
+                .unwrap(),
+        )
+        .unwrap();
+        assert_eq!(files.check(Sha256([8; 32])).unwrap(), Found::Changed, "a file opens under its own name alone");
+        let out = EvidenceFiles::at(&folder.path().join("out"));
+        assert_eq!(files.copy_to(sha256, &out).unwrap(), Found::Whole);
+        assert_eq!(out.read(sha256).unwrap().unwrap(), b"I agree, 13800138000");
     }
 
     #[test]

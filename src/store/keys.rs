@@ -159,7 +159,8 @@ impl Keys {
         self.inner.master.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// Where the key of that name lies, or would.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir().join(name).with_added_extension(ENDING)
     }
 

@@ -1,6 +1,6 @@
 //! What was sent to whom, as far as later messages are judged by it.
 //!
-//! Owns, for each sender and subscriber, the moments that count. What is fresh is in memory; a thread
+//! Owns, for each sender and subscriber, the moments that count; on disk, sealed, under names that say nothing. What is fresh is in memory; a thread
 //! of its own puts it into packed buckets, so nobody who counts waits for a disk to write. Refuses to know
 //! what is counted for what. What a crash takes away can be counted again from [`Sends::kept_until_ms`] on.
 
@@ -16,6 +16,7 @@ use siphasher::sip::SipHasher13;
 
 use super::StoreError;
 use super::engine::{Engines, Sled};
+use super::keys::Keys;
 use super::lock::Lock;
 use crate::clock;
 
@@ -53,7 +54,7 @@ const CACHE: u64 = 64 << 20;
 pub struct Pair(u64);
 
 impl Pair {
-    /// The same for every process, since it is written down.
+    /// The same for every process. What is written down is keyed as well.
     pub fn new(sender: &str, msisdn: u64) -> Self {
         let mut hasher = SipHasher13::new_with_keys(0x706F_7274, 0x6375_6C6C);
         hasher.write(&msisdn.to_le_bytes());
@@ -134,14 +135,14 @@ struct Fresh {
 
 impl Sends {
     /// Opens the counts in `dir`, creating them where there are none. Damaged ones are set aside, loudly.
-    pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        Self::open_with(dir, Arc::new(Sled))
+    pub fn open(dir: &Path, keys: &Keys) -> Result<Self, StoreError> {
+        Self::open_with(dir, keys, Arc::new(Sled))
     }
 
     /// The same over another engine.
-    pub fn open_with(dir: &Path, engines: Arc<dyn Engines>) -> Result<Self, StoreError> {
+    pub fn open_with(dir: &Path, keys: &Keys, engines: Arc<dyn Engines>) -> Result<Self, StoreError> {
         let lock = Lock::take(dir)?;
-        let (disk, before) = Disk::open(dir.join("db"), engines)?;
+        let (disk, before) = Disk::open(dir.join("db"), engines, keys)?;
         let inner = Arc::new(Inner {
             disk,
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
@@ -305,19 +306,13 @@ impl Inner {
     fn flush(&self) -> Result<(), StoreError> {
         let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let now = clock::wall().as_millisecond();
-        let mut fresh = self.fresh();
+        let fresh = self.fresh();
         let kept = self.kept_until_ms.load(Relaxed);
         let idle = i64::try_from(IDLE.as_millis()).unwrap_or(i64::MAX);
         if fresh.is_empty() && (kept..kept.saturating_add(idle)).contains(&now) {
             return Ok(());
         }
-        // In the order of their buckets.
-        fresh.sort_unstable_by_key(|(pair, _)| *pair);
-        for pairs in fresh.chunk_by(|(one, _), (other, _)| bucket::number(*one) == bucket::number(*other)) {
-            let pairs: Vec<(Pair, &[Moment])> =
-                pairs.iter().map(|(pair, fresh)| (*pair, fresh.moments.as_slice())).collect();
-            self.disk.put(&pairs, now / 1000)?;
-        }
+        self.disk.put_all(fresh.iter().map(|(pair, fresh)| (*pair, fresh.moments.as_slice())), now / 1000)?;
         self.disk.write_meta(now)?;
         self.kept_until_ms.store(now, Relaxed);
         self.forget(fresh.into_iter());

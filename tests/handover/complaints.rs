@@ -85,7 +85,10 @@ async fn the_steps_of_a_complaint_are_kept_in_order_and_outlive_a_crash() {
     // On the store itself, then in a new gate.
     folder.run(&["complaint", "answer", &fresh, "--note", "called back"]).ok();
     let gate = folder.start();
-    folder.run(&["complaint", "close", &old, "--note", "taken back"]).ok();
+    let holds = || folder.run(&["hold", "list", "--json"]).ok();
+    assert_eq!(lines(&holds()).iter().filter(|hold| hold["lifted"].is_null()).count(), 2, "{}", holds());
+    folder.run(&["complaint", "close", &old, "--note", "taken back", "--lift-hold"]).ok();
+    assert_eq!(lines(&holds()).iter().filter(|hold| hold["lifted"].is_null()).count(), 1, "{}", holds());
     assert!(listed(&folder, &["--due"]).is_empty());
     let all = listed(&folder, &[]);
     let steps = |complaint: &Value| {
@@ -94,6 +97,7 @@ async fn the_steps_of_a_complaint_are_kept_in_order_and_outlive_a_crash() {
     };
     assert_eq!(steps(&all[0]), ["opened", "acted", "answered"]);
     assert_eq!(steps(&all[1]), ["opened", "closed"]);
+    assert!(all[0]["hold"].is_string() && all[1]["hold"].is_null());
     gate.stop();
     drop(carrier);
 }

@@ -88,6 +88,9 @@ fn tell(out: &mut impl Write, listed: &Listed, config: &Config, now: Timestamp) 
     for term in &listed.terms.terms {
         writeln!(out, "    {}", due(term, listed, config, now))?;
     }
+    if let Some(hold) = &complaint.hold {
+        writeln!(out, "    legal hold {hold}")?;
+    }
     if let Some(closed) = course.closed {
         writeln!(out, "    closed {}", local(closed))?;
     }

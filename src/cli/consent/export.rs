@@ -12,6 +12,7 @@ use super::showing::{self, Showing};
 use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;
 use crate::cli::{Failure, written};
+use crate::gate::open_evidence;
 use crate::store::evidence_files::Found;
 use crate::store::{EvidenceFiles, Sha256};
 
@@ -48,8 +49,9 @@ pub(super) struct ExportArgs {
 
 pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
     let config = load(&args.config)?;
-    let mut papers = args.evidence.as_ref().map(|dir| Papers {
-        from: EvidenceFiles::of(&config.data),
+    let from = args.evidence.as_ref().map(|_| open_evidence(&config)).transpose()?;
+    let mut papers = args.evidence.as_ref().zip(from).map(|(dir, from)| Papers {
+        from,
         to: EvidenceFiles::at(dir),
         known: HashSet::new(),
         failed: None,

@@ -22,9 +22,10 @@ use crate::admin::client::Access;
 use crate::cli::{Failure, load};
 use crate::clock;
 use crate::config::Config;
+use crate::gate::open_evidence;
 use crate::register::Register;
 use crate::store::consents::{Held, Import};
-use crate::store::{Applied, Consents, EvidenceFiles};
+use crate::store::{Applied, Consents};
 use faults::Faults;
 use resume::{Mark, Resume};
 use source::{Next, Source};
@@ -144,8 +145,8 @@ fn ended(outcome: Result<u64, Failure>) -> ExitCode {
 
 fn import(args: &ImportArgs) -> Result<u64, Failure> {
     let config = load(&args.config)?;
-    let files = EvidenceFiles::of(&config.data);
-    let papers = args.evidence_dir.as_deref().map(|dir| Papers::new(dir, files));
+    let papers = |dir| Ok::<_, Failure>(Papers::new(dir, open_evidence(&config)?));
+    let papers = args.evidence_dir.as_deref().map(papers).transpose()?;
     let by = args.recorded_by.clone().unwrap_or_else(|| recorder(&args.file));
     let register = Register::load(&config.register).map_err(Failure::Config)?;
     let reading = Reading {

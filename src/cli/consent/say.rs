@@ -11,9 +11,9 @@ use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;
 use crate::cli::Failure;
 use crate::clock;
+use crate::gate::open_evidence;
 use crate::gate::readings::Reading;
 use crate::register::Register;
-use crate::store::EvidenceFiles;
 use crate::store::consents::{Held, Status, Stood, Towards, standing_as_of};
 
 #[derive(Args, Debug)]
@@ -97,7 +97,7 @@ pub(super) fn run(args: &SayArgs, status: Status) -> Result<(), Failure> {
         recorded_at_ms: None,
     };
     if let Some(file) = &args.evidence_file {
-        row.sha256 = Some(EvidenceFiles::of(&config.data).put(file)?);
+        row.sha256 = Some(open_evidence(&config)?.put(file)?);
     }
     record(&mut Access::open(&config)?, row, now)
 }

@@ -16,8 +16,8 @@ use crate::admin::api::Request;
 use crate::admin::client::Access;
 use crate::cli::{Failure, written};
 use crate::config::Config;
-use crate::gate::facts;
 use crate::gate::masking::Masking;
+use crate::gate::{facts, open_evidence};
 use crate::register::Register;
 use crate::store::consents::{Held, Stood, Towards, standing_as_of};
 use crate::store::evidence_files::Found;
@@ -79,13 +79,9 @@ pub(super) fn run(args: &ShowArgs) -> Result<(), Failure> {
     drop(access);
     let own = spelled(msisdn);
     let masking = args.showing.of([&own]);
-    let desk = Desk {
-        files: EvidenceFiles::of(&config.data),
-        zone: &config.time_zone,
-        json: args.json,
-        showing: args.showing,
-        masking: &masking,
-    };
+    let has_files = held.iter().any(|held| held.sha256.is_some());
+    let files = has_files.then(|| open_evidence(&config)).transpose()?;
+    let desk = Desk { files, zone: &config.time_zone, json: args.json, showing: args.showing, masking: &masking };
     if let (Some(on), Some(sender)) = (&args.on, &args.sender) {
         let at_ms = moment(on, &config.time_zone).map_err(|error| Failure::Usage(format!("--on: {error}")))?;
         return desk.answer(args, &config, msisdn, &held, (sender, at_ms));
@@ -113,7 +109,8 @@ fn towards<'a>(register: &'a Register, sender: &'a str, provider: Option<&'a str
 }
 
 struct Desk<'a> {
-    files: EvidenceFiles,
+    /// Opened where there is one to be looked at.
+    files: Option<EvidenceFiles>,
     zone: &'a TimeZone,
     json: bool,
     showing: Showing,
@@ -230,7 +227,8 @@ impl Desk<'_> {
     }
 
     fn paper(&self, sha256: Sha256) -> Result<&'static str, Failure> {
-        Ok(match self.files.check(sha256)? {
+        let found = self.files.as_ref().map_or(Ok(Found::Missing), |files| files.check(sha256))?;
+        Ok(match found {
             Found::Whole => "whole",
             Found::Changed => "CHANGED: it is not what its hash says",
             Found::Missing => "MISSING",

@@ -22,10 +22,12 @@ use crate::clock;
 use crate::config::Config;
 use crate::gate::evidence::{Found, Query};
 use crate::gate::masking::{Masking, masked};
+use crate::gate::open_evidence;
 use crate::gate::record::Record;
 use crate::register::Register;
+use crate::store::Sha256;
 use crate::store::consents::{Held, Status, all_senders_of};
-use crate::store::{EvidenceFiles, Sha256};
+use crate::store::evidence_files::Found as Paper;
 
 /// Subscribers and evidence files remembered: some hundreds of megabytes.
 const MOST: usize = 5_000_000;
@@ -315,15 +317,18 @@ impl<'e> Export<'e> {
 
     /// Copies the papers, each under its hash.
     fn papers(&mut self, papers: &BTreeSet<Sha256>) -> Result<(), Failure> {
-        let files = EvidenceFiles::of(&self.config.data);
+        if papers.is_empty() {
+            return Ok(());
+        }
+        let files = open_evidence(self.config)?;
         for sha256 in papers {
-            match std::fs::read(files.path(*sha256)) {
-                Ok(octets) if crate::store::evidence_files::sha256_of(&octets) == *sha256 => {
+            match files.read(*sha256)? {
+                Ok(octets) => {
                     self.bundle.put(&format!("evidence/{sha256}"), &octets)?;
                     *self.counts.entry("evidence files").or_default() += 1;
                 }
-                Ok(_) => self.wanting.push(format!("evidence file {sha256} is not what its hash says")),
-                Err(error) => self.wanting.push(format!("evidence file {sha256}: {error}")),
+                Err(Paper::Missing) => self.wanting.push(format!("evidence file {sha256} is not there")),
+                Err(_) => self.wanting.push(format!("evidence file {sha256} is not what its hash says")),
             }
         }
         Ok(())

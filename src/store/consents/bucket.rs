@@ -1,13 +1,19 @@
 //! A bucket: some sixty events, all that is held of their subscribers, read and written as one.
 //!
-//! Owns its rows, `C` bucket(4) part(1). Nearly every bucket has one part. A long one has more, each
+//! Owns its rows, `C` bucket(4) part(1): how many parts there are, how many low bits all codes share with the
+//! bucket's number, and the items without them. Nearly every bucket has one part. A long one has more, each
 //! whole in itself, and nothing moves between them but by being in both for a moment: so a crash
 //! between two rows loses nothing. Driven by the ledger.
 
-use super::item::{self, Item, Name, Outcome};
-use crate::store::engine::{Engine, EngineError, Fault, VALUE_BYTES};
+use super::address::mask;
+use super::item::{self, Item, Name, Outcome, Shared};
+use crate::store::engine::{Engine, EngineError, Fault};
+use crate::store::sealed::PLAIN_BYTES;
 
 const BUCKET: u8 = b'C';
+
+/// Octets of a row before its items.
+const HEAD: usize = 2;
 
 /// Most parts of a bucket.
 const PARTS: usize = 200;
@@ -49,7 +55,7 @@ pub(super) struct Bucket {
 fn read_parts(
     bucket: u32,
     engine: &dyn Engine,
-    see: &mut dyn FnMut(&[u8]) -> Option<()>,
+    see: &mut dyn FnMut(&[u8], Shared) -> Option<()>,
 ) -> Result<usize, EngineError> {
     let damaged = |part| EngineError { fault: Fault::Broken, what: format!("bucket {bucket} part {part}") };
     let (mut part, mut parts) = (0, 1);
@@ -58,11 +64,15 @@ fn read_parts(
             // The first part says how many there are; without it there is no bucket.
             return if part == 0 { Ok(0) } else { Err(damaged(part)) };
         };
-        let (count, items) = row.split_first().map(|(count, items)| (*count, items)).ok_or_else(|| damaged(part))?;
-        if part == 0 {
-            parts = count;
+        let ([count, bits], items) = row.split_first_chunk::<HEAD>().ok_or_else(|| damaged(part))?;
+        if *bits > 32 {
+            return Err(damaged(part));
         }
-        see(items).ok_or_else(|| damaged(part))?;
+        if part == 0 {
+            parts = *count;
+        }
+        let bits = u32::from(*bits);
+        see(items, Shared { bits, low: u64::from(bucket) & mask(bits) }).ok_or_else(|| damaged(part))?;
         part += 1;
     }
     Ok(parts.into())
@@ -71,24 +81,20 @@ fn read_parts(
 /// Shows everything held of a subscriber.
 pub(super) fn read_of(
     bucket: u32,
-    msisdn: u64,
+    code: u64,
     engine: &dyn Engine,
     see: &mut dyn FnMut(Item),
 ) -> Result<(), EngineError> {
-    read_parts(bucket, engine, &mut |items| item::find(items, msisdn, see)).map(drop)
+    read_parts(bucket, engine, &mut |items, shared| item::find(items, shared, code, see)).map(drop)
 }
 
 impl Bucket {
     /// Reads a bucket whole.
     pub(super) fn load(bucket: u32, engine: &dyn Engine) -> Result<Self, EngineError> {
         let mut parts = Vec::with_capacity(1);
-        let on_disk = read_parts(bucket, engine, &mut |mut items| {
-            let octets = items.len() + 1;
-            let mut all: Vec<Item> = Vec::with_capacity(octets / 16);
-            while !items.is_empty() {
-                all.push(item::take(&mut items, all.last().map(|item| item.msisdn))?);
-            }
-            parts.push(Part { items: all, octets, changed: false });
+        let on_disk = read_parts(bucket, engine, &mut |octets, shared| {
+            let items = item::take_all(octets, shared)?;
+            parts.push(Part { items, octets: octets.len() + HEAD, changed: false });
             Some(())
         })?;
         Ok(Self { parts, on_disk, overfull: Vec::new() })
@@ -99,9 +105,15 @@ impl Bucket {
         self.parts.into_iter().flat_map(|part| part.items)
     }
 
+    /// The same, to be looked at.
+    pub(super) fn items(&self) -> impl Iterator<Item = &Item> {
+        self.parts.iter().flat_map(|part| &part.items)
+    }
+
     /// A new bucket of these items, in their order.
     pub(super) fn of(items: Vec<Item>) -> Self {
-        let octets = encode(&items).len();
+        // As many as a row takes, so that what has more is told apart.
+        let octets = PLAIN_BYTES;
         let parts = vec![Part { items, octets, changed: true }];
         Self { parts, on_disk: 0, overfull: Vec::new() }
     }
@@ -117,7 +129,7 @@ impl Bucket {
             same += named.len();
             last = last.max(named.last().map(Item::key));
         }
-        let at = match self.parts.iter().position(|part| part.octets + ITEM_OCTETS < VALUE_BYTES) {
+        let at = match self.parts.iter().position(|part| part.octets + ITEM_OCTETS < PLAIN_BYTES) {
             Some(at) => at,
             None if self.parts.len() < PARTS => {
                 self.parts.push(Part::default());
@@ -165,14 +177,19 @@ impl Bucket {
         taken
     }
 
-    /// The rows that changed, in the order in which they have to be put.
-    pub(super) fn rows(mut self, bucket: u32) -> Vec<NewRow> {
+    /// The rows that changed, in the order in which they have to be put; all codes in them share that many bits
+    /// with the bucket's number.
+    pub(super) fn rows(mut self, bucket: u32, shared: u32) -> Vec<NewRow> {
         let mut at = 0;
         while at < self.parts.len() {
             let part = &mut self.parts[at];
-            if part.changed && part.items.len() > 1 && encode(&part.items).len() >= VALUE_BYTES {
+            if part.changed
+                && part.items.len() > 1
+                && part.octets >= PLAIN_BYTES
+                && HEAD + encode(&part.items, shared).len() > PLAIN_BYTES
+            {
                 let half = part.items.split_off(part.items.len() / 2);
-                self.parts.push(Part { items: half, octets: 0, changed: true });
+                self.parts.push(Part { items: half, octets: PLAIN_BYTES, changed: true });
             } else {
                 at += 1;
             }
@@ -180,8 +197,8 @@ impl Bucket {
         let count = self.parts.len();
         let row = |at: usize, part: &Part| {
             let head = if at == 0 { u8::try_from(count).unwrap_or(u8::MAX) } else { 0 };
-            let mut value = vec![head];
-            value.extend(encode(&part.items));
+            let mut value = vec![head, u8::try_from(shared).unwrap_or(u8::MAX)];
+            value.extend(encode(&part.items, shared));
             (key(bucket, u8::try_from(at).unwrap_or(u8::MAX)).to_vec(), value)
         };
         let grown = count > self.on_disk;
@@ -193,12 +210,12 @@ impl Bucket {
     }
 }
 
-fn encode(items: &[Item]) -> Vec<u8> {
-    let mut octets = Vec::with_capacity(items.len() * 24);
+fn encode(items: &[Item], shared: u32) -> Vec<u8> {
+    let mut octets = Vec::with_capacity(items.len() * 16);
     let mut before = None;
     for item in items {
-        item::push(&mut octets, item, before);
-        before = Some(item.msisdn);
+        item::push(&mut octets, item, before, shared);
+        before = Some(item.code);
     }
     octets
 }

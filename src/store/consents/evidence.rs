@@ -4,11 +4,12 @@
 //! pays. A bounded memory of recent proofs gives one that comes again its old number. Packs of the
 //! first layout hold evidence alone. Driven by the ledger.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::store::engine::{Engine, EngineError, Fault, VALUE_BYTES};
 use crate::store::evidence_files::Sha256;
+use crate::store::sealed::PLAIN_BYTES;
 use crate::store::varint;
 
 const PACK: u8 = b'E';
@@ -17,7 +18,7 @@ const PACK: u8 = b'E';
 pub const EVIDENCE_OCTETS: usize = 4 * 1024;
 
 /// Most octets of a pack: its row has one more.
-const PACK_OCTETS: usize = VALUE_BYTES - 1;
+const PACK_OCTETS: usize = PLAIN_BYTES - 1;
 
 /// Most octets of a text's length.
 const LENGTH_OCTETS: usize = 2;
@@ -58,7 +59,11 @@ impl Proof {
         octets
     }
 
+    /// One that was taken out has no octets, and proves nothing.
     fn decode(mut octets: &[u8]) -> Option<Self> {
+        if octets.is_empty() {
+            return Some(Self::default());
+        }
         let mut text = || {
             let length = varint::take(&mut octets).and_then(|length| usize::try_from(length).ok())?;
             let (text, rest) = octets.split_at_checked(length)?;
@@ -85,6 +90,46 @@ pub(super) struct Evidence {
     first: u64,
     recent: HashMap<Box<[u8]>, u64>,
     recent_octets: usize,
+    /// How many sweeps have begun.
+    sweeps: u64,
+}
+
+/// A search for proofs that no event names any more.
+#[derive(Debug, Default)]
+pub(super) struct Sweep {
+    /// Proofs from this number on came later, and stay.
+    until: u64,
+    /// Which of those before are named: a bit each.
+    marks: Vec<u64>,
+    /// The first number that was not looked at.
+    next: u64,
+    /// The papers of proofs that stay.
+    papers: HashSet<Sha256>,
+}
+
+/// What a step of a sweep did.
+#[derive(Debug)]
+pub(super) struct Swept {
+    pub(super) gone: u64,
+    pub(super) is_done: bool,
+}
+
+impl Sweep {
+    /// An event names this proof.
+    pub(super) fn mark(&mut self, number: u64) {
+        if let Some(bits) = usize::try_from(number / 64).ok().and_then(|at| self.marks.get_mut(at)) {
+            *bits |= 1 << (number % 64);
+        }
+    }
+
+    fn stays(&self, number: u64) -> bool {
+        let bits = usize::try_from(number / 64).ok().and_then(|at| self.marks.get(at));
+        number >= self.until || bits.is_none_or(|bits| bits >> (number % 64) & 1 == 1)
+    }
+
+    pub(super) fn into_papers(self) -> HashSet<Sha256> {
+        self.papers
+    }
 }
 
 impl Evidence {
@@ -93,7 +138,7 @@ impl Evidence {
             Some((key, value)) => first_of(&key)? + Pack::read(&value)?.count()?,
             None => 0,
         };
-        Ok(Self { next, pack: Vec::new(), first: next, recent: HashMap::new(), recent_octets: 0 })
+        Ok(Self { next, pack: Vec::new(), first: next, recent: HashMap::new(), recent_octets: 0, sweeps: 0 })
     }
 
     /// The number of a proof; new ones are on disk only after [`Evidence::put`].
@@ -101,13 +146,8 @@ impl Evidence {
         if let Some(number) = self.recent.get(proof) {
             return *number;
         }
-        if self.pack.len() + LENGTH_OCTETS + proof.len() > PACK_OCTETS {
-            self.put(rows);
-        }
         let number = self.next;
-        varint::push(&mut self.pack, proof.len() as u64);
-        self.pack.extend_from_slice(proof);
-        self.next += 1;
+        self.append(proof, rows);
         if self.recent_octets > REMEMBERED_OCTETS {
             self.recent.clear();
             self.recent_octets = 0;
@@ -117,18 +157,101 @@ impl Evidence {
         number
     }
 
+    /// Takes in a proof under the next number, whether it is a new one or not.
+    fn append(&mut self, proof: &[u8], rows: &mut Vec<([u8; 9], Vec<u8>)>) {
+        if self.pack.len() + LENGTH_OCTETS + proof.len() > PACK_OCTETS {
+            self.put(rows);
+        }
+        varint::push(&mut self.pack, proof.len() as u64);
+        self.pack.extend_from_slice(proof);
+        self.next += 1;
+    }
+
+    pub(super) fn sweeps(&self) -> u64 {
+        self.sweeps
+    }
+
+    /// Begins to look for proofs that fall out of use; from now on none of the old ones is given out again.
+    pub(super) fn begin_sweep(&mut self) -> Sweep {
+        self.sweeps += 1;
+        self.recent.clear();
+        self.recent_octets = 0;
+        let marks = vec![0; usize::try_from(self.first / 64).unwrap_or_default() + 1];
+        Sweep { until: self.first, marks, ..Sweep::default() }
+    }
+
+    /// Takes out what nothing names from the next packs; all that do were marked.
+    pub(super) fn sweep(&self, sweep: &mut Sweep, packs: u64, engine: &dyn Engine) -> Result<Swept, EngineError> {
+        let mut gone = 0;
+        for _ in 0..packs {
+            let Some((row, value)) = engine.first(&key(sweep.next), &[PACK + 1])? else {
+                return Ok(Swept { gone, is_done: true });
+            };
+            let (first, pack) = (first_of(&row)?, Pack::read(&value)?);
+            let (mut left, mut count, mut taken) = (Vec::with_capacity(pack.octets.len()), 0, 0);
+            for entry in pack.entries() {
+                let entry = entry?;
+                let stays = sweep.stays(first + count);
+                count += 1;
+                taken += u64::from(!stays && !entry.is_empty());
+                let entry = if stays { entry } else { &[] };
+                sweep.papers.extend(Proof::decode(entry).and_then(|proof| proof.sha256));
+                varint::push(&mut left, entry.len() as u64);
+                left.extend_from_slice(entry);
+            }
+            let is_last = first + count == self.first;
+            // Nothing but lengths, which are 0: nobody needs it but the count, which the last one tells.
+            if left.iter().all(|octet| *octet == 0) && !is_last {
+                engine.remove(&row)?;
+            } else if taken > 0 {
+                engine.put(&row, &packed(&left))?;
+            }
+            gone += taken;
+            sweep.next = first + count;
+        }
+        Ok(Swept { gone, is_done: false })
+    }
+
     /// Hands over the row of the texts that have none yet.
     pub(super) fn put(&mut self, rows: &mut Vec<([u8; 9], Vec<u8>)>) {
         if self.pack.is_empty() {
             return;
         }
-        let compressed = zstd::bulk::compress(&self.pack, 3).ok().filter(|short| short.len() < self.pack.len());
-        let mut value = vec![if compressed.is_some() { COMPRESSED } else { PLAIN }];
-        value.extend_from_slice(compressed.as_deref().unwrap_or(&self.pack));
-        rows.push((key(self.first), value));
+        rows.push((key(self.first), packed(&self.pack)));
         self.pack.clear();
         self.first = self.next;
     }
+}
+
+/// The row of a pack.
+fn packed(pack: &[u8]) -> Vec<u8> {
+    let compressed = zstd::bulk::compress(pack, 3).ok().filter(|short| short.len() < pack.len());
+    let mut value = vec![if compressed.is_some() { COMPRESSED } else { PLAIN }];
+    value.extend_from_slice(compressed.as_deref().unwrap_or(pack));
+    value
+}
+
+/// Copies every proof into an engine that has none, under its number.
+pub(super) fn copy(from: &dyn Engine, to: &dyn Engine) -> Result<(), EngineError> {
+    let mut copied = Evidence::load(to)?;
+    let (mut next, mut rows) = (vec![PACK], Vec::new());
+    while let Some((key, value)) = from.first(&next, &[PACK + 1])? {
+        let (first, pack) = (first_of(&key)?, Pack::read(&value)?);
+        if first != copied.next {
+            return Err(lost(copied.next));
+        }
+        for place in 0..pack.count()? {
+            let proof = pack.nth(place)?.ok_or_else(damaged)?;
+            let octets = Proof::encode(&proof.evidence, &proof.wording, &proof.recorded_by, proof.sha256);
+            copied.append(&octets, &mut rows);
+        }
+        for (key, value) in rows.drain(..) {
+            to.put(&key, &value)?;
+        }
+        next = [&key[..], &[0]].concat();
+    }
+    copied.put(&mut rows);
+    rows.iter().try_for_each(|(key, value)| to.put(key, value))
 }
 
 /// Reads proofs, and remembers the packs it met: for many of them.
@@ -186,7 +309,7 @@ impl Pack {
         let (kind, octets) = value.split_first().ok_or_else(damaged)?;
         let octets = match *kind {
             PLAIN | PLAIN_TEXTS => octets.to_vec(),
-            COMPRESSED | COMPRESSED_TEXTS => zstd::bulk::decompress(octets, PACK_OCTETS).map_err(|_| damaged())?,
+            COMPRESSED | COMPRESSED_TEXTS => zstd::bulk::decompress(octets, VALUE_BYTES).map_err(|_| damaged())?,
             _ => return Err(damaged()),
         };
         Ok(Self { octets, texts: matches!(*kind, PLAIN_TEXTS | COMPRESSED_TEXTS) })

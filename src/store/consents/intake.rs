@@ -11,7 +11,7 @@ use std::sync::{MutexGuard, PoisonError};
 use super::address::{address, parent};
 use super::bucket::Bucket;
 use super::evidence::{EVIDENCE_OCTETS, Proof, WORDING_OCTETS};
-use super::item::{Item, Outcome};
+use super::item::{Arrival, Item, Outcome};
 use super::ledger::{Desk, Ledger};
 use super::names::{Kind, NAME_OCTETS};
 use super::{Applied, Event, Status, archive};
@@ -19,7 +19,7 @@ use crate::clock;
 use crate::store::StoreError;
 
 /// Items of a bucket, on average, before the next one is split.
-const LOAD: u64 = 56;
+pub(super) const LOAD: u64 = 56;
 
 /// Buckets changed before others get their turn.
 const WINDOW: usize = 64;
@@ -36,18 +36,14 @@ const CHUNK_EVIDENCE: usize = 16 << 20;
 /// Most events that a chunk gathers.
 const CHUNK_EVENTS: usize = 1 << 20;
 
-/// An event whose names have numbers.
-#[derive(Debug)]
-struct Numbered {
-    hash: u64,
-    /// Its evidence is a place among the chunk's proofs.
-    item: Item,
-}
+/// Events of a chunk from which on their common arrival is worth a number.
+const SHARED: u32 = 256;
 
 /// Events gathered to be taken in together.
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
-    events: Vec<Numbered>,
+    /// Their evidence is a place among the proofs.
+    events: Vec<Item>,
     proofs: Vec<Box<[u8]>>,
     places: HashMap<Box<[u8]>, u64>,
     octets: usize,
@@ -98,7 +94,7 @@ impl Ledger {
         };
         let proof = Proof::encode(event.evidence, event.wording, event.recorded_by, event.sha256);
         let item = Item {
-            msisdn: event.msisdn,
+            code: self.codes.code(event.msisdn),
             sender: self.name(Kind::Sender, event.sender)?,
             refusal: !consent,
             category: self.name(Kind::Category, event.category)?,
@@ -107,9 +103,9 @@ impl Ledger {
             method: self.name(Kind::Method, event.method)?,
             evidence: chunk.place(&proof),
             frequency,
-            recorded_at_ms: event.recorded_at_ms,
+            arrival: event.recorded_at_ms.map_or(Arrival::Unknown, Arrival::At),
         };
-        chunk.events.push(Numbered { hash: self.hash.hash(event.msisdn), item });
+        chunk.events.push(item);
         Ok(())
     }
 
@@ -132,17 +128,55 @@ impl Ledger {
     /// Takes in a chunk and empties it; durable after the next [`Ledger::sync`].
     pub(super) fn take_in(&self, chunk: &mut Chunk, applied: &mut Applied) -> Result<(), StoreError> {
         let Chunk { mut events, proofs, .. } = std::mem::take(chunk);
-        let mut numbers = vec![None; proofs.len()];
         let now = arrival(events.len());
-        events.iter_mut().for_each(|event| event.item.recorded_at_ms = event.item.recorded_at_ms.or(Some(now)));
+        let unknown = events.iter_mut().filter(|event| event.arrival == Arrival::Unknown);
+        unknown.for_each(|event| event.arrival = Arrival::At(now));
+        self.take_in_items(events, Proofs { numbers: vec![None; proofs.len()], new: proofs, sweeps: 0 }, applied)
+    }
+
+    /// Takes in events that say themselves when they arrived.
+    pub(super) fn take_in_items(
+        &self,
+        mut events: Vec<Item>,
+        mut proofs: Proofs,
+        applied: &mut Applied,
+    ) -> Result<(), StoreError> {
+        self.share_arrivals(&mut events)?;
         self.grow_for(&events)?;
         let count = self.count();
-        events.sort_by_key(|event| (address(event.hash, count), event.item.msisdn));
+        events.sort_by_key(|event| (address(event.code, count), event.code));
         let mut left = events.as_slice();
         while !left.is_empty() {
-            let mut window = Window { desk: self.desk(), proofs: &proofs, numbers: &mut numbers, applied };
+            let mut window = Window { desk: self.desk(), proofs: &mut proofs, applied };
             left = self.take_window(left, &mut window)?;
             self.split_until(window.desk.items / LOAD, &mut window.desk)?;
+        }
+        Ok(())
+    }
+
+    /// Gives a number to each moment at which very many of the events arrived, which takes less room.
+    fn share_arrivals(&self, events: &mut [Item]) -> Result<(), StoreError> {
+        if events.len() < MANY {
+            return Ok(());
+        }
+        let mut counts: HashMap<i64, u32> = HashMap::new();
+        for event in &*events {
+            if let Arrival::At(at_ms) = event.arrival {
+                *counts.entry(at_ms).or_default() += 1;
+            }
+        }
+        counts.retain(|_, count| *count >= SHARED);
+        let number = |at_ms: i64| match self.name(Kind::Arrival, &at_ms.to_string()) {
+            Ok(number) => Ok((at_ms, Arrival::Batch(number))),
+            // There is no room for another number: each event has the moment itself.
+            Err(StoreError::Limit { .. }) => Ok((at_ms, Arrival::At(at_ms))),
+            Err(error) => Err(error),
+        };
+        let numbers: HashMap<i64, Arrival> = counts.into_keys().map(number).collect::<Result<_, _>>()?;
+        for event in events {
+            if let Arrival::At(at_ms) = event.arrival {
+                event.arrival = numbers.get(&at_ms).copied().unwrap_or(event.arrival);
+            }
         }
         Ok(())
     }
@@ -152,7 +186,7 @@ impl Ledger {
     }
 
     /// Takes in the events of the next buckets; gives the rest.
-    fn take_window<'e>(&self, events: &'e [Numbered], window: &mut Window<'_>) -> Result<&'e [Numbered], StoreError> {
+    fn take_window<'e>(&self, events: &'e [Item], window: &mut Window<'_>) -> Result<&'e [Item], StoreError> {
         let count = self.count();
         let mut evidence = Vec::new();
         let mut items = 0;
@@ -161,7 +195,7 @@ impl Ledger {
         let mut buckets: Vec<(u64, Bucket)> = Vec::with_capacity(WINDOW);
         let mut taken = 0;
         for event in events {
-            let here = address(event.hash, count);
+            let here = address(event.code, count);
             let at = match buckets.iter().rposition(|(bucket, _)| *bucket == here) {
                 Some(at) => at,
                 None if buckets.len() == WINDOW => break,
@@ -170,7 +204,7 @@ impl Ledger {
                     buckets.len() - 1
                 }
             };
-            let outcome = buckets[at].1.merge(event.item, || window.evidence(event.item.evidence, &mut evidence));
+            let outcome = buckets[at].1.merge(*event, || window.evidence(event.evidence, &mut evidence));
             let full = StoreError::Limit { what: "too many consents of one subscriber", limit: usize::MAX };
             items += i64::from(window.count(outcome.ok_or(full)?));
             taken += 1;
@@ -179,12 +213,9 @@ impl Ledger {
         evidence.iter().try_for_each(|(key, value)| self.engine.put(key, value)).map_err(|e| self.failed(&e))?;
         for (here, mut bucket) in buckets {
             items -= self.archive(&mut bucket)?;
-            self.put_rows(bucket.rows(self.row_number(here)?))?;
+            self.put_bucket(bucket, here, count)?;
         }
-        if items != 0 {
-            window.desk.items = window.desk.items.saturating_add_signed(items);
-            self.put_count(count, window.desk.items).map_err(|e| self.failed(&e))?;
-        }
+        self.count_items(items, &mut window.desk).map_err(|e| self.failed(&e))?;
         Ok(&events[taken..])
     }
 
@@ -201,20 +232,20 @@ impl Ledger {
     }
 
     /// Reads a bucket, without what a split that was cut short left in it.
-    fn load(&self, here: u64, count: u64) -> Result<Bucket, StoreError> {
+    pub(super) fn load(&self, here: u64, count: u64) -> Result<Bucket, StoreError> {
         let mut bucket = Bucket::load(self.row_number(here)?, &*self.engine).map_err(|e| self.failed(&e))?;
-        bucket.take(|item| address(self.hash.hash(item.msisdn), count) != here);
+        bucket.take(|item| address(item.code, count) != here);
         Ok(bucket)
     }
 
     /// Splits ahead of a chunk that will bring many new items: splitting them later costs more.
-    fn grow_for(&self, events: &[Numbered]) -> Result<(), StoreError> {
+    fn grow_for(&self, events: &[Item]) -> Result<(), StoreError> {
         if events.len() < 4 * SAMPLED {
             return Ok(());
         }
         let (mut new, mut seen) = (0, 0);
         for event in events.iter().step_by(events.len() / SAMPLED) {
-            new += u64::from(self.items_of(event.item.msisdn)?.is_empty());
+            new += u64::from(self.items_of(event.code)?.is_empty());
             seen += 1;
         }
         let expected = events.len() as u64 * new / seen;
@@ -223,33 +254,28 @@ impl Ledger {
     }
 
     /// Splits buckets in turn until there are `wanted`.
-    fn split_until(&self, wanted: u64, desk: &mut Desk) -> Result<(), StoreError> {
+    pub(super) fn split_until(&self, wanted: u64, desk: &mut Desk) -> Result<(), StoreError> {
         let mut count = self.count();
         while count < wanted.min(u32::MAX.into()) {
-            let (new, from) = (self.row_number(count)?, self.row_number(parent(count))?);
-            let mut bucket = Bucket::load(from, &*self.engine).map_err(|e| self.failed(&e))?;
-            let moved = bucket.take(|item| address(self.hash.hash(item.msisdn), count + 1) != u64::from(from));
+            let (new, from) = (count, parent(count));
+            let mut bucket = Bucket::load(self.row_number(from)?, &*self.engine).map_err(|e| self.failed(&e))?;
             count += 1;
+            let moved = bucket.take(|item| address(item.code, count) != from);
             if moved.is_empty() {
                 continue;
             }
-            let mut moved: Vec<_> =
-                moved.into_iter().filter(|item| address(self.hash.hash(item.msisdn), count) + 1 == count).collect();
+            let mut moved: Vec<_> = moved.into_iter().filter(|item| address(item.code, count) == new).collect();
             moved.sort_by_key(Item::key);
-            self.put_rows(Bucket::of(moved).rows(new))?;
-            self.put_count(count, desk.items).map_err(|e| self.failed(&e))?;
+            self.put_bucket(Bucket::of(moved), new, count)?;
+            self.put_count(count, desk).map_err(|e| self.failed(&e))?;
             self.publish_count(count);
-            self.put_rows(bucket.rows(from))?;
+            self.put_bucket(bucket, from, count)?;
         }
         if count != self.count() {
-            self.put_count(count, desk.items).map_err(|e| self.failed(&e))?;
+            self.put_count(count, desk).map_err(|e| self.failed(&e))?;
             self.publish_count(count);
         }
         Ok(())
-    }
-
-    fn put_rows(&self, rows: Vec<(Vec<u8>, Vec<u8>)>) -> Result<(), StoreError> {
-        rows.iter().try_for_each(|(key, value)| self.engine.put(key, value)).map_err(|e| self.failed(&e))
     }
 }
 
@@ -260,25 +286,33 @@ fn arrival(events: usize) -> i64 {
     if events < MANY { now } else { now - now.rem_euclid(1_000) + 1_000 }
 }
 
+/// The proofs of events that are taken in.
+#[derive(Debug, Default)]
+pub(super) struct Proofs {
+    new: Vec<Box<[u8]>>,
+    /// The numbers that they have got so far.
+    numbers: Vec<Option<u64>>,
+    /// How many sweeps had begun by then: what is numbered is not to be used after the next one.
+    sweeps: u64,
+}
+
 /// What a window of buckets is taken in with.
 struct Window<'a> {
     desk: MutexGuard<'a, Desk>,
-    proofs: &'a [Box<[u8]>],
-    /// The numbers that the chunk's proofs have got so far.
-    numbers: &'a mut [Option<u64>],
+    proofs: &'a mut Proofs,
     applied: &'a mut Applied,
 }
 
 impl Window<'_> {
+    /// The number of the proof in that place; where there are none, it is the number.
     fn evidence(&mut self, place: u64, rows: &mut Vec<([u8; 9], Vec<u8>)>) -> u64 {
         let at = usize::try_from(place).unwrap_or(usize::MAX);
-        let proof = self.proofs.get(at).map_or(&[][..], |proof| proof);
-        let known = self.numbers.get(at).copied().flatten();
-        let number = known.unwrap_or_else(|| self.desk.evidence.number(proof, rows));
-        if let Some(slot) = self.numbers.get_mut(at) {
-            *slot = Some(number);
+        if self.proofs.sweeps != self.desk.evidence.sweeps() {
+            self.proofs.sweeps = self.desk.evidence.sweeps();
+            self.proofs.numbers.fill(None);
         }
-        number
+        let Some((proof, number)) = self.proofs.new.get(at).zip(self.proofs.numbers.get_mut(at)) else { return place };
+        *number.get_or_insert_with(|| self.desk.evidence.number(proof, rows))
     }
 
     /// Counts an outcome; whether there is one event more.

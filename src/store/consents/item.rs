@@ -1,17 +1,20 @@
 //! One event of one subscriber, and how it lies in a bucket.
 //!
 //! Owns the order of events, in which the last of a name is the one that stands, and the encoding,
-//! which keeps the whole number: no collision can show one subscriber another's consent. Earlier
-//! events stay beside the last one, which costs nothing where there is one. Driven by the ledger.
+//! which keeps the whole code of the number but for the low bits that all of a bucket share: no collision
+//! can show one subscriber another's consent. Earlier events stay beside the last one, which costs nothing
+//! where there is one. Driven by the ledger.
 
 use std::cmp::Reverse;
 
+use super::address::mask;
 use crate::store::varint;
 
 /// A consent to a category, a refusal of a sender, or a change of the number's holder.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Item {
-    pub(super) msisdn: u64,
+    /// The code of the subscriber's number.
+    pub(super) code: u64,
     pub(super) sender: u32,
     pub(super) refusal: bool,
     /// Of a refusal: the category it was said under, which limits nothing.
@@ -22,8 +25,18 @@ pub(super) struct Item {
     pub(super) evidence: u64,
     /// The number of how often a consent allows messages, and one more; 0 where it does not say.
     pub(super) frequency: u32,
-    /// When the store took it in; events from before that was kept have none.
-    pub(super) recorded_at_ms: Option<i64>,
+    pub(super) arrival: Arrival,
+}
+
+/// When the store took an event in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Arrival {
+    /// Nobody knows: it is from before that was kept.
+    Unknown,
+    /// Together with very many others, at the moment of this number.
+    Batch(u32),
+    /// At this moment.
+    At(i64),
 }
 
 /// Events of the same name replace each other: subscriber, sender, refusal or not, category.
@@ -48,7 +61,7 @@ pub(super) enum Outcome {
 impl Item {
     /// All refusals of a sender have one name, and all consents to a category.
     pub(super) fn name(&self) -> Name {
-        (self.msisdn, self.sender, self.refusal, if self.refusal { 0 } else { self.category })
+        (self.code, self.sender, self.refusal, if self.refusal { 0 } else { self.category })
     }
 
     /// Of two events of one name the later stands, and of two at the same moment the one that ends sooner.
@@ -69,18 +82,28 @@ pub(super) fn last_of_each(items: &[Item]) -> impl Iterator<Item = &Item> {
     items.chunk_by(|a, b| a.name() == b.name()).filter_map(<[Item]>::last)
 }
 
+// The first octet. What follows it: more flags where it says so; how far the code's high bits are from those
+// of the item before, unless they are the same; sender, names, moment, evidence, end, frequency, arrival.
 const REFUSAL: u8 = 1;
 const SAME_NUMBER: u8 = 1 << 1;
-const SECONDS: u8 = 1 << 2;
-const ENDS_IN_DAYS: u8 = 1 << 3;
-const ENDS_IN_SECONDS: u8 = 2 << 3;
-const ENDS_AT: u8 = 3 << 3;
-const ENDS: u8 = 3 << 3;
-const SMALL_NAMES: u8 = 1 << 5;
-const FREQUENCY: u8 = 1 << 6;
-const RECORDED: u8 = 1 << 7;
+const SMALL_NAMES: u8 = 1 << 2;
+const MILLISECONDS: u8 = 1 << 3;
+const ENDS: u8 = 3 << 4;
+const ENDS_IN_DAYS: u8 = 1 << 4;
+const ENDS_IN_SECONDS: u8 = 2 << 4;
+/// An octet more says how it ends, and what is rare.
+const MORE: u8 = 3 << 4;
+const ARRIVAL: u8 = 3 << 6;
+const IN_BATCH: u8 = 1 << 6;
+const LATER_BY_SECONDS: u8 = 2 << 6;
+const LATER_BY_MILLISECONDS: u8 = 3 << 6;
 
-/// 2020-01-01T00:00:00Z: moments in whole seconds of the 136 years from here take four octets.
+// The octet more. Its end is written as in the first octet, or whole.
+const ENDS_AT: u8 = MORE;
+const FREQUENCY: u8 = 1;
+const ODD_MOMENT: u8 = 1 << 1;
+
+/// 2020-01-01T00:00:00Z: from here, 136 years of moments in whole seconds take four octets, and 34 of any in five.
 const EPOCH_MS: i64 = 1_577_836_800_000;
 
 const DAY_MS: i64 = 86_400_000;
@@ -100,9 +123,14 @@ fn small_names(item: &Item) -> Option<u8> {
     (category < 16 && method < 16).then_some(category << 4 | method)
 }
 
-fn short_moment(at_ms: i64) -> Option<u32> {
+fn small_seconds(at_ms: i64) -> Option<u32> {
     let after = at_ms.checked_sub(EPOCH_MS).filter(|after| after % 1_000 == 0)?;
     u32::try_from(after / 1_000).ok()
+}
+
+fn small_milliseconds(at_ms: i64) -> Option<[u8; 5]> {
+    let [a, b, c, d, e, 0, 0, 0] = at_ms.checked_sub(EPOCH_MS)?.to_le_bytes() else { return None };
+    Some([a, b, c, d, e])
 }
 
 /// How an end is written, relative to the beginning where that is short.
@@ -112,23 +140,38 @@ fn ending(item: &Item) -> (u8, Option<u64>) {
     match after {
         Some(after) if after % DAY_MS.cast_unsigned() == 0 => (ENDS_IN_DAYS, Some(after / DAY_MS.cast_unsigned())),
         Some(after) if after % 1_000 == 0 => (ENDS_IN_SECONDS, Some(after / 1_000)),
-        _ => (ENDS_AT, Some(end.cast_unsigned())),
+        _ => (ENDS_AT, Some(zigzag(end.wrapping_sub(item.at_ms)))),
     }
 }
 
-/// Appends an item; `before` is the number of the item before it.
-pub(super) fn push(out: &mut Vec<u8>, item: &Item, before: Option<u64>) {
-    let short = short_moment(item.at_ms);
-    let (ends, end) = ending(item);
-    let same = before == Some(item.msisdn);
+/// How an arrival is written.
+fn arriving(item: &Item) -> (u8, Option<u64>) {
+    match item.arrival {
+        Arrival::Unknown => (0, None),
+        Arrival::Batch(number) => (IN_BATCH, Some(number.into())),
+        Arrival::At(at_ms) => match at_ms.wrapping_sub(item.at_ms) {
+            delay if delay % 1_000 == 0 => (LATER_BY_SECONDS, Some(zigzag(delay / 1_000))),
+            delay => (LATER_BY_MILLISECONDS, Some(zigzag(delay))),
+        },
+    }
+}
+
+/// Appends an item without the `shared` low bits of its code; `before` is the code of the item before it.
+pub(super) fn push(out: &mut Vec<u8>, item: &Item, before: Option<u64>, shared: u32) {
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-    let names = small_names(item);
-    let small = flag(names.is_some(), SMALL_NAMES);
-    let more = flag(item.frequency > 0, FREQUENCY) | flag(item.recorded_at_ms.is_some(), RECORDED);
-    let moment = flag(short.is_some(), SECONDS) | ends;
-    out.push(flag(item.refusal, REFUSAL) | flag(same, SAME_NUMBER) | moment | small | more);
-    if !same {
-        varint::push(out, item.msisdn.wrapping_sub(before.unwrap_or(0)));
+    let (seconds, milliseconds) = (small_seconds(item.at_ms), small_milliseconds(item.at_ms));
+    let is_odd = seconds.is_none() && milliseconds.is_none();
+    let ((ends, end), (arrives, arrival), names) = (ending(item), arriving(item), small_names(item));
+    let has_more = ends == ENDS_AT || item.frequency > 0 || is_odd;
+    let is_same = before == Some(item.code);
+    let shape = flag(names.is_some(), SMALL_NAMES) | flag(seconds.is_none(), MILLISECONDS) | arrives;
+    let ends_or_more = if has_more { MORE } else { ends };
+    out.push(flag(item.refusal, REFUSAL) | flag(is_same, SAME_NUMBER) | shape | ends_or_more);
+    if has_more {
+        out.push(ends | flag(item.frequency > 0, FREQUENCY) | flag(is_odd, ODD_MOMENT));
+    }
+    if !is_same {
+        varint::push(out, high(item.code, shared).wrapping_sub(before.map_or(0, |before| high(before, shared))));
     }
     varint::push(out, item.sender.into());
     match names {
@@ -138,118 +181,168 @@ pub(super) fn push(out: &mut Vec<u8>, item: &Item, before: Option<u64>) {
             varint::push(out, item.method.into());
         }
     }
-    match short {
-        Some(seconds) => out.extend(seconds.to_le_bytes()),
-        None => varint::push(out, zigzag(item.at_ms.wrapping_sub(EPOCH_MS))),
+    match (seconds, milliseconds) {
+        (Some(seconds), _) => out.extend(seconds.to_le_bytes()),
+        (None, Some(milliseconds)) => out.extend(milliseconds),
+        (None, None) => varint::push(out, zigzag(item.at_ms.wrapping_sub(EPOCH_MS))),
     }
     varint::push(out, item.evidence);
     end.into_iter().for_each(|end| varint::push(out, end));
     if item.frequency > 0 {
         varint::push(out, item.frequency.into());
     }
-    item.recorded_at_ms.into_iter().for_each(|recorded| varint::push(out, delay(recorded, item.at_ms)));
+    arrival.into_iter().for_each(|arrival| varint::push(out, arrival));
 }
 
-/// How long after it was said an event was recorded: in seconds where it is whole ones.
-fn delay(recorded_at_ms: i64, at_ms: i64) -> u64 {
-    let delay = recorded_at_ms.wrapping_sub(at_ms);
-    match delay.rem_euclid(1_000) {
-        0 => zigzag(delay / 1_000) << 1 | 1,
-        // Two bits short: a delay of more than 70 million years is none, and reads back as another.
-        _ => zigzag(delay) << 1,
+/// A code without its low bits.
+fn high(code: u64, shared: u32) -> u64 {
+    code >> shared
+}
+
+/// The bits that all codes among some octets share: how many, and which.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shared {
+    pub(super) bits: u32,
+    pub(super) low: u64,
+}
+
+impl Shared {
+    /// Of items that lie among nobody else's.
+    pub(super) const NOTHING: Self = Self { bits: 0, low: 0 };
+
+    fn whole(self, high: u64) -> Option<u64> {
+        let code = high << self.bits | self.low;
+        (code >> self.bits == high).then_some(code)
     }
 }
 
-fn undelay(delay: u64, at_ms: i64) -> i64 {
-    let unit = if delay & 1 == 1 { 1_000 } else { 1 };
-    at_ms.wrapping_add(unzigzag(delay >> 1).wrapping_mul(unit))
-}
-
-/// Shows the items of one number among octets in order of their names; steps over those before.
+/// Shows the items of one code among octets in order of their names; steps over those before.
 /// `None` where one of them is not whole.
-pub(super) fn find(mut octets: &[u8], msisdn: u64, see: &mut dyn FnMut(Item)) -> Option<()> {
-    let mut before = None;
+pub(super) fn find(mut octets: &[u8], shared: Shared, code: u64, see: &mut dyn FnMut(Item)) -> Option<()> {
+    if (code ^ shared.low) & mask(shared.bits) != 0 {
+        return Some(());
+    }
+    let (sought, mut before) = (high(code, shared.bits), None);
     while !octets.is_empty() {
         let mut rest = octets;
-        let (flags, number) = take_number(&mut rest, before)?;
-        if number > msisdn {
+        let head = Head::take(&mut rest, before)?;
+        if head.high > sought {
             break;
         }
-        if number == msisdn {
-            see(take(&mut octets, before)?);
+        if head.high == sought {
+            see(head.take_item(&mut rest, shared)?);
         } else {
-            skip_fields(flags, &mut rest)?;
-            octets = rest;
+            head.skip_item(&mut rest)?;
         }
-        before = Some(number);
+        octets = rest;
+        before = Some(head.high);
     }
     Some(())
 }
 
-/// Takes an item's flags and its number off the front.
-fn take_number(octets: &mut &[u8], before: Option<u64>) -> Option<(u8, u64)> {
-    let (&flags, rest) = octets.split_first()?;
-    *octets = rest;
-    let msisdn = match flags & SAME_NUMBER {
-        0 => before.unwrap_or(0).wrapping_add(varint::take(octets)?),
-        _ => before?,
-    };
-    Some((flags, msisdn))
+/// What an item begins with.
+#[derive(Clone, Copy)]
+struct Head {
+    flags: u8,
+    more: u8,
+    /// Its code without the low bits.
+    high: u64,
 }
 
-/// Steps over what follows an item's number.
-fn skip_fields(flags: u8, octets: &mut &[u8]) -> Option<()> {
-    varint::skip(octets)?;
-    match flags & SMALL_NAMES {
-        0 => varint::skip(octets).and_then(|()| varint::skip(octets))?,
-        _ => drop(take_octets::<1>(octets)?),
+impl Head {
+    fn take(octets: &mut &[u8], before: Option<u64>) -> Option<Self> {
+        let [flags] = take_octets(octets)?;
+        // Without another octet the first one says it all.
+        let more = match flags & ENDS {
+            MORE => take_octets::<1>(octets)?[0],
+            ends => ends,
+        };
+        let high = match flags & SAME_NUMBER {
+            0 => before.unwrap_or(0).wrapping_add(varint::take(octets)?),
+            _ => before?,
+        };
+        Some(Self { flags, more, high })
     }
-    match flags & SECONDS {
-        0 => varint::skip(octets)?,
-        _ => drop(take_octets::<4>(octets)?),
+
+    fn has(self, flag: u8) -> bool {
+        self.flags & flag != 0
     }
-    varint::skip(octets)?;
-    for more in [ENDS, FREQUENCY, RECORDED] {
-        if flags & more != 0 {
-            varint::skip(octets)?;
+
+    /// Steps over what follows.
+    fn skip_item(self, octets: &mut &[u8]) -> Option<()> {
+        varint::skip(octets)?;
+        match self.has(SMALL_NAMES) {
+            true => drop(take_octets::<1>(octets)?),
+            false => varint::skip(octets).and_then(|()| varint::skip(octets))?,
         }
+        match (self.more & ODD_MOMENT != 0, self.has(MILLISECONDS)) {
+            (true, _) => varint::skip(octets)?,
+            (false, true) => drop(take_octets::<5>(octets)?),
+            (false, false) => drop(take_octets::<4>(octets)?),
+        }
+        varint::skip(octets)?;
+        for is_there in [self.more & ENDS != 0, self.more & FREQUENCY != 0, self.has(ARRIVAL)] {
+            if is_there {
+                varint::skip(octets)?;
+            }
+        }
+        Some(())
     }
-    Some(())
+
+    /// Takes what follows off the front.
+    fn take_item(self, octets: &mut &[u8], shared: Shared) -> Option<Item> {
+        let sender = varint::take(octets)?.try_into().ok()?;
+        let (category, method) = match self.has(SMALL_NAMES) {
+            false => (varint::take(octets)?.try_into().ok()?, varint::take(octets)?.try_into().ok()?),
+            true => {
+                let [names] = take_octets(octets)?;
+                (u32::from(names >> 4), u32::from(names & 0xF))
+            }
+        };
+        let at_ms = self.take_moment(octets)?;
+        let evidence = varint::take(octets)?;
+        let after = |unit: i64, count: u64| at_ms.checked_add(i64::try_from(count).ok()?.checked_mul(unit)?);
+        let expires_at_ms = match self.more & ENDS {
+            0 => None,
+            ENDS_IN_DAYS => Some(after(DAY_MS, varint::take(octets)?)?),
+            ENDS_IN_SECONDS => Some(after(1_000, varint::take(octets)?)?),
+            _ => Some(at_ms.wrapping_add(unzigzag(varint::take(octets)?))),
+        };
+        let frequency = match self.more & FREQUENCY {
+            0 => 0,
+            _ => varint::take(octets)?.try_into().ok()?,
+        };
+        let arrival = match self.flags & ARRIVAL {
+            0 => Arrival::Unknown,
+            IN_BATCH => Arrival::Batch(varint::take(octets)?.try_into().ok()?),
+            LATER_BY_SECONDS => Arrival::At(at_ms.wrapping_add(unzigzag(varint::take(octets)?).wrapping_mul(1_000))),
+            _ => Arrival::At(at_ms.wrapping_add(unzigzag(varint::take(octets)?))),
+        };
+        let (code, refusal) = (shared.whole(self.high)?, self.has(REFUSAL));
+        Some(Item { code, sender, refusal, category, at_ms, expires_at_ms, method, evidence, frequency, arrival })
+    }
+
+    fn take_moment(self, octets: &mut &[u8]) -> Option<i64> {
+        if self.more & ODD_MOMENT != 0 {
+            return Some(EPOCH_MS.wrapping_add(unzigzag(varint::take(octets)?)));
+        }
+        if self.has(MILLISECONDS) {
+            let [a, b, c, d, e] = take_octets(octets)?;
+            return Some(EPOCH_MS + i64::from_le_bytes([a, b, c, d, e, 0, 0, 0]));
+        }
+        Some(EPOCH_MS + i64::from(u32::from_le_bytes(take_octets(octets)?)) * 1_000)
+    }
 }
 
-/// Takes an item off the front; `None` where there is no whole one.
-pub(super) fn take(octets: &mut &[u8], before: Option<u64>) -> Option<Item> {
-    let (flags, msisdn) = take_number(octets, before)?;
-    let sender = varint::take(octets)?.try_into().ok()?;
-    let (category, method) = match flags & SMALL_NAMES {
-        0 => (varint::take(octets)?.try_into().ok()?, varint::take(octets)?.try_into().ok()?),
-        _ => {
-            let [names] = take_octets(octets)?;
-            (u32::from(names >> 4), u32::from(names & 0xF))
-        }
-    };
-    let at_ms = match flags & SECONDS {
-        0 => EPOCH_MS.wrapping_add(unzigzag(varint::take(octets)?)),
-        _ => EPOCH_MS + i64::from(u32::from_le_bytes(take_octets(octets)?)) * 1_000,
-    };
-    let evidence = varint::take(octets)?;
-    let after = |unit: i64, count: u64| at_ms.checked_add(i64::try_from(count).ok()?.checked_mul(unit)?);
-    let expires_at_ms = match flags & ENDS {
-        0 => None,
-        ENDS_IN_DAYS => Some(after(DAY_MS, varint::take(octets)?)?),
-        ENDS_IN_SECONDS => Some(after(1_000, varint::take(octets)?)?),
-        _ => Some(varint::take(octets)?.cast_signed()),
-    };
-    let frequency = match flags & FREQUENCY {
-        0 => 0,
-        _ => varint::take(octets)?.try_into().ok()?,
-    };
-    let recorded_at_ms = match flags & RECORDED {
-        0 => None,
-        _ => Some(undelay(varint::take(octets)?, at_ms)),
-    };
-    let refusal = flags & REFUSAL != 0;
-    Some(Item { msisdn, sender, refusal, category, at_ms, expires_at_ms, method, evidence, frequency, recorded_at_ms })
+/// Takes all items; `None` where there is one that is not whole.
+pub(super) fn take_all(mut octets: &[u8], shared: Shared) -> Option<Vec<Item>> {
+    let (mut items, mut before) = (Vec::with_capacity(octets.len() / 10), None);
+    while !octets.is_empty() {
+        let head = Head::take(&mut octets, before)?;
+        items.push(head.take_item(&mut octets, shared)?);
+        before = Some(head.high);
+    }
+    Some(items)
 }
 
 fn take_octets<const N: usize>(octets: &mut &[u8]) -> Option<[u8; N]> {
@@ -259,93 +352,4 @@ fn take_octets<const N: usize>(octets: &mut &[u8]) -> Option<[u8; N]> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn moments() -> impl Strategy<Value = i64> {
-        prop_oneof![
-            any::<i64>(),
-            any::<u32>().prop_map(|s| EPOCH_MS + i64::from(s) * 1_000),
-            (-5..5_i64).prop_map(|d| EPOCH_MS + d * DAY_MS)
-        ]
-    }
-
-    prop_compose! {
-        fn items()(
-            msisdn in prop_oneof![any::<u64>(), 8_613_000_000_000..8_613_000_000_004_u64],
-            sender in any::<u32>(), refusal: bool, category in prop_oneof![any::<u32>(), 0..20_u32], at_ms in moments(),
-            expires_at_ms in prop::option::of(moments()), method in prop_oneof![any::<u32>(), 0..20_u32], evidence in any::<u64>(),
-            frequency in prop_oneof![Just(0), 1..300_u32], delay in prop::option::of(-90_000_000..9_000_000_000_000_i64), whole: bool,
-        ) -> Item {
-            let delay = delay.map(|delay| if whole { delay / 1_000 * 1_000 } else { delay });
-            let recorded_at_ms = delay.map(|delay| at_ms.wrapping_add(delay));
-            Item { msisdn, sender, refusal, category, at_ms, expires_at_ms, method, evidence, frequency, recorded_at_ms }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn items_read_back(mut items in prop::collection::vec(items(), 1..20)) {
-            items.sort_by_key(Item::key);
-            let mut octets = Vec::new();
-            let mut before = None;
-            for item in &items {
-                push(&mut octets, item, before);
-                before = Some(item.msisdn);
-            }
-            let (mut left, mut before) = (octets.as_slice(), None);
-            for item in &items {
-                let read = take(&mut left, before);
-                prop_assert_eq!(read.as_ref(), Some(item));
-                before = Some(item.msisdn);
-            }
-            prop_assert!(left.is_empty());
-        }
-
-        #[test]
-        fn any_octets_are_read_or_refused(octets: Vec<u8>) {
-            let (mut left, mut before) = (octets.as_slice(), None);
-            while let Some(item) = take(&mut left, before) {
-                before = Some(item.msisdn);
-            }
-        }
-    }
-
-    #[test]
-    fn a_usual_consent_is_short() {
-        let item = Item {
-            msisdn: 8_613_800_138_000,
-            sender: 300,
-            refusal: false,
-            category: 2,
-            at_ms: EPOCH_MS + 200_000_000_000,
-            expires_at_ms: Some(EPOCH_MS + 200_000_000_000 + 365 * DAY_MS),
-            method: 1,
-            evidence: 70_000,
-            frequency: 0,
-            recorded_at_ms: None,
-        };
-        let length = |item: &Item| {
-            let mut octets = Vec::new();
-            push(&mut octets, item, Some(item.msisdn - 1_000_000_000));
-            octets.len()
-        };
-        assert_eq!(length(&item), 18);
-        let imported = Item { recorded_at_ms: Some(item.at_ms + 100 * DAY_MS), ..item };
-        assert_eq!(length(&imported), 22);
-        let said_now = Item { recorded_at_ms: Some(item.at_ms + 17), frequency: 1, ..item };
-        assert_eq!(length(&said_now), 20);
-    }
-
-    /// As rows of the first layout have it: no frequency, no arrival.
-    #[test]
-    fn an_item_of_the_first_layout_is_read() {
-        let octets = [0b10_0100, 0x80, 0x01, 5, 0x21, 1, 0, 0, 0, 9];
-        let item = take(&mut octets.as_slice(), None).unwrap();
-        assert_eq!((item.msisdn, item.sender, item.category, item.method), (128, 5, 2, 1));
-        assert_eq!((item.at_ms, item.evidence), (EPOCH_MS + 1_000, 9));
-        assert_eq!((item.frequency, item.recorded_at_ms), (0, None));
-    }
-}
+mod tests;

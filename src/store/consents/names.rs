@@ -1,4 +1,4 @@
-//! Senders, categories, methods and frequencies by small numbers.
+//! Senders, categories, methods, frequencies and the arrivals of imports by small numbers.
 //!
 //! Owns the numbering, in memory and as rows. A number is never given twice, since its row is on
 //! disk before anything uses it. Refuses more names than a register can sensibly have. Driven by
@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::item::Arrival;
 use crate::store::StoreError;
 use crate::store::engine::{Engine, EngineError, Fault};
 
@@ -26,10 +27,12 @@ pub(super) enum Kind {
     Category,
     Method,
     Frequency,
+    /// A moment, as a decimal number of milliseconds, at which very many events were recorded.
+    Arrival,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Sender, Self::Category, Self::Method, Self::Frequency];
+    const ALL: [Self; 5] = [Self::Sender, Self::Category, Self::Method, Self::Frequency, Self::Arrival];
 
     fn tag(self) -> u8 {
         match self {
@@ -37,6 +40,7 @@ impl Kind {
             Self::Category => b'c',
             Self::Method => b'm',
             Self::Frequency => b'f',
+            Self::Arrival => b'a',
         }
     }
 }
@@ -50,7 +54,7 @@ struct Table {
 /// All names.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    tables: [Table; 4],
+    tables: [Table; 5],
     /// The numbers of [`super::all_senders_of`], by the provider's account.
     providers: HashMap<Arc<str>, u32>,
 }
@@ -86,6 +90,20 @@ impl Names {
         self.table(kind).names.get(usize::try_from(number).ok()?)
     }
 
+    /// When events were recorded; not known of those from before that was kept.
+    pub(super) fn arrival(&self, arrival: Arrival) -> Option<i64> {
+        match arrival {
+            Arrival::Unknown => None,
+            Arrival::At(at_ms) => Some(at_ms),
+            Arrival::Batch(number) => self.name(Kind::Arrival, number)?.parse().ok(),
+        }
+    }
+
+    /// All of them, those of a kind in the order of their numbers.
+    pub(super) fn all(&self) -> impl Iterator<Item = (Kind, &str)> {
+        Kind::ALL.into_iter().flat_map(|kind| self.table(kind).names.iter().map(move |name| (kind, &**name)))
+    }
+
     /// Whether there may be one more.
     pub(super) fn check_room(&self, kind: Kind) -> Result<(), StoreError> {
         match self.table(kind).names.len() < NAMES {
@@ -112,22 +130,24 @@ impl Names {
     }
 
     fn table(&self, kind: Kind) -> &Table {
-        let [senders, categories, methods, frequencies] = &self.tables;
+        let [senders, categories, methods, frequencies, arrivals] = &self.tables;
         match kind {
             Kind::Sender => senders,
             Kind::Category => categories,
             Kind::Method => methods,
             Kind::Frequency => frequencies,
+            Kind::Arrival => arrivals,
         }
     }
 
     fn table_mut(&mut self, kind: Kind) -> &mut Table {
-        let [senders, categories, methods, frequencies] = &mut self.tables;
+        let [senders, categories, methods, frequencies, arrivals] = &mut self.tables;
         match kind {
             Kind::Sender => senders,
             Kind::Category => categories,
             Kind::Method => methods,
             Kind::Frequency => frequencies,
+            Kind::Arrival => arrivals,
         }
     }
 }

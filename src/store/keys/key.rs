@@ -38,6 +38,11 @@ impl Key {
         &*self.0
     }
 
+    /// Its octets, where they are derived to be shown, such as a name.
+    pub(in crate::store) fn into_octets(self) -> [u8; OCTETS] {
+        *self.0
+    }
+
     /// A key for one purpose, which tells nothing about this one or about those for others.
     pub fn derive(&self, purpose: &str) -> Self {
         struct Length;

@@ -1,13 +1,13 @@
 //! A bucket: what is held of some pairs, read and written as one row.
 //!
-//! Owns the row: pairs in order, each its name(8), a count(1) and its moments(12 each). A bucket of twenty
+//! Owns the row before it is sealed: pairs in order, each its name(8), a count(1) and its moments(12 each). A bucket of twenty
 //! million pairs has some ten of them, and room for sixty moments of each. Refuses rows that are too long
 //! for the engine: what is oldest goes, and that somebody was asked for consent goes last.
 
 use super::{Fate, MOST, MOST_ALIKE, Moment, Pair};
-use crate::store::engine::VALUE_BYTES;
+use crate::store::sealed::PLAIN_BYTES;
 
-const BUCKET: u8 = b'P';
+pub(super) const BUCKET: u8 = b'P';
 
 /// A row that was found damaged.
 const ASIDE: u8 = b'X';
@@ -67,6 +67,16 @@ pub(super) fn find(mut row: &[u8], pair: Pair, opening: u8) -> Option<Vec<Moment
     Some(Vec::new())
 }
 
+/// Every pair of a row and its moments; `None` where the row is not whole.
+pub(super) fn all(mut row: &[u8], opening: u8) -> Option<Vec<(Pair, Vec<Moment>)>> {
+    let mut pairs = Vec::new();
+    while !row.is_empty() {
+        let (pair, moments) = take(&mut row)?;
+        pairs.push((pair, moments.chunks_exact(MOMENT).filter_map(|octets| decode(octets, opening)).collect()));
+    }
+    Some(pairs)
+}
+
 /// The row with fresh pairs, in order, in the place of the old ones, and without what no longer matters.
 pub(super) fn merged<'m>(
     mut row: &[u8],
@@ -111,7 +121,7 @@ type Stored = [u8; MOMENT];
 fn make_room(pairs: &mut [(Pair, Vec<Stored>)]) {
     let mut octets: usize = pairs.iter().map(|(_, moments)| HEAD + moments.len() * MOMENT).sum();
     let mut dropped = 0_usize;
-    while octets > VALUE_BYTES {
+    while octets > PLAIN_BYTES {
         let each = pairs.iter_mut().filter_map(|(_, moments)| {
             let (at, rank) = first_to_go(moments)?;
             Some((moments, at, rank))

@@ -1,18 +1,32 @@
 //! The counts on disk.
 //!
-//! Owns the engine: after a failure it is closed, and opened anew by the thread that writes, so that
+//! Owns the sealing of rows and the keyed names of pairs in them, and the engine: after a failure it is closed, and opened anew by the thread that writes, so that
 //! nobody who judges a message waits for a sick disk. A damaged row is set aside, loudly, and its bucket
 //! begins anew. Refuses to know what is fresh. Driven by [`super::Sends`].
 
 use std::collections::BTreeMap;
+use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use siphasher::sip::SipHasher13;
 
 use super::bucket;
 use super::{CACHE, Moment, Pair};
 use crate::clock;
-use crate::store::StoreError;
 use crate::store::engine::{Engine, EngineError, Engines, Fault};
+use crate::store::keys::{Key, Keys, Sealer};
+use crate::store::sealed::{VERSION_KEY, known_key, rows_of, version_row};
+use crate::store::{StoreError, exchange};
+
+/// The layout: 2 is sealed. One without a version is brought up to it.
+const VERSION: u8 = 2;
+
+/// The name of the key that all of it is sealed with.
+const KEY: &str = "sends";
+
+/// Pairs that are brought up together.
+const MANY: usize = 1 << 20;
 
 /// Where the moment is kept up to which everything is on disk, the number of this opening, and its moment.
 const META: &[u8] = b"M";
@@ -25,6 +39,8 @@ pub(super) struct Disk {
     path: PathBuf,
     engines: Arc<dyn Engines>,
     slot: RwLock<Slot>,
+    sealer: Sealer,
+    hasher: SipHasher13,
     /// Counts the openings: what an earlier one left open has an end nobody knows.
     opening: u8,
     began_ms: i64,
@@ -46,30 +62,70 @@ pub(super) struct Before {
 }
 
 impl Disk {
-    /// Opens the counts, creating them where there are none. Damaged ones are set aside, loudly.
-    pub(super) fn open(path: PathBuf, engines: Arc<dyn Engines>) -> Result<(Self, Before), StoreError> {
-        let engine = open_engine(&*engines, &path)?;
+    /// Opens the counts, creating them where there are none. Damaged ones are set aside, loudly; ones whose key is
+    /// missing stay as they are.
+    pub(super) fn open(path: PathBuf, engines: Arc<dyn Engines>, keys: &Keys) -> Result<(Self, Before), StoreError> {
+        let failed = |e: EngineError| StoreError::engine(&path, &e);
+        exchange::finish(&path)?;
+        let mut engine = open_engine(&*engines, &path)?;
+        let version = engine.get(VERSION_KEY).map_err(failed)?;
+        let key = match version.as_deref() {
+            Some([VERSION, known @ ..]) => known_key(keys, KEY, known)?,
+            Some(_) => return Err(StoreError::damaged(&path, "layout version: this program reads 1 and 2")),
+            None => keys.make(KEY)?,
+        };
+        if version.is_none() && engine.get(META).map_err(failed)?.is_some() {
+            bring_up(engine, &engines, &path, &key)?;
+            engine = open_engine(&*engines, &path)?;
+        } else if version.is_none() {
+            engine.put(VERSION_KEY, &version_row(VERSION, &key)).map_err(failed)?;
+        }
+        let (disk, before) = Self::begin(path, engines, engine, &key)?;
+        // Before anything is counted: what this opening leaves open must not look like the next one's.
+        disk.write_meta(before.kept_until_ms)?;
+        Ok((disk, before))
+    }
+
+    fn begin(
+        path: PathBuf,
+        engines: Arc<dyn Engines>,
+        engine: Arc<dyn Engine>,
+        key: &Key,
+    ) -> Result<(Self, Before), StoreError> {
+        let sealer = rows_of(key);
         let meta = engine.get(META).map_err(|e| StoreError::engine(&path, &e))?;
+        let meta = meta.and_then(|mut row| sealer.open(META, &mut row).and_then(|row| read_meta(row)));
         let now = clock::wall().as_millisecond();
         // In new counts nothing is missing: counting begins now.
-        let (kept_until_ms, last, began_ms) = meta.as_deref().and_then(read_meta).unwrap_or((now, 0, now));
+        let (kept_until_ms, last, began_ms) = meta.unwrap_or((now, 0, now));
         let disk = Self {
             path,
             engines,
             slot: RwLock::new(Slot::Open(engine)),
+            sealer,
+            hasher: key.derive("pairs").hasher(),
             opening: last.wrapping_add(1),
             began_ms: now,
             damaged: Mutex::default(),
         };
-        // Before anything is counted: what this opening leaves open must not look like the next one's.
-        disk.write_meta(kept_until_ms)?;
         Ok((disk, Before { kept_until_ms, began_ms }))
+    }
+
+    /// A pair as it is written down.
+    fn keyed(&self, pair: Pair) -> Pair {
+        let mut hasher = self.hasher;
+        hasher.write_u64(pair.0);
+        Pair(hasher.finish())
     }
 
     /// What is held of a pair.
     pub(super) fn read(&self, pair: Pair) -> Result<Vec<Moment>, StoreError> {
-        let Some(row) = self.with(|engine| engine.get(&bucket::key(pair)))? else { return Ok(Vec::new()) };
-        if let Some(moments) = bucket::find(&row, pair, self.opening) {
+        let pair = self.keyed(pair);
+        let key = bucket::key(pair);
+        let Some(row) = self.with(|engine| engine.get(&key))? else { return Ok(Vec::new()) };
+        let mut opened = row.clone();
+        let found = self.sealer.open(&key, &mut opened).and_then(|plain| bucket::find(plain, pair, self.opening));
+        if let Some(moments) = found {
             return Ok(moments);
         }
         let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
@@ -79,20 +135,38 @@ impl Disk {
         Err(StoreError::damaged(&self.path, "a bucket of counts"))
     }
 
-    /// Puts what is held of these pairs, all of one bucket and in order, in the place of what was.
-    pub(super) fn put(&self, pairs: &[(Pair, &[Moment])], now_s: i64) -> Result<(), StoreError> {
+    /// Puts what is held of these pairs in the place of what was.
+    pub(super) fn put_all<'m>(
+        &self,
+        pairs: impl Iterator<Item = (Pair, &'m [Moment])>,
+        now_s: i64,
+    ) -> Result<(), StoreError> {
+        let mut keyed: Vec<_> = pairs.map(|(pair, moments)| (self.keyed(pair), moments)).collect();
+        keyed.sort_unstable_by_key(|(pair, _)| *pair);
+        let same =
+            |one: &(Pair, &[Moment]), other: &(Pair, &[Moment])| bucket::number(one.0) == bucket::number(other.0);
+        keyed.chunk_by(same).try_for_each(|pairs| self.put(pairs, now_s))
+    }
+
+    /// The same for pairs as they are written down, all of one bucket and in order.
+    fn put(&self, pairs: &[(Pair, &[Moment])], now_s: i64) -> Result<(), StoreError> {
         let Some((first, _)) = pairs.first() else { return Ok(()) };
         let key = bucket::key(*first);
-        let row = self.with(|engine| engine.get(&key))?.unwrap_or_default();
         let fresh = || pairs.iter().copied();
-        let row = match bucket::merged(&row, fresh(), self.opening, now_s) {
-            Some(row) => row,
-            None => {
-                self.set_aside(bucket::number(*first), &row)?;
-                bucket::merged(&[], fresh(), self.opening, now_s).unwrap_or_default()
-            }
+        let merged = |row: &[u8]| bucket::merged(row, fresh(), self.opening, now_s);
+        let row = match self.with(|engine| engine.get(&key))? {
+            None => merged(&[]),
+            Some(row) => match self.sealer.open(&key, &mut row.clone()).and_then(|plain| merged(plain)) {
+                Some(row) => Some(row),
+                None => {
+                    self.set_aside(bucket::number(*first), &row)?;
+                    merged(&[])
+                }
+            },
         };
-        self.with(|engine| if row.is_empty() { engine.remove(&key) } else { engine.put(&key, &row) })
+        let row = row.unwrap_or_default();
+        let sealed = self.sealer.seal(&key, &row);
+        self.with(|engine| if row.is_empty() { engine.remove(&key) } else { engine.put(&key, &sealed) })
     }
 
     /// Opens what a failure has closed, and sets aside what was found damaged.
@@ -122,7 +196,8 @@ impl Disk {
         let mut row = until_ms.to_le_bytes().to_vec();
         row.push(self.opening);
         row.extend(self.began_ms.to_le_bytes());
-        self.with(|engine| engine.put(META, &row).and_then(|()| engine.sync()))
+        let sealed = self.sealer.seal(META, &row);
+        self.with(|engine| engine.put(META, &sealed).and_then(|()| engine.sync()))
     }
 
     /// The caller is the only one who puts rows, so that a row is still the one that was found.
@@ -138,7 +213,7 @@ impl Disk {
     /// Puts a row in a pair's bucket as it is.
     #[cfg(test)]
     pub(super) fn put_raw(&self, pair: Pair, row: &[u8]) {
-        self.with(|engine| engine.put(&bucket::key(pair), row)).expect("a row to be put");
+        self.with(|engine| engine.put(&bucket::key(self.keyed(pair)), row)).expect("a row to be put");
     }
 
     fn set_aside(&self, number: u32, row: &[u8]) -> Result<(), StoreError> {
@@ -178,6 +253,42 @@ fn read_meta(row: &[u8]) -> Option<(i64, u8, i64)> {
     let (until, rest) = row.split_first_chunk()?;
     let (opening, began) = rest.split_first()?;
     Some((i64::from_le_bytes(*until), *opening, i64::from_le_bytes(*began.first_chunk()?)))
+}
+
+/// Copies counts of the layout before, which are not sealed, into a database that takes their place.
+fn bring_up(old: Arc<dyn Engine>, engines: &Arc<dyn Engines>, path: &Path, key: &Key) -> Result<(), StoreError> {
+    let failed = |e: EngineError| StoreError::engine(path, &e);
+    let fresh = exchange::fresh(path);
+    let meta = old.get(META).map_err(failed)?.as_deref().and_then(read_meta);
+    let engine = engines.open(&fresh, CACHE, true).map_err(failed)?;
+    engine.put(VERSION_KEY, &version_row(VERSION, key)).map_err(failed)?;
+    let (mut disk, before) = Disk::begin(fresh, Arc::clone(engines), engine, key)?;
+    let (kept_until_ms, opening, began_ms) = meta.unwrap_or((before.kept_until_ms, 0, before.began_ms));
+    // What was open there has an end nobody knows.
+    disk.opening = opening.wrapping_add(1);
+    disk.began_ms = began_ms;
+    let (mut from, until, mut pairs) = (vec![bucket::BUCKET], [bucket::BUCKET + 1], Vec::new());
+    let now_s = clock::wall().as_second();
+    let put = |disk: &Disk, pairs: &mut Vec<(Pair, Vec<Moment>)>| {
+        let pairs = std::mem::take(pairs);
+        disk.put_all(pairs.iter().map(|(pair, moments)| (*pair, moments.as_slice())), now_s)
+    };
+    while let Some((key, row)) = old.first(&from, &until).map_err(failed)? {
+        match bucket::all(&row, disk.opening) {
+            Some(all) => pairs.extend(all),
+            None => {
+                tracing::error!("a damaged bucket of counts is left out: its few subscribers may be sent to once more")
+            }
+        }
+        if pairs.len() >= MANY {
+            put(&disk, &mut pairs)?;
+        }
+        from = [&key[..], &[0]].concat();
+    }
+    put(&disk, &mut pairs)?;
+    disk.write_meta(kept_until_ms)?;
+    drop((old, disk));
+    exchange::take_place(path)
 }
 
 fn open_engine(engines: &dyn Engines, path: &Path) -> Result<Arc<dyn Engine>, StoreError> {

@@ -1,4 +1,13 @@
 use super::*;
+use crate::store::MasterSource;
+
+fn keys(dir: &Path) -> Keys {
+    Keys::open(&dir.join("keys"), &MasterSource::Beside).unwrap()
+}
+
+fn open(dir: &Path) -> Result<Sends, StoreError> {
+    Sends::open(dir, &keys(dir))
+}
 
 const DAY_S: u32 = 86_400;
 
@@ -25,7 +34,7 @@ fn add(sends: &Sends, pair: Pair, moment: Moment) {
 fn what_is_counted_is_there_at_once_after_a_flush_and_after_reopening() {
     let dir = tempfile::tempdir().unwrap();
     let (one, other) = (Pair::new("bakery", 8_613_900_001_111), Pair::new("bakery", 8_613_900_001_112));
-    let sends = Sends::open(dir.path()).unwrap();
+    let sends = open(dir.path()).unwrap();
     let begun = sends.kept_until_ms();
     add(&sends, one, moment(now_s(), 1));
     assert_eq!(sends.moments(one).unwrap().len(), 1);
@@ -35,7 +44,7 @@ fn what_is_counted_is_there_at_once_after_a_flush_and_after_reopening() {
     add(&sends, one, Moment { fate: Fate::Taken, asks: true, keep_days: 200, ..moment(now_s(), 2) });
     assert_eq!(sends.moments(other).unwrap(), []);
     drop(sends);
-    let sends = Sends::open(dir.path()).unwrap();
+    let sends = open(dir.path()).unwrap();
     assert!(sends.kept_until_ms() >= begun);
     let held = sends.moments(one).unwrap();
     let told: Vec<_> = held.iter().map(|m| (m.mark, m.asks, m.keep_days, m.fate)).collect();
@@ -46,7 +55,7 @@ fn what_is_counted_is_there_at_once_after_a_flush_and_after_reopening() {
 #[test]
 fn what_was_seen_is_changed_only_while_it_is_so() {
     let dir = tempfile::tempdir().unwrap();
-    let sends = Sends::open(dir.path()).unwrap();
+    let sends = open(dir.path()).unwrap();
     let pair = Pair::new("bakery", 1);
     let push = |seen: &Seen, mark: u32| {
         let moment = moment(now_s(), mark);
@@ -67,7 +76,7 @@ fn what_was_seen_is_changed_only_while_it_is_so() {
 #[test]
 fn a_pair_changed_while_it_is_written_stays_in_memory() {
     let dir = tempfile::tempdir().unwrap();
-    let sends = Sends::open(dir.path()).unwrap();
+    let sends = open(dir.path()).unwrap();
     let pair = Pair::new("bakery", 1);
     add(&sends, pair, moment(now_s(), 1));
     let written = sends.inner.shard(pair).pairs[&pair].clone();
@@ -79,7 +88,7 @@ fn a_pair_changed_while_it_is_written_stays_in_memory() {
 #[test]
 fn what_no_longer_matters_goes_with_the_next_change_of_its_bucket() {
     let dir = tempfile::tempdir().unwrap();
-    let sends = Sends::open(dir.path()).unwrap();
+    let sends = open(dir.path()).unwrap();
     let pair = Pair::new("bakery", 1);
     add(&sends, pair, moment(now_s() - 3 * DAY_S, 1));
     add(&sends, pair, Moment { keep_days: 180, ..moment(now_s() - 3 * DAY_S, 2) });
@@ -103,7 +112,7 @@ fn a_bucket_keeps_no_more_than_a_row_takes() {
 #[test]
 fn many_count_at_once_and_none_is_lost() {
     let dir = tempfile::tempdir().unwrap();
-    let sends = Arc::new(Sends::open(dir.path()).unwrap());
+    let sends = Arc::new(open(dir.path()).unwrap());
     let count = |worker: u32| {
         let sends = Arc::clone(&sends);
         std::thread::spawn(move || {
@@ -128,7 +137,7 @@ fn a_request_for_consent_is_the_last_to_go() {
     let row = bucket::merged(&[], pairs.into_iter(), 1, now_s().into()).unwrap();
     assert!((0..10).all(|n| bucket::find(&row, Pair(n), 1).unwrap().iter().any(|moment| moment.asks)));
     let dir = tempfile::tempdir().unwrap();
-    let sends = Sends::open(dir.path()).unwrap();
+    let sends = open(dir.path()).unwrap();
     moments.iter().for_each(|moment| add(&sends, Pair(1), *moment));
     let held = sends.moments(Pair(1)).unwrap();
     assert_eq!((held.len(), held[0].asks, held[1].mark), (MOST, true, 46), "nor does memory keep more");
@@ -137,7 +146,7 @@ fn a_request_for_consent_is_the_last_to_go() {
 #[test]
 fn a_damaged_bucket_is_set_aside_and_the_others_are_written() {
     let dir = tempfile::tempdir().unwrap();
-    let sends = Sends::open(dir.path()).unwrap();
+    let sends = open(dir.path()).unwrap();
     let (sick, well) = (Pair(1), Pair(u64::MAX));
     add(&sends, sick, moment(now_s(), 1));
     sends.inner.disk.put_raw(sick, b"no row");
@@ -211,7 +220,7 @@ mod sick {
 fn only_the_writer_opens_a_sick_disk_anew() {
     let dir = tempfile::tempdir().unwrap();
     let sick = Arc::new(Sick::default());
-    let sends = Sends::open_with(dir.path(), Arc::clone(&sick) as Arc<dyn Engines>).unwrap();
+    let sends = Sends::open_with(dir.path(), &keys(dir.path()), Arc::clone(&sick) as Arc<dyn Engines>).unwrap();
     let (known, other) = (Pair::new("bakery", 1), Pair::new("bakery", 2));
     add(&sends, known, moment(now_s(), 1));
     // While this is held, the writer waits.
@@ -230,4 +239,58 @@ fn only_the_writer_opens_a_sick_disk_anew() {
     assert_eq!(sends.moments(other).unwrap(), []);
     sends.flush().unwrap();
     assert_eq!(sends.moments(known).unwrap().len(), 1);
+}
+
+/// As the program before sealed nothing: pairs under their own names, rows as they are.
+fn old_layout(dir: &Path, pair: Pair, moments: &[Moment]) {
+    let engine = Sled.open(&dir.join("db"), 8 << 20, true).unwrap();
+    let row = bucket::merged(&[], [(pair, moments)].into_iter(), 7, i64::from(now_s())).unwrap();
+    engine.put(&bucket::key(pair), &row).unwrap();
+    let meta = [&1_795_000_000_000_i64.to_le_bytes()[..], &[7], &1_794_000_000_000_i64.to_le_bytes()].concat();
+    engine.put(b"M", &meta).unwrap();
+    engine.sync().unwrap();
+}
+
+#[test]
+fn counts_that_were_not_sealed_are_brought_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let pair = Pair::new("bakery", 8_613_900_001_111);
+    let moments = [moment(now_s(), 1), Moment { fate: Fate::Taken, asks: true, keep_days: 200, ..moment(now_s(), 2) }];
+    old_layout(dir.path(), pair, &moments);
+    let sends = open(dir.path()).unwrap();
+    assert_eq!((sends.kept_until_ms(), sends.began_before_ms()), (1_795_000_000_000, 1_794_000_000_000));
+    let brought = [Moment { fate: Fate::Unknown, ..moments[0] }, moments[1]];
+    assert_eq!(sends.moments(pair).unwrap(), brought);
+    drop(sends);
+    assert_eq!(open(dir.path()).unwrap().moments(pair).unwrap(), brought);
+    assert!(!dir.path().join("db.old").exists() && !dir.path().join("db.new").exists());
+}
+
+#[test]
+fn without_the_key_the_counts_stay_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let pair = Pair::new("bakery", 8_613_900_001_111);
+    let sends = open(dir.path()).unwrap();
+    add(&sends, pair, moment(now_s(), 1));
+    drop(sends);
+    let keys = keys(dir.path());
+    let (key, aside) = (dir.path().join("keys/sends.key"), dir.path().join("aside"));
+    std::fs::rename(&key, &aside).unwrap();
+    let error = Sends::open(dir.path(), &keys).unwrap_err().to_string();
+    assert!(error.contains("sends.key is missing"), "{error}");
+    std::fs::rename(&aside, &key).unwrap();
+    assert_eq!(open(dir.path()).unwrap().moments(pair).unwrap().len(), 1);
+    let engine = Sled.open(&dir.path().join("db"), 8 << 20, false).unwrap();
+    let mut rows = Vec::new();
+    engine
+        .scan(&[0], &[255], &mut |key, value| {
+            rows.extend_from_slice(key);
+            rows.extend_from_slice(value);
+            true
+        })
+        .unwrap();
+    for name in [pair.0.to_be_bytes(), pair.0.to_le_bytes()] {
+        assert!(!rows.windows(8).any(|octets| octets == name), "a pair is hidden");
+    }
+    assert!(!rows.windows(4).any(|octets| octets == bucket::number(pair).to_be_bytes()), "and so is its bucket");
 }
