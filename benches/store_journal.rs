@@ -1,7 +1,8 @@
 //! The journal beside a bare file with the same group commit: durable records a second, latency,
 //! processor time, size, look-ups, deletion of a day.
 //!
-//! `cargo bench --bench store_journal -- [RECORDS [IN_FLIGHT [DIR]]]`
+//! `cargo bench --bench store_journal -- [RECORDS [IN_FLIGHT [DIR]]]`, or over 150 days (1 M records unless given;
+//! 50 M take some 5 GB of disk): `cargo bench --bench store_journal -- days [RECORDS [DIR]]`
 
 #![expect(
     clippy::unwrap_used,
@@ -22,22 +23,31 @@ use rustix::time::{ClockId, clock_gettime};
 #[path = "../tests/store/records.rs"]
 mod records;
 
+#[path = "store_journal/days.rs"]
+mod days;
+
 use records::{Records, Text};
 
 const THREADS: u64 = 4;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench").peekable();
+    if arguments.next_if(|argument| argument == "days").is_some() {
+        let records = arguments.next().map_or(1_000_000, |n| n.parse().unwrap());
+        let dir = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
+        return days::measure(tempfile::tempdir_in(dir).unwrap().path(), records);
+    }
     let records: u64 = arguments.next().map_or(1_000_000, |n| n.parse().unwrap());
     let in_flight: u64 = arguments.next().map_or(200, |n| n.parse().unwrap());
     let dir = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let dir = tempfile::tempdir_in(dir).unwrap();
     println!("{records} records, {THREADS} threads, {in_flight} in flight, {}", dir.path().display());
     let few = records.min(500_000);
-    bare_file(&dir.path().join("bare"), few, in_flight);
+    let bare = bare_file(&dir.path().join("bare"), few, in_flight);
     let name = dir.path().join("journal");
     let journal = open(&name, None);
-    append(&journal, "journal, group commit", records, in_flight);
+    let journalled = append(&journal, "journal, group commit", records, in_flight);
+    println!("the journal writes       {:.2} of what a bare file does", journalled / bare);
     drop(journal);
     look_up(&name, records);
     let by_interval = dir.path().join("interval");
@@ -63,7 +73,8 @@ struct Run {
     bytes: u64,
 }
 
-fn report(what: &str, records: u64, start: (Instant, Duration), mut run: Run) {
+/// Gives the records a second.
+fn report(what: &str, records: u64, start: (Instant, Duration), mut run: Run) -> f64 {
     let wall = start.0.elapsed();
     let all = processor(ClockId::ProcessCPUTime) - start.1;
     run.latencies.sort_unstable();
@@ -79,9 +90,10 @@ fn report(what: &str, records: u64, start: (Instant, Duration), mut run: Run) {
         each(all),
         each(run.callers),
     );
+    records as f64 / wall.as_secs_f64()
 }
 
-fn append(journal: &Journal, what: &str, records: u64, in_flight: u64) {
+fn append(journal: &Journal, what: &str, records: u64, in_flight: u64) -> f64 {
     let start = (Instant::now(), processor(ClockId::ProcessCPUTime));
     let run = Mutex::new(Run::default());
     std::thread::scope(|scope| {
@@ -96,7 +108,7 @@ fn append(journal: &Journal, what: &str, records: u64, in_flight: u64) {
             });
         }
     });
-    report(what, records / THREADS * THREADS, start, run.into_inner().unwrap());
+    report(what, records / THREADS * THREADS, start, run.into_inner().unwrap())
 }
 
 fn append_some(journal: &Journal, thread: u64, records: u64, in_flight: u64) -> Run {
@@ -128,7 +140,7 @@ fn append_some(journal: &Journal, thread: u64, records: u64, in_flight: u64) -> 
 }
 
 /// Group commit into a bare file: what had gathered is written and synced as one.
-fn bare_file(path: &Path, records: u64, in_flight: u64) {
+fn bare_file(path: &Path, records: u64, in_flight: u64) -> f64 {
     #[derive(Default)]
     struct Shared {
         bytes: Vec<u8>,
@@ -181,7 +193,7 @@ fn bare_file(path: &Path, records: u64, in_flight: u64) {
             shared.1.notify_all();
         }
     });
-    report("bare file, group commit", total, start, run.into_inner().unwrap());
+    report("bare file, group commit", total, start, run.into_inner().unwrap())
 }
 
 fn look_up(dir: &Path, records: u64) {

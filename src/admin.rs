@@ -6,6 +6,7 @@
 
 pub mod api;
 mod asker;
+pub mod backup;
 pub mod client;
 pub mod entries;
 pub mod handover;
@@ -229,6 +230,10 @@ fn answers(line: String, shared: Arc<Shared>, (asker, staging): (Arc<Asker>, Arc
                     emit(Line::End);
                 }
             }
+            Ok(Request::Backup(order)) => aside(move || {
+                let gate = &shared.gate;
+                backup::make(&order, asker.who(), (&gate.journal, &gate.consents, Some(gate.counts())), &mut emit);
+            }),
             Ok(request) if request.is_long() => aside(move || books(&shared, &asker).answer(&request, &mut emit)),
             Ok(request) => books(&shared, &asker).answer(&request, &mut emit),
         }

@@ -4,6 +4,7 @@
 //! Driven by `main`.
 
 mod access;
+mod backup;
 mod bundle;
 pub mod check;
 mod classify;
@@ -58,6 +59,12 @@ enum Command {
     Journal(journal::JournalArgs),
     /// The keys that everything kept is sealed with
     Keys(keys::KeysArgs),
+    /// Copies everything that is kept, while the gate runs or not
+    Backup(backup::BackupArgs),
+    /// Checks every octet of a backup
+    VerifyBackup(backup::VerifyArgs),
+    /// Makes a data directory of a backup
+    Restore(backup::RestoreArgs),
     /// Who is warned of, slowed down or suspended, and lifting that
     Measures(measures::MeasuresArgs),
     /// Who looked at records and consents
@@ -100,6 +107,9 @@ impl Cli {
             Command::Consent(args) => consent::run(args),
             Command::Journal(args) => told(journal::run(args)),
             Command::Keys(args) => told(keys::run(args)),
+            Command::Backup(args) => told(backup::run(args)),
+            Command::VerifyBackup(args) => told(backup::check(args)),
+            Command::Restore(args) => told(backup::bring_back(args)),
             Command::Measures(args) => told(measures::run(args)),
             Command::Access(args) => told(access::run(args)),
             Command::Hold(args) => told(hold::run(args)),

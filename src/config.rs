@@ -50,6 +50,8 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// Which rules hold.
     pub profile: Profile,
+    /// Where they stand, if in a file of their own.
+    pub profile_file: Option<PathBuf>,
     /// The limits of one session.
     pub session: SessionConfig,
     /// How long a stopping gate waits for answers.

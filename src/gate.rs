@@ -38,6 +38,7 @@ mod scheduled;
 mod sessions;
 mod silence;
 pub mod subscriptions;
+mod unfinished;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -138,6 +139,7 @@ impl Gate {
     pub fn open(config: &Config, register: impl Into<Arc<Register>>, now: Moment) -> Result<Self, StoreError> {
         let gate = Self::with_store(config, register.into(), now)?;
         desk::catch_up(&gate)?;
+        gate.counters.left_unknown(unfinished::settle(&gate, config.carrier.response_timeout, now)?);
         restore::restore(&gate, now)?;
         gate.measures.announce();
         gate.restore_routes(now.wall)?;
@@ -237,6 +239,11 @@ impl Gate {
         let Self { journal, consents, .. } = self;
         let stores = retention::Stores { journal, consents, register: Some(&self.register.load()) };
         self.retention.purge(stores, order, now)
+    }
+
+    /// The counts, for a backup.
+    pub fn counts(&self) -> &Sends {
+        &self.sends
     }
 
     /// How long a peer with held parts may be silent before it is taken to wait for their answers.

@@ -5,6 +5,7 @@
 //! Refuses to lose what it acknowledged, to grow without bound and to panic on a broken disk.
 //! Driven by the gate, and by the command line when no gate runs.
 
+pub mod backup;
 pub mod consents;
 pub mod engine;
 mod error;

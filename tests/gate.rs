@@ -48,3 +48,5 @@ mod stage;
 mod timers;
 #[path = "gate/traffic.rs"]
 mod traffic;
+#[path = "gate/unaltered.rs"]
+mod unaltered;

@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::asker::Asker;
+use super::backup;
 use super::entries::{self, Entry, Page};
 use super::record;
 use super::searching;
@@ -79,6 +80,8 @@ pub enum Request {
     Keys,
     /// Wraps all keys anew, under the master key in this file.
     RotateKeys(PathBuf),
+    /// A copy of everything that is kept.
+    Backup(backup::Order),
     /// What this conversation is about to read: on record, and on disk, when it is answered.
     Reading(Reading),
     /// The end of that, with so many results.
@@ -153,6 +156,10 @@ pub enum Line {
     Probe(Box<Probe>),
     /// The keys.
     Keys(KeyRing),
+    /// One file of a backup.
+    Copied(backup::Copied),
+    /// What the backup has come to.
+    Backup(backup::Made),
     /// Somebody read something.
     Reading(FoundReading),
     /// What goes when.
@@ -289,9 +296,12 @@ impl Books<'_> {
     fn answer_admitted(&self, request: &Request, emit: &mut dyn FnMut(Line) -> bool) {
         let now_ms = self.now.as_millisecond();
         let outcome = match request {
-            Request::Status | Request::TakeOver | Request::Probe { .. } | Request::Stage(_) | Request::Commit => {
-                Err("no gate is running".to_owned())
-            }
+            Request::Status
+            | Request::TakeOver
+            | Request::Probe { .. }
+            | Request::Stage(_)
+            | Request::Commit
+            | Request::Backup(_) => Err("no gate is running".to_owned()),
             Request::Apply(rows) => self.apply(rows).map(|applied| vec![applied]),
             Request::Show(msisdn) => {
                 self.consents.show(*msisdn).map(|held| held.into_iter().map(Line::Held).collect()).map_err(said)
@@ -325,10 +335,7 @@ impl Books<'_> {
                     .map(|()| Vec::new())
                     .map_err(said)
             }
-            Request::Measure(order) => self.measures.obey(self.journal, order, now_ms).map_err(said).map(|()| {
-                changes::note(self.journal, record::ordered(order, self.asker.who(), now_ms));
-                Vec::new()
-            }),
+            Request::Measure(order) => self.obey(order, now_ms).map(|()| Vec::new()),
             Request::Complain(plea) => complaint::open(self.journal, self.measures, plea, self.asker.who(), self.now)
                 .map(|complaint| vec![Line::Complaint(complaint)])
                 .map_err(said),
@@ -413,6 +420,12 @@ impl Books<'_> {
             changes::note(self.journal, record::consented(row, self.asker.who(), self.now.as_millisecond()));
         }
         Ok(Line::Applied { changed, unchanged, stale })
+    }
+
+    fn obey(&self, order: &Order, now_ms: i64) -> Result<(), String> {
+        self.measures.obey(self.journal, order, now_ms).map_err(said)?;
+        changes::note(self.journal, record::ordered(order, self.asker.who(), now_ms));
+        Ok(())
     }
 
     fn export(&self, history: bool, emit: &mut dyn FnMut(Line) -> bool) {

@@ -64,6 +64,9 @@ fn print(status: &Status) {
         "{parts} parts of long messages wait or are kept ({octets} octets) · {} messages never became whole",
         totals.incomplete
     );
+    if totals.unknown > 0 {
+        println!("{} forwards of the process before have an unknown end: it was killed meanwhile", totals.unknown);
+    }
     for rule in &totals.rules {
         println!("  {}  {} failed, {} alerts, {} observed", rule.rule, rule.failed, rule.alerted, rule.observed);
     }

@@ -23,7 +23,7 @@ pub(super) fn config(path: &Path, text: &str) -> (Config, Vec<Fault>) {
     let top = Section::top(&table, &complaints);
     let folder = path.parent().unwrap_or(Path::new(""));
     let (time_zone, time_zone_name) = time_zone(&top);
-    let profile = read_profile(&top, folder, &time_zone);
+    let (profile, profile_file) = read_profile(&top, folder, &time_zone);
     let mut config = Config {
         file: path.to_owned(),
         sha256: HEXLOWER.encode(digest(&SHA256, text.as_bytes()).as_ref()),
@@ -41,6 +41,7 @@ pub(super) fn config(path: &Path, text: &str) -> (Config, Vec<Fault>) {
         drain_timeout: seconds(&top, "drain_timeout", 10),
         profile,
         workdays: workdays(&top, folder),
+        profile_file,
         time_zone,
         time_zone_name,
         warnings: Vec::new(),
@@ -65,14 +66,16 @@ fn time_zone(top: &Section<'_, '_>) -> (TimeZone, String) {
     (zone, name.to_owned())
 }
 
-fn read_profile(top: &Section<'_, '_>, folder: &Path, time_zone: &TimeZone) -> Profile {
+/// The profile, and its file where it has one of its own.
+fn read_profile(top: &Section<'_, '_>, folder: &Path, time_zone: &TimeZone) -> (Profile, Option<PathBuf>) {
     let section = top.section("profile");
     let base = section.as_ref().and_then(|section| section.string("base")).unwrap_or(profile::DEFAULT);
-    let mut profile = match &section {
-        Some(section) if base.ends_with(".toml") => profile_file(section, &folder.join(base)),
+    let file = base.ends_with(".toml").then(|| folder.join(base));
+    let mut profile = match (&section, &file) {
+        (Some(section), Some(file)) => profile_file(section, file),
         _ => Profile::built_in(base),
     };
-    if let (None, Some(section), false) = (&profile, &section, base.ends_with(".toml")) {
+    if let (None, Some(section), None) = (&profile, &section, &file) {
         section.fault("base", unknown_word(base, Profile::built_in_names()));
     }
     let mut profile = profile.take().unwrap_or_default();
@@ -82,7 +85,7 @@ fn read_profile(top: &Section<'_, '_>, folder: &Path, time_zone: &TimeZone) -> P
         warn_of_vain_keywords(&profile, &section);
         section.finish();
     }
-    profile
+    (profile, file)
 }
 
 /// R07 asks for a keyword that is honoured: R23 is what honours it.

@@ -23,6 +23,7 @@ pub struct Counters {
     unrecorded: AtomicU64,
     incomplete: AtomicU64,
     throttled: AtomicU64,
+    unknown: AtomicU64,
     failed: [AtomicU64; RULES],
     alerted: [AtomicU64; RULES],
     observed: [AtomicU64; RULES],
@@ -56,6 +57,9 @@ pub struct Totals {
     pub incomplete: u64,
     /// Messages and parts beyond what their provider may have.
     pub throttled: u64,
+    /// Forwarded by the process before, which ended before it learnt what became of them.
+    #[serde(default)]
+    pub unknown: u64,
     /// Each rule with what it did.
     pub rules: Vec<RuleTotals>,
 }
@@ -123,6 +127,10 @@ impl Counters {
         add(&self.throttled);
     }
 
+    pub(super) fn left_unknown(&self, forwards: u64) {
+        self.unknown.store(forwards, Ordering::Relaxed);
+    }
+
     /// The counters now.
     pub fn totals(&self) -> Totals {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -147,6 +155,7 @@ impl Counters {
             unrecorded: read(&self.unrecorded),
             incomplete: read(&self.incomplete),
             throttled: read(&self.throttled),
+            unknown: read(&self.unknown),
             rules,
         }
     }

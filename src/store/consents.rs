@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use super::backup::{Lend, Lender};
 use super::engine::{Engines, Sled};
 use super::keys::{Keys, MasterSource};
 use super::lock::Lock;
@@ -220,6 +221,13 @@ impl Consents {
             tracing::error!(error = %error, "the consents failed and are opened anew");
             *slot = Slot::Closed { reason: error.to_string(), retry_at: clock::monotonic() + RETRY };
         }
+    }
+}
+
+impl Lend for Consents {
+    fn lend(&self) -> Result<Lender, StoreError> {
+        let ledger = Arc::downgrade(&self.ledger()?);
+        Ok(Box::new(move || ledger.upgrade().map(|ledger| Arc::clone(&ledger.engine))))
     }
 }
 

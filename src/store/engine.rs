@@ -59,6 +59,39 @@ pub trait Engine: Send + Sync + Debug {
     fn last(&self, from: &[u8], until: &[u8]) -> Result<Option<Row>, EngineError>;
     /// Shows the rows with `from <= key < until` in order, until `see` returns false.
     fn scan(&self, from: &[u8], until: &[u8], see: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), EngineError>;
+    /// How it is copied while it is written to; `None` where it cannot be.
+    fn copying(&self) -> Option<&dyn Copying> {
+        None
+    }
+}
+
+/// A database's name for good, and how often it was changed: the same twice means the same rows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Version {
+    /// Drawn by lot when it was made.
+    pub identity: u128,
+    /// Rows put and removed since then.
+    pub changes: u64,
+}
+
+/// A row's key.
+pub type Key = Box<[u8]>;
+
+/// Copying a database that goes on being written to: whoever reads all rows, and then again those that changed
+/// meanwhile, has it as it is at the last look.
+pub trait Copying {
+    /// Which state it is in.
+    fn version(&self) -> Version;
+    /// From now on the keys of changed rows are remembered; false where they are for somebody else.
+    fn watch(&self) -> bool;
+    /// Nobody asks for changed rows any more.
+    fn unwatch(&self);
+    /// How many changed rows are remembered.
+    fn changed_rows(&self) -> usize;
+    /// The rows that changed since this was asked last; an error once the database has failed.
+    fn changed(&self) -> Result<Vec<Key>, EngineError>;
+    /// Does something while no row changes: whoever wants to change one waits.
+    fn still(&self, act: &mut dyn FnMut());
 }
 
 /// Opens databases.

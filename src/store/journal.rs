@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
 use super::StoreError;
+use super::backup::Lender;
 use super::engine::{Engines, Sled};
 use super::keys::Keys;
 use super::lock::Lock;
@@ -301,6 +302,11 @@ impl Journal {
     /// The days there are, oldest first.
     pub fn days(&self) -> Result<Vec<Day>, StoreError> {
         self.inner.days.list()
+    }
+
+    /// A day's database, for whoever copies it; `None` where there is no such day.
+    pub(in crate::store) fn lend(&self, day: Day) -> Result<Option<Lender>, StoreError> {
+        self.inner.days.lend(day)
     }
 
     /// Days that could not be used and were set aside since the journal was opened.

@@ -4,7 +4,7 @@
 //! ends, however it ends. Driven by the openers of journal and consents.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -58,4 +58,9 @@ pub(crate) fn create_private_dir(dir: &Path) -> Result<(), StoreError> {
 /// Makes the names inside `dir` survive a power cut.
 pub(crate) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
     File::open(dir).and_then(|d| d.sync_all()).map_err(|e| StoreError::io(dir, "sync the folder", e))
+}
+
+/// A new file, readable by the gate's user alone; one that is there is an error.
+pub(crate) fn private_file(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }

@@ -15,7 +15,8 @@ use std::time::Duration;
 use siphasher::sip::SipHasher13;
 
 use super::StoreError;
-use super::engine::{Engines, Sled};
+use super::backup::{Lend, Lender};
+use super::engine::{Engine, Engines, Sled};
 use super::keys::Keys;
 use super::lock::Lock;
 use crate::clock;
@@ -254,6 +255,39 @@ impl Drop for Sends {
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the thread that keeps the counts ended in a panic");
         }
+    }
+}
+
+impl Lend for Sends {
+    fn lend(&self) -> Result<Lender, StoreError> {
+        self.inner.disk.lend()
+    }
+}
+
+/// The counts as the process before left them: nothing is counted, and so nothing is taken for counted.
+#[derive(Debug)]
+pub struct Asleep {
+    engine: Arc<dyn Engine>,
+    _lock: Lock,
+}
+
+impl Asleep {
+    /// The counts in `dir`; `None` where there are none.
+    pub fn open(dir: &Path) -> Result<Option<Self>, StoreError> {
+        let path = dir.join("db");
+        if !path.is_dir() {
+            return Ok(None);
+        }
+        let lock = Lock::take(dir)?;
+        let engine = Sled.open(&path, CACHE, false).map_err(|e| StoreError::engine(&path, &e))?;
+        Ok(Some(Self { engine, _lock: lock }))
+    }
+}
+
+impl Lend for Asleep {
+    fn lend(&self) -> Result<Lender, StoreError> {
+        let engine = Arc::downgrade(&self.engine);
+        Ok(Box::new(move || engine.upgrade()))
     }
 }
 

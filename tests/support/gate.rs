@@ -129,6 +129,14 @@ impl Folder {
         Said { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
     }
 
+    /// Runs a subcommand that takes no configuration.
+    pub(crate) fn plain(&self, arguments: &[&str]) -> Said {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        let output = command.args(arguments).env_remove("RUST_LOG").stdin(Stdio::null()).output().expect("the command");
+        let text = |octets| String::from_utf8(octets).expect("UTF-8");
+        Said { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
     /// A subcommand on this folder's configuration, not yet started.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));

@@ -80,6 +80,11 @@ impl Provider {
         timeout(PATIENCE, self.stream.write_all(octets)).await.expect("the gate reads").expect("an open connection");
     }
 
+    /// Writes octets as they are; false when the connection is gone.
+    pub(crate) async fn try_write(&mut self, octets: &[u8]) -> bool {
+        timeout(PATIENCE, self.stream.write_all(octets)).await.expect("the gate reads").is_ok()
+    }
+
     /// Sends a request and waits for its answer; other requests meanwhile are kept.
     pub(crate) async fn ask(&mut self, request: Frame) -> Frame {
         let sequence_number = self.send(request).await;

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::{Name, Receipt, Record, Session, VERSION, WireAddress, entry_id};
+use super::{Content, Finding, Name, Origin, Receipt, Record, Session, VERSION, WireAddress, entry_id};
 use crate::gate::message_id;
 use crate::store::{Index, Schema};
 
@@ -36,12 +36,12 @@ pub fn port_key(port: &str) -> &str {
 /// order without frames, so the head of a record decodes by itself.
 #[derive(Deserialize)]
 enum Head<'a> {
-    Submission(#[serde(borrow)] MessageHead<'a>),
+    Submission(#[serde(borrow)] JudgedHead<'a>),
     Outcome(OutcomeHead<'a>),
     Delivery(#[serde(borrow)] MessageHead<'a>, Option<Receipt<'a>>),
     Session(Session<'a>),
-    Long(MessageHead<'a>),
-    Part(MessageHead<'a>),
+    Long(JudgedHead<'a>),
+    Part(PartHead<'a>),
     PartOutcome(OutcomeHead<'a>),
     Report(ReportHead<'a>),
     Taken(ReportHead<'a>),
@@ -93,6 +93,34 @@ struct MessageHead<'a> {
     source: WireAddress<'a>,
     destination: WireAddress<'a>,
     msisdn: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct PartHead<'a> {
+    #[serde(borrow)]
+    message: MessageHead<'a>,
+    origin: Origin<'a>,
+}
+
+/// A submission as far as its findings.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "what is between is stepped over")]
+struct JudgedHead<'a> {
+    #[serde(borrow)]
+    message: MessageHead<'a>,
+    origin: Origin<'a>,
+    command_id: u32,
+    sequence_number: u32,
+    port: Option<(Cow<'a, str>, Cow<'a, str>)>,
+    sender: Option<Cow<'a, str>>,
+    class: Cow<'a, str>,
+    service_type: Cow<'a, str>,
+    flags: (u8, u8, u8),
+    part: Option<(u16, u8, u8)>,
+    content: Content<'a>,
+    verdict: Cow<'a, str>,
+    status: u32,
+    findings: Vec<Finding<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -190,9 +218,13 @@ impl Schema for RecordSchema {
             _ => {}
         }
         match head {
-            Some(Head::Submission(head) | Head::Long(head) | Head::Part(head)) => {
-                emit(Index::Destination, subscriber_key(head.msisdn, &head.destination.addr).as_bytes());
-                emit(Index::Source, head.source.addr.as_bytes());
+            Some(Head::Submission(judged) | Head::Long(judged)) => {
+                emit_message(&judged.message, emit);
+                emit_judgement(&judged, emit);
+            }
+            Some(Head::Part(head)) => {
+                emit_message(&head.message, emit);
+                emit(Index::Provider, head.origin.provider.as_bytes());
             }
             Some(
                 Head::Report(head)
@@ -220,8 +252,11 @@ impl Schema for RecordSchema {
                     emit_message_id(message_id, emit);
                 }
             }
-            Some(Head::Session(session)) if session.event.starts_with("reply route ") => {
-                emit(Index::Source, REPLY_ROUTE);
+            Some(Head::Session(session)) => {
+                emit(Index::Provider, session.origin.provider.as_bytes());
+                if session.event.starts_with("reply route ") {
+                    emit(Index::Source, REPLY_ROUTE);
+                }
             }
             Some(Head::Change(head)) => {
                 emit(Index::Source, CHANGES);
@@ -236,8 +271,25 @@ impl Schema for RecordSchema {
                     emit(Index::Source, &accessed_key(&head.subscriber));
                 }
             }
-            Some(Head::Session(_) | Head::Measure(_) | Head::List(_)) | None => {}
+            Some(Head::Measure(_) | Head::List(_)) | None => {}
         }
+    }
+}
+
+fn emit_message(head: &MessageHead<'_>, emit: &mut dyn FnMut(Index, &[u8])) {
+    emit(Index::Destination, subscriber_key(head.msisdn, &head.destination.addr).as_bytes());
+    emit(Index::Source, head.source.addr.as_bytes());
+}
+
+/// For whom it was sent, by whom, and what was decided on which grounds.
+fn emit_judgement(head: &JudgedHead<'_>, emit: &mut dyn FnMut(Index, &[u8])) {
+    emit(Index::Provider, head.origin.provider.as_bytes());
+    if let Some(sender) = &head.sender {
+        emit(Index::Sender, sender.as_bytes());
+    }
+    emit(Index::Verdict, head.verdict.as_bytes());
+    for finding in &head.findings {
+        emit(Index::Rule, finding.rule.as_bytes());
     }
 }
 

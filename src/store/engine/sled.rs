@@ -16,11 +16,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::wal::{Read, Wal};
-use super::{Engine, EngineError, Engines, Fault, Row, VALUE_BYTES};
+use super::{Copying, Engine, EngineError, Engines, Fault, Row, VALUE_BYTES};
 use crate::store::lock::{create_private_dir, sync_dir};
+use copying::Changes;
+
+mod copying;
 
 /// The tree that says which changes the database has: one log holds all trees, so a number in it
-/// stands for every change made before.
+/// stands for every change made before. Behind it how many changes there were.
 const STAMPS: &[u8] = b"wal";
 
 const STAMP: &[u8] = b"#";
@@ -39,6 +42,7 @@ struct Open {
     db: Option<::sled::Db>,
     stamps: Option<::sled::Tree>,
     wal: Mutex<Wal>,
+    changes: Changes,
     /// After a failure of the disk nothing is certain, not even a sync that succeeds: all is read anew.
     has_failed: AtomicBool,
     file: File,
@@ -60,7 +64,8 @@ impl Engines for Sled {
             other => other?,
         };
         let stamps = contained(&path, || db.open_tree(STAMPS))?;
-        let wal = redo(dir, &path, &db, &stamps)?;
+        let (wal, count) = redo(dir, &path, &db, &stamps)?;
+        let changes = Changes::new(&path, &stamps, count)?;
         let file = File::open(&path).map_err(|e| refused(&path, &e))?;
         let metadata = file.metadata().map_err(|e| refused(&path, &e))?;
         let inode = (metadata.dev(), metadata.ino());
@@ -68,6 +73,7 @@ impl Engines for Sled {
             db: Some(db),
             stamps: Some(stamps),
             wal: Mutex::new(wal),
+            changes,
             has_failed: AtomicBool::new(false),
             file,
             inode,
@@ -109,6 +115,7 @@ impl Open {
         let mut wal = self.wal();
         self.check_sound()?;
         wal.note(key, value);
+        self.changes.note(key);
         self.sound(self.with(|db| change(db, key, value)))
     }
 
@@ -161,7 +168,10 @@ impl Open {
     /// The database has the changes up to this number; nothing of later ones.
     fn stamp(&self, number: u64) -> Result<(), EngineError> {
         match &self.stamps {
-            Some(stamps) => contained(&self.path, || stamps.insert(STAMP, &number.to_be_bytes()).map(drop)),
+            Some(stamps) => {
+                let stamp = [number.to_be_bytes(), self.changes.count().to_be_bytes()].concat();
+                contained(&self.path, || stamps.insert(STAMP, stamp).map(drop))
+            }
             None => Err(refused(&self.path, &"closed")),
         }
     }
@@ -219,6 +229,10 @@ impl Engine for Open {
             Ok(())
         })
     }
+
+    fn copying(&self) -> Option<&dyn Copying> {
+        Some(self)
+    }
 }
 
 impl Drop for Open {
@@ -252,15 +266,19 @@ fn once_released(open: impl Fn() -> Result<::sled::Db, EngineError>) -> Result<:
     open()
 }
 
-/// Makes up for the changes that the database has not got.
-fn redo(dir: &Path, path: &Path, db: &::sled::Db, stamps: &::sled::Tree) -> Result<Wal, EngineError> {
+/// Makes up for the changes that the database has not got; tells how many it ever had.
+fn redo(dir: &Path, path: &Path, db: &::sled::Db, stamps: &::sled::Tree) -> Result<(Wal, u64), EngineError> {
     let stamp = contained(path, || stamps.get(STAMP))?;
-    let since = match stamp.as_deref() {
-        Some(stamp) => stamp.try_into().map(u64::from_be_bytes).map_err(|_| broken(path, "stamp of the database"))?,
-        None => 0,
+    let (since, mut changes) = match stamp.as_deref().map(<[u8]>::as_chunks) {
+        None => (0, 0),
+        // Changes were not always counted.
+        Some(([since], [])) => (u64::from_be_bytes(*since), 0),
+        Some(([since, changes], [])) => (u64::from_be_bytes(*since), u64::from_be_bytes(*changes)),
+        Some(_) => return Err(broken(path, "stamp of the database")),
     };
     let mut failed = None;
     let read = Wal::open(dir.join("wal"), since, &mut |key, value| {
+        changes += 1;
         contained(path, || change(db, key, value)).map_err(|e| {
             let said = io::Error::other(e.to_string());
             failed = Some(e);
@@ -270,7 +288,7 @@ fn redo(dir: &Path, path: &Path, db: &::sled::Db, stamps: &::sled::Tree) -> Resu
     match (read, failed) {
         (_, Some(error)) => Err(error),
         (Ok((_, Read::Gap)), _) => Err(broken(path, "changes between the database and its log are missing")),
-        (Ok((wal, _)), _) => Ok(wal),
+        (Ok((wal, _)), _) => Ok((wal, changes)),
         (Err(e), _) if e.kind() == io::ErrorKind::InvalidData => Err(broken(path, &e.to_string())),
         (Err(e), _) => Err(refused(path, &e)),
     }

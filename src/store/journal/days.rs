@@ -17,6 +17,7 @@ use super::swap::{TABLE, remove};
 use super::{Day, Incident, JournalOptions, Schema};
 use crate::clock;
 use crate::store::StoreError;
+use crate::store::backup::Lender;
 use crate::store::engine::{Engines, open_table};
 use crate::store::keys::{Keys, MasterSource};
 use crate::store::lock::{Lock, sync_dir};
@@ -150,6 +151,18 @@ impl Days {
         open.keep(day, &store, false);
         open.close_least_used();
         Ok(Some(store))
+    }
+
+    /// A day's database, for whoever copies it. The one that is written to is lent only, so that after a failure
+    /// it can be opened anew; the others stay open meanwhile.
+    pub(super) fn lend(&self, day: Day) -> Result<Option<Lender>, StoreError> {
+        let Some(store) = self.reader(day)? else { return Ok(None) };
+        let is_written = self.open().slots.get(&day).is_some_and(|slot| slot.writing);
+        if !is_written {
+            return Ok(Some(Box::new(move || Some(Arc::clone(&store.engine)))));
+        }
+        let store = Arc::downgrade(&store);
+        Ok(Some(Box::new(move || store.upgrade().map(|store| Arc::clone(&store.engine)))))
     }
 
     /// A day to write to, created where there is none; one that cannot be used is set aside for a new one.

@@ -47,6 +47,8 @@ pub struct Extent {
     pub last: Option<Timestamp>,
     /// The value of the chain at its end, in hexadecimal.
     pub chain: String,
+    /// SHA-256 of the index and of whatever else is not in a block, in hexadecimal.
+    pub index: String,
 }
 
 /// One head.

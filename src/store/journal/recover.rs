@@ -7,6 +7,7 @@ use std::path::Path;
 
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
+use ring::digest::{Context, SHA256};
 
 use super::heads::Extent;
 
@@ -15,12 +16,12 @@ use super::day::{DayStore, Tail};
 use super::group::{Entry, Key};
 use super::hot::Opened;
 use super::layout::{
-    BLOCK, HOT, NUMBERS, SEAL, VERSION, VERSION_1, VERSION_KEY, block_key, bounds, first_of, number_at, place_of,
-    seal_key, segment_of,
+    BLOCK, DICTIONARY, HOT, NUMBERS, SEAL, VERSION, VERSION_1, VERSION_KEY, block_key, bounds, first_of, number_at,
+    place_of, seal_key, segment_of,
 };
 use super::seals::Seals;
 use super::segment::Segment;
-use super::{Day, EntryId};
+use super::{Day, EntryId, Index};
 use crate::store::StoreError;
 use crate::store::engine::{Engine, EngineError};
 use crate::store::keys::Keys;
@@ -160,15 +161,24 @@ impl DayStore {
         Ok(())
     }
 
-    /// What of it is in blocks, for its head.
+    /// What there is of it, for its head.
     pub(super) fn extent(&self) -> Result<Extent, StoreError> {
         let mut sealed = Vec::new();
-        let (from, until) = bounds(SEAL);
-        let scanned = self.engine.scan(&from, &until, &mut |key, value| {
-            sealed.push((key.to_vec(), value.to_vec()));
-            true
-        });
-        scanned.map_err(|e| self.failed(&e))?;
+        let mut sum = Context::new(&SHA256);
+        for tag in Index::ALL.map(|index| index as u8).into_iter().chain([SEAL, DICTIONARY]) {
+            let (from, until) = bounds(tag);
+            let scanned = self.engine.scan(&from, &until, &mut |key, value| {
+                sum.update(&[u8::try_from(key.len()).unwrap_or(u8::MAX)]);
+                sum.update(key);
+                sum.update(&(value.len() as u64).to_be_bytes());
+                sum.update(value);
+                if tag == SEAL {
+                    sealed.push((key.to_vec(), value.to_vec()));
+                }
+                true
+            });
+            scanned.map_err(|e| self.failed(&e))?;
+        }
         let (mut first, mut last) = (i64::MAX, i64::MIN);
         for (key, value) in sealed {
             let moments = self.open_row(&key, value)?;
@@ -178,8 +188,9 @@ impl DayStore {
         }
         let tip = self.tip();
         let moment = |ms| Timestamp::from_millisecond(ms).ok().filter(|_| first <= last);
-        let (first, last, chain) = (moment(first), moment(last), HEXLOWER.encode(&tip.chain));
-        Ok(Extent { entries: tip.entries, blocks: tip.blocks, first, last, chain })
+        let (first, last) = (moment(first), moment(last));
+        let (chain, index) = (HEXLOWER.encode(&tip.chain), HEXLOWER.encode(sum.finish().as_ref()));
+        Ok(Extent { entries: tip.entries, blocks: tip.blocks, first, last, chain, index })
     }
 
     /// Whether a sealed segment has an entry in that span of time; one without a seal may have.

@@ -99,7 +99,8 @@ impl Verifying<'_> {
                 last.insert(day, known);
             }
         }
-        let all: BTreeSet<Day> = last.keys().copied().chain(self.days.list()?).collect();
+        let written = tip.as_ref().and_then(|tip| tip.day.parse().ok());
+        let all: BTreeSet<Day> = last.keys().copied().chain(self.days.list()?).chain(written).collect();
         for day in all {
             if self.check.day.as_ref().is_some_and(|wanted| *wanted != day.to_string()) {
                 continue;
@@ -246,7 +247,7 @@ impl Verifying<'_> {
             signed.push(Signed { by, entries: *entries, blocks: *blocks, chain: chain.clone() });
         }
         let signalling_expired = head.is_some_and(|known| known.head.signalling_expired);
-        let end = extents.filter(|_| store.is_table()).map(|(_, extent)| extent.blocks);
+        let end = extents.filter(|_| store.is_table()).map(|(_, extent)| extent);
         let walk = Walk::new(&store, signed, end, signalling_expired);
         let flow = walk.run(&mut |entry, what| self.fault(day.to_string(), entry, what));
         match flow {

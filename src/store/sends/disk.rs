@@ -14,6 +14,7 @@ use siphasher::sip::SipHasher13;
 use super::bucket;
 use super::{CACHE, Moment, Pair};
 use crate::clock;
+use crate::store::backup::{Lend, Lender};
 use crate::store::engine::{Engine, EngineError, Engines, Fault};
 use crate::store::keys::{Key, Keys, Sealer};
 use crate::store::sealed::{VERSION_KEY, known_key, rows_of, version_row};
@@ -245,6 +246,18 @@ impl Disk {
         if matches!(&*slot, Slot::Open(engine) if Arc::ptr_eq(engine, failed)) {
             tracing::error!(%error, "the counts failed and are opened anew");
             *slot = Slot::Closed { reason: error.to_string() };
+        }
+    }
+}
+
+impl Lend for Disk {
+    fn lend(&self) -> Result<Lender, StoreError> {
+        match &*self.slot.read().unwrap_or_else(PoisonError::into_inner) {
+            Slot::Open(engine) => {
+                let engine = Arc::downgrade(engine);
+                Ok(Box::new(move || engine.upgrade()))
+            }
+            Slot::Closed { reason } => Err(StoreError::Engine { path: self.path.clone(), what: reason.clone() }),
         }
     }
 }

@@ -1,0 +1,170 @@
+//! Copying the files beside the databases: keys, heads, evidence, measures, and the configuration.
+//!
+//! Owns what is taken and what is not: never the master key, a lock, a socket or a file that is being
+//! written. Refuses nothing for being large: a file is read a chunk at a time. Driven by the backup, once
+//! the databases are copied.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::rows::Writer;
+use super::{BackupError, CHUNK, Copied, Job, Manifest, Step, by_name};
+
+/// The folders of databases: of these only what was set aside as damaged is taken as it is.
+const DATABASES: [&str; 3] = ["journal", "consents", "sends"];
+
+/// How the name of a database that was set aside goes on.
+const ASIDE: [&str; 2] = [".broken-", ".damaged-"];
+
+/// Files that are nobody's business but their writer's.
+const PASSING: [&str; 4] = ["lock", "sock", "new", "tmp"];
+
+/// Where keys lie, and what the files of those are called that the master has wrapped.
+const KEYS: &str = "keys";
+const WRAPPED: &str = "key";
+
+/// Copies the files of the data directory.
+pub(super) fn copy_data(
+    job: &mut Job<'_>,
+    data: &Path,
+    master: Option<&Path>,
+    manifest: &mut Manifest,
+) -> Result<(), BackupError> {
+    let before = job.before.take();
+    let known = before.as_ref().map(|before| by_name(&before.files)).unwrap_or_default();
+    let master = master.and_then(|file| fs::canonicalize(file).ok());
+    let mut left = vec![data.to_owned()];
+    while let Some(folder) = left.pop() {
+        for path in listed(&folder)? {
+            let Some(name) = path.strip_prefix(data).ok().and_then(Path::to_str) else {
+                return Err(BackupError::Damaged { path, what: "its name is no text".to_owned() });
+            };
+            if !is_taken(name) || (master.is_some() && fs::canonicalize(&path).ok() == master) {
+                continue;
+            }
+            match fs::symlink_metadata(&path) {
+                Ok(metadata) if metadata.is_dir() => left.push(path.clone()),
+                Ok(metadata) if metadata.is_file() => {
+                    manifest.files.extend(copy(job, &path, name, known.get(name).copied())?);
+                }
+                // A socket, or gone again.
+                _ => {}
+            }
+        }
+    }
+    job.before = before;
+    Ok(())
+}
+
+/// Copies the configuration and what it names.
+pub(super) fn copy_settings(
+    job: &mut Job<'_>,
+    settings: &[PathBuf],
+    manifest: &mut Manifest,
+) -> Result<(), BackupError> {
+    let before = job.before.take();
+    let known = before.as_ref().map(|before| by_name(&before.settings)).unwrap_or_default();
+    for path in settings {
+        let name = path.to_string_lossy().into_owned();
+        manifest.settings.extend(copy(job, path, &name, known.get(name.as_str()).copied())?);
+    }
+    job.before = before;
+    Ok(())
+}
+
+/// Whether a file or folder, by its name in the data directory, is one of those that are copied as they are.
+fn is_taken(name: &str) -> bool {
+    let path = Path::new(name);
+    let mut parts = path.iter().filter_map(|part| part.to_str());
+    let (top, next) = (parts.next().unwrap_or_default(), parts.next());
+    let ending = path.extension().or(path.file_name()).and_then(|ending| ending.to_str()).unwrap_or_default();
+    if PASSING.contains(&ending) {
+        return false;
+    }
+    match next {
+        Some(next) if DATABASES.contains(&top) => ASIDE.iter().any(|aside| next.contains(aside)),
+        Some(_) if top == KEYS => ending == WRAPPED,
+        _ => true,
+    }
+}
+
+/// Copies one file unless its copy is there; `None` where it is gone.
+fn copy(job: &mut Job<'_>, path: &Path, name: &str, before: Option<&Copied>) -> Result<Option<Copied>, BackupError> {
+    let failed = |e| BackupError::io(path, "copy", e);
+    let opened = File::open(path).and_then(|file| file.metadata().map(|metadata| (file, metadata)));
+    let (mut file, metadata) = match opened {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(failed)?,
+    };
+    let modified_ns = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
+    let same = |before: &&Copied| before.copy.octets == metadata.len() && before.modified_ns == modified_ns;
+    if let Some(before) = before.filter(same).filter(|before| job.is_there(&before.copy)) {
+        job.told(Step { name: name.to_owned(), octets: before.copy.octets, reused: true })?;
+        return Ok(Some(before.clone()));
+    }
+    let place = match name.strip_prefix('/') {
+        Some(absolute) => format!("settings/{absolute}"),
+        None => format!("data/{name}"),
+    };
+    let (copied, mut out) = job.create(&place, Writer::create)?;
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let read = file.read(&mut buffer).map_err(failed)?;
+        if read == 0 {
+            break;
+        }
+        out.write(&buffer[..read]).map_err(failed)?;
+        job.pace.took(read as u64);
+    }
+    let copy = job.finish(name, copied, out)?;
+    Ok(Some(Copied { name: name.to_owned(), copy, modified_ns }))
+}
+
+fn listed(folder: &Path) -> Result<Vec<PathBuf>, BackupError> {
+    let entries = fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+    match entries {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        other => other.map_err(|e| BackupError::io(folder, "list the data", e)).map(|mut paths: Vec<PathBuf>| {
+            paths.sort_unstable();
+            paths
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_taken;
+
+    #[test]
+    fn the_master_key_and_what_passes_stay_where_they_are() {
+        let taken = [
+            "evidence/ab/cdef",
+            "keys",
+            "keys/20261124-content.key",
+            "heads/20261124.json",
+            "measures.json",
+            "journal",
+            "journal/20261124.broken-1/db",
+            "sends/db.damaged-17/db",
+            "imports/0123.json",
+        ];
+        let left = [
+            "keys/master",
+            "keys/master.old",
+            "keys/x.key.new",
+            "journal/20261124",
+            "journal/20261124/db",
+            "journal/20261123.going/db",
+            "journal/lock",
+            "consents/db",
+            "consents/lock",
+            "sends/db/db",
+            "portcullis.sock",
+            "register.last-good.new",
+        ];
+        assert_eq!(taken.map(is_taken), [true; 9]);
+        assert_eq!(left.map(is_taken), [false; 12]);
+    }
+}
