@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::conditions::Conditions;
 use super::walk::{A_STRETCH, Walk};
-use super::{EvidenceError, Finder, Found, Query, keyed};
+use super::{EvidenceError, Finder, Found, Kind, Query, keyed};
 use crate::gate::record::{Record, entry_id, subscriber_key};
+use crate::rules::Rule;
 use crate::store::{EntryId, Index, Journal, Query as Entries};
 
 /// Candidates looked up at a time.
@@ -43,7 +44,7 @@ pub(super) fn page(
 ) -> Result<Option<EntryId>, EvidenceError> {
     let after: Option<EntryId> = query.after.as_deref().map(str::parse).transpose()?;
     let asked = Entries {
-        key: keyed(query),
+        key: keyed(query).or_else(|| judged(query)),
         since_ms: query.since_ms,
         until_ms: query.until_ms,
         after,
@@ -76,6 +77,26 @@ pub(super) fn page(
         }
     }
     Ok(last)
+}
+
+/// The index that leads to messages by what was decided of them, where nothing but messages is asked for: what
+/// else there is may be found otherwise, and is not in it.
+fn judged(query: &Query) -> Option<(Index, Vec<u8>)> {
+    let of_replies = [Rule::R23, Rule::R24].map(Rule::id);
+    let rule = query.rule.as_ref().filter(|rule| !of_replies.contains(&rule.as_str()));
+    let is_of_messages = query.kind.map_or(query.class.is_some(), |kind| kind == Kind::Message);
+    if !is_of_messages && rule.is_none() && query.verdict.is_none() {
+        return None;
+    }
+    // The rarest first.
+    let refused = query.verdict.as_ref().filter(|verdict| *verdict != "forward");
+    let keys = [
+        (Index::Rule, rule),
+        (Index::Verdict, refused),
+        (Index::Sender, query.sender.as_ref()),
+        (Index::Provider, query.provider.as_ref()),
+    ];
+    keys.into_iter().find_map(|(index, key)| Some((index, key?.clone().into_bytes())))
 }
 
 /// The same of entries that are known by name.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::gate::evidence::{Kind, search};
+use crate::gate::evidence::search;
 use crate::gate::measures::settle;
 use crate::gate::record::{
     self, Content, Delivery, Finding, Name, Origin, Outcome, Receipt, RecordSchema, Session, Submission, Taken,
@@ -175,6 +175,10 @@ fn queries() -> Vec<Query> {
         Query { sender: some("shop"), kind: Some(Kind::Message), ..base() },
         Query { rule: some("R09"), ..base() },
         Query { rule: some("R23"), ..base() },
+        Query { rule: some("R09"), sender: some("shop"), ..base() },
+        Query { verdict: some("reject"), ..base() },
+        Query { kind: Some(Kind::Message), provider: some("agg"), ..base() },
+        Query { class: some("commercial"), sender: some("bank"), ..base() },
         Query { verdict: some("forward"), text: some("OFFER 3"), ..base() },
         Query { kind: Some(Kind::Reply), ..base() },
         Query { sessions: true, port: None, ..base() },
