@@ -10,6 +10,7 @@ pub mod backup;
 pub mod client;
 pub mod entries;
 pub mod handover;
+mod keeping;
 mod record;
 mod searching;
 pub mod signing;

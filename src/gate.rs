@@ -229,6 +229,11 @@ impl Gate {
         self.measures.review(&self.journal, now.wall.as_millisecond());
     }
 
+    /// The counts, for a backup.
+    pub fn counts(&self) -> &Sends {
+        &self.sends
+    }
+
     /// Whether the daily purge has come due.
     pub fn has_expired(&self, now: Moment) -> bool {
         self.retention.is_due(now)
@@ -239,11 +244,6 @@ impl Gate {
         let Self { journal, consents, .. } = self;
         let stores = retention::Stores { journal, consents, register: Some(&self.register.load()) };
         self.retention.purge(stores, order, now)
-    }
-
-    /// The counts, for a backup.
-    pub fn counts(&self) -> &Sends {
-        &self.sends
     }
 
     /// How long a peer with held parts may be silent before it is taken to wait for their answers.

@@ -3,12 +3,12 @@
 //! Owns the sockets and the tasks, and the order in which they end. Refuses to decide what
 //! passes: the relay and the desk do. Driven by `portcullis run`, `portcullis demo` and tests.
 
-mod aside;
 mod carrier;
 mod delayed;
 mod door;
 mod last_good;
 mod proxy_header;
+mod purge;
 mod reload;
 mod session;
 mod sockets;
@@ -30,7 +30,6 @@ use tracing::Instrument;
 use crate::clock;
 use crate::config::{Config, ListFile, Listen};
 use crate::document::Fault;
-use crate::gate::retention;
 use crate::gate::{Desk, DoNotDisturb, Gate, LONGEST_DELAY, Moment};
 use crate::register::{Register, WindowOverflow};
 use crate::relay::{Relay, RelayConfig};
@@ -52,8 +51,6 @@ const SWEEP: Duration = Duration::from_millis(100);
 
 /// How often what has come due is looked for: silence, refusals of what is scheduled, the end of quiet hours.
 const CHORES: Duration = Duration::from_millis(200);
-/// How often it is looked whether the daily purge is due.
-const PURGE: Duration = Duration::from_secs(20);
 /// How often it is looked whether a measure is due.
 const REVIEW: Duration = Duration::from_secs(1);
 
@@ -125,14 +122,7 @@ impl Proxy {
         }
         let watched_lists = watch_lists(config);
         let lists = DoNotDisturb::load(&config.do_not_disturb).map_err(StartError::DoNotDisturb)?;
-        let (mut listeners, mut addresses, mut copies) = (Vec::new(), Vec::new(), Vec::new());
-        for listen in &config.listen {
-            let fault = |error| StartError::Listen { address: listen.address, error };
-            let socket = inherited.listen(listen.address).await.map_err(fault)?;
-            addresses.push(socket.local_addr().map_err(fault)?);
-            copies.push(socket.try_clone().map_err(fault)?);
-            listeners.push(TcpListener::from_std(socket).map_err(fault)?);
-        }
+        let (listeners, addresses, copies) = listeners(config, &mut inherited).await?;
         let (drain, draining) = watch::channel(false);
         let tasks = TaskTracker::new();
         let carrier_tls = config.carrier.tls.as_ref().map(carrier_tls).transpose()?;
@@ -159,10 +149,7 @@ impl Proxy {
         for (listener, door) in listeners.into_iter().zip(doors) {
             tasks.spawn(accept(listener, Arc::new(door), Arc::clone(&shared)));
         }
-        tasks.spawn(sweep(Arc::clone(&gate), draining.clone()));
-        tasks.spawn(chores(Arc::clone(&gate), draining.clone()));
-        tasks.spawn(review(Arc::clone(&gate), draining.clone()));
-        tasks.spawn(purge(Arc::clone(&gate), draining.clone()));
+        attend(&gate, &tasks, &draining);
         for (list, watched) in watched_lists {
             tasks.spawn(reload::watch_list(Arc::clone(&gate), list, watched, draining.clone()));
         }
@@ -219,6 +206,30 @@ impl Proxy {
         self.gate.record_stop(&self.data, in_time, clock::wall());
         in_time
     }
+}
+
+/// The listening sockets, where they are, and copies of them for a successor.
+async fn listeners(
+    config: &Config,
+    inherited: &mut Inherited,
+) -> Result<(Vec<TcpListener>, Vec<SocketAddr>, Vec<std::net::TcpListener>), StartError> {
+    let (mut listeners, mut addresses, mut copies) = (Vec::new(), Vec::new(), Vec::new());
+    for listen in &config.listen {
+        let fault = |error| StartError::Listen { address: listen.address, error };
+        let socket = inherited.listen(listen.address).await.map_err(fault)?;
+        addresses.push(socket.local_addr().map_err(fault)?);
+        copies.push(socket.try_clone().map_err(fault)?);
+        listeners.push(TcpListener::from_std(socket).map_err(fault)?);
+    }
+    Ok((listeners, addresses, copies))
+}
+
+/// All that is done from time to time.
+fn attend(gate: &Arc<Gate>, tasks: &TaskTracker, draining: &watch::Receiver<bool>) {
+    tasks.spawn(sweep(Arc::clone(gate), draining.clone()));
+    tasks.spawn(chores(Arc::clone(gate), draining.clone()));
+    tasks.spawn(review(Arc::clone(gate), draining.clone()));
+    tasks.spawn(purge::daily(Arc::clone(gate), draining.clone()));
 }
 
 /// Before they are read: a change from then on is one.
@@ -313,32 +324,6 @@ async fn review(gate: Arc<Gate>, mut drain: watch::Receiver<bool>) {
         if tokio::task::spawn_blocking(move || gate.review_measures(moment())).await.is_err() {
             tracing::error!("the review of measures ended early");
         }
-    }
-}
-
-/// Lets go of what has expired, once a day, until the gate drains.
-async fn purge(gate: Arc<Gate>, mut drain: watch::Receiver<bool>) {
-    loop {
-        let asked = Arc::clone(&gate);
-        // It is noted on disk that the gate is there.
-        if tokio::task::spawn_blocking(move || asked.has_expired(moment())).await.unwrap_or_default() {
-            let purging = Arc::clone(&gate);
-            aside::run("retention", move || purge_now(&purging)).await;
-        }
-        tokio::select! {
-            () = sleep(PURGE) => {}
-            _ = drain.wait_for(|draining| *draining) => return,
-        }
-    }
-}
-
-fn purge_now(gate: &Gate) {
-    match gate.purge(&retention::Order::daily(), moment()) {
-        Ok(purged) => {
-            let (things, octets) = (purged.gone.len(), purged.octets());
-            tracing::info!(things, octets, complete = purged.complete, "what has expired was purged");
-        }
-        Err(error) => tracing::error!(%error, "what has expired could not be purged: tried again"),
     }
 }
 

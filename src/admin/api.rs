@@ -13,15 +13,14 @@ use super::entries::{self, Entry, Page};
 use super::record;
 use super::searching;
 use super::signing::{self, Signed};
-use crate::clock;
 use crate::gate::changes;
 use crate::gate::complaint::{self, FoundComplaint, Plea, Stride};
 use crate::gate::evidence::{self, Found};
 use crate::gate::measures::{self, FoundStep, MeasureStatus, Measures, Order, StepTotals};
-use crate::gate::readings::{self, FoundReading, Reading, ReadingQuery};
+use crate::gate::readings::{FoundReading, Reading, ReadingQuery};
 use crate::gate::record::Change;
-use crate::gate::retention::{self, Hold, HoldOrder, Plan, Purged, Retention, RetentionStatus, Stores};
-use crate::gate::{Moment, Probe, SessionStatus, Totals};
+use crate::gate::retention::{Hold, HoldOrder, Plan, Purged, Retention, RetentionStatus};
+use crate::gate::{Probe, SessionStatus, Totals};
 use crate::register::Register;
 use crate::store::consents::Held;
 use crate::store::keys::Master;
@@ -316,15 +315,7 @@ impl Books<'_> {
             Request::Entries(page) => {
                 entries::page(self.journal, page, &mut |entries| emit(Line::Entries(entries))).map(|()| Vec::new())
             }
-            Request::Verify(check) => self
-                .journal
-                .verify(check, &mut |fault| emit(Line::Fault(fault)))
-                .map(|verified| vec![Line::Verified(verified)])
-                .map_err(said),
-            Request::Heads => {
-                let line = |head| Line::Head(Box::new(head));
-                self.journal.heads().map(|heads| heads.into_iter().map(line).collect()).map_err(said)
-            }
+            Request::Verify(_) | Request::Heads => self.unaltered(request, emit),
             Request::Export => return self.export(false, emit),
             Request::ExportHistory => return self.export(true, emit),
             Request::Keys => self.key_ring(0).map(|keys| vec![keys]),
@@ -336,43 +327,18 @@ impl Books<'_> {
                     .map_err(said)
             }
             Request::Measure(order) => self.obey(order, now_ms).map(|()| Vec::new()),
-            Request::Complain(plea) => complaint::open(self.journal, self.measures, plea, self.asker.who(), self.now)
-                .map(|complaint| vec![Line::Complaint(complaint)])
-                .map_err(said),
-            Request::Reading(_) | Request::Read(_) => Ok(Vec::new()),
-            Request::RetentionPlan(as_of) => self
-                .retention
-                .plan(self.journal, *as_of, self.now)
-                .map(|plan| vec![Line::RetentionPlan(Box::new(plan))])
-                .map_err(said),
-            Request::Purge(yes) => self.purge(*yes),
-            Request::Holds => {
-                Ok(self.retention.holds.list().into_iter().map(|hold| Line::Hold(Box::new(hold))).collect())
+            Request::Complain(plea) => {
+                one(complaint::open(self.journal, self.measures, plea, self.asker.who(), self.now))
             }
-            Request::Hold(order) => self
-                .retention
-                .holds
-                .set(self.journal, order.clone(), self.asker.who(), self.now)
-                .map(|hold| vec![Line::Hold(Box::new(hold))])
-                .map_err(said),
-            Request::LiftHold(id, why) => self
-                .retention
-                .holds
-                .lift(self.journal, id, why, self.asker.who(), self.now)
-                .map(|hold| vec![Line::Hold(Box::new(hold))])
-                .map_err(said),
+            Request::Reading(_) | Request::Read(_) => Ok(Vec::new()),
+            Request::RetentionPlan(_) | Request::Purge(_) => self.keeping(request),
+            Request::Holds | Request::Hold(_) | Request::LiftHold(..) => self.keeping(request),
             Request::Imported(import) => {
                 changes::note(self.journal, record::imported(import, self.asker.who(), now_ms));
                 Ok(Vec::new())
             }
-            Request::Readings(query) => {
-                readings::list(self.journal, query, &mut |reading| emit(Line::Reading(reading)))
-                    .map(|()| Vec::new())
-                    .map_err(said)
-            }
-            Request::ComplaintStep(stride) => complaint::step(self.journal, stride, self.asker.who(), self.now)
-                .map(|complaint| vec![Line::Complaint(complaint)])
-                .map_err(said),
+            Request::Readings(query) => self.readings(query, emit),
+            Request::ComplaintStep(stride) => one(complaint::step(self.journal, stride, self.asker.who(), self.now)),
             Request::Complaints(since) => {
                 complaint::list(self.journal, *since, &mut |complaint| emit(Line::Complaint(complaint)))
                     .map(|()| Vec::new())
@@ -403,14 +369,6 @@ impl Books<'_> {
             .with("wrapped", wrapped.to_string());
         changes::note(self.journal, change);
         self.key_ring(wrapped)
-    }
-
-    fn purge(&self, yes: bool) -> Result<Vec<Line>, String> {
-        let stores = Stores { journal: self.journal, consents: self.consents, register: self.register.as_deref() };
-        let order = retention::Order { by: self.asker.who().to_owned(), yes };
-        let now = Moment { wall: self.now, monotonic: clock::monotonic() };
-        let purged = self.retention.purge(stores, &order, now).map_err(said)?;
-        Ok(vec![Line::Purged(Box::new(purged))])
     }
 
     fn apply(&self, rows: &[Held]) -> Result<Line, String> {
@@ -453,6 +411,10 @@ fn results_in(line: &Line) -> u64 {
         Line::Entries(entries) => entries.len() as u64,
         _ => 0,
     }
+}
+
+fn one(complaint: Result<FoundComplaint, complaint::ComplaintError>) -> Result<Vec<Line>, String> {
+    complaint.map(|complaint| vec![Line::Complaint(complaint)]).map_err(said)
 }
 
 fn said(error: impl std::fmt::Display) -> String {

@@ -103,6 +103,8 @@ fn implied(request: &Request) -> Option<Reading> {
         Request::History(msisdn) => Some(read("history")?.about("", Some(&msisdn.to_string()))),
         Request::Entry(id) => Some(read("entry")?.with("", Some(id))),
         Request::Entries(page) => Some(read("entries")?.with("after", page.after.as_ref())),
+        // All of it is read, and nothing of it shown.
+        Request::Verify(_) => Some(Reading::new("journal verify", false)),
         Request::Export => read("export"),
         Request::ExportHistory => read("export-history"),
         Request::Complaints(_) => read("complaints"),

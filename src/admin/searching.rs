@@ -7,6 +7,7 @@
 use super::api::Line;
 use super::entries::{A_LINE, Entry};
 use crate::gate::evidence::{self, Finder, Found, Query};
+use crate::store::journal::Parts;
 use crate::store::{EntryId, Journal};
 
 /// Hands over what a query finds, and with `whole` the entries it was found in.
@@ -38,11 +39,11 @@ impl Finder for Lines<'_> {
         (self.emit)(Line::Walked { entries, at_ms })
     }
 
-    fn entry(&mut self, id: EntryId, payload: &[u8]) -> bool {
+    fn entry(&mut self, id: EntryId, parts: &Parts) -> bool {
         if !self.whole {
             return true;
         }
-        self.entries.push(Entry::new(id, payload));
+        self.entries.push(Entry::new(id, &parts.content).with(parts.signalling.as_ref()));
         self.entries.len() < A_LINE || (self.emit)(Line::Entries(std::mem::take(&mut self.entries)))
     }
 }

@@ -16,7 +16,7 @@ use super::{Failure, load, written};
 use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;
 use crate::config::Config;
-use crate::gate::evidence::{Found, FoundChange, FoundDelivery, FoundMessage, Query};
+use crate::gate::evidence::{Found, FoundChange, FoundDelivery, FoundMessage, FoundSession, Query};
 use crate::store::journal::{Check, Day, KnownHead, Standing};
 pub(super) use far::Far;
 pub(super) use filters::Filters;
@@ -283,16 +283,7 @@ fn print(out: &mut impl Write, found: &Found, zone: &TimeZone) -> io::Result<()>
     match found {
         Found::Message(message) => print_message(out, message, &local),
         Found::Delivery(delivery) => print_delivery(out, delivery, &local),
-        Found::Session(session) => writeln!(
-            out,
-            "{}  {}  session {} of {} from {}: {}",
-            local(session.at),
-            session.id,
-            session.session,
-            session.provider,
-            session.peer,
-            session.event
-        ),
+        Found::Session(session) => print_session(out, session, &local),
         Found::Change(change) => print_change(out, change, &local),
         Found::List(list) => writeln!(
             out,
@@ -309,7 +300,28 @@ fn print(out: &mut impl Write, found: &Found, zone: &TimeZone) -> io::Result<()>
     }
 }
 
-fn print_change(out: &mut impl Write, change: &FoundChange, local: &dyn Fn(Timestamp) -> String) -> io::Result<()> {
+pub(super) fn print_session(
+    out: &mut impl Write,
+    session: &FoundSession,
+    local: &dyn Fn(Timestamp) -> String,
+) -> io::Result<()> {
+    let FoundSession { id, provider, event, peer, session: number, .. } = session;
+    let at = local(session.at);
+    if session.signalling_expired {
+        return writeln!(out, "{at}  {id}  a session of {provider}, its signalling expired: {event}");
+    }
+    let bind = session
+        .bind
+        .as_ref()
+        .map(|bind| format!("  ({}, version {:#04x}, {:?})", bind.operation, bind.interface_version, bind.system_type));
+    writeln!(out, "{at}  {id}  session {number} of {provider} from {peer}: {event}{}", bind.unwrap_or_default())
+}
+
+pub(super) fn print_change(
+    out: &mut impl Write,
+    change: &FoundChange,
+    local: &dyn Fn(Timestamp) -> String,
+) -> io::Result<()> {
     let FoundChange { id, at, what, who, about, outcome, .. } = change;
     let of = change.subscriber.as_ref().map(|number| format!(" of {number}")).unwrap_or_default();
     writeln!(out, "{}  {id}  {what}{of} by {who}: {about}  {outcome}", local(*at))?;
@@ -338,6 +350,24 @@ fn print_delivery(
     writeln!(out, "    {} {} {}", taken.rule, taken.effect, taken.senders.join(" "))
 }
 
+/// Whose it was, how it came, and what it rested on.
+fn print_facts(out: &mut impl Write, message: &FoundMessage, local: &dyn Fn(Timestamp) -> String) -> io::Result<()> {
+    let facts = &message.facts;
+    let came = match (&facts.tls, facts.signalling_expired) {
+        (_, true) => "signalling expired".to_owned(),
+        (None, false) => format!("session {} from {}", message.session, message.peer),
+        (Some(tls), false) => format!("session {} from {}, {tls}", message.session, message.peer),
+    };
+    let sender = message.sender.as_ref().map(|sender| format!("  sender {sender}")).unwrap_or_default();
+    let signature = facts.signature.as_ref().map(|name| format!("  signature {name}")).unwrap_or_default();
+    let basis = facts.basis.as_ref().map(|basis| {
+        let (blank, category) = (if basis.category.is_empty() { "" } else { " " }, &basis.category);
+        let at = basis.at.map(|at| format!(" of {}", local(at))).unwrap_or_default();
+        format!("  {}{blank}{category}{at}", basis.standing)
+    });
+    writeln!(out, "    by {}, {came}{sender}{signature}{}", message.provider, basis.unwrap_or_default())
+}
+
 fn print_message(out: &mut impl Write, message: &FoundMessage, local: &dyn Fn(Timestamp) -> String) -> io::Result<()> {
     writeln!(
         out,
@@ -352,6 +382,7 @@ fn print_message(out: &mut impl Write, message: &FoundMessage, local: &dyn Fn(Ti
         message.class
     )?;
     writeln!(out, "    {}", message.text.as_deref().or(message.opaque.as_deref()).unwrap_or_default())?;
+    print_facts(out, message, local)?;
     for finding in &message.findings {
         writeln!(out, "    {} {}: {}", finding.rule, finding.effect, finding.why)?;
     }

@@ -131,8 +131,13 @@ fn purge(args: &RunArgs) -> Result<(), Failure> {
     } else {
         written(print_purged(&purged))?;
     }
+    if purged.clock_doubted {
+        eprintln!(
+            "warning: the clock is far ahead of when the gate was last there, and was not believed: --yes if it is right"
+        );
+    }
     match (&purged.doubt, purged.faults.as_slice()) {
-        (Some(doubt), _) => Err(Failure::Usage(format!("nothing was purged: {doubt}"))),
+        (Some(doubt), _) => Err(Failure::Usage(format!("not purged: {doubt}"))),
         (None, []) => Ok(()),
         (None, faults) => Err(Failure::Usage(faults.join("\nerror: "))),
     }
@@ -146,6 +151,11 @@ fn print_purged(purged: &Purged) -> io::Result<()> {
             holds => format!(" · {kept} entries held by {}", holds.join(", ")),
         };
         writeln!(out, "  {day}  {}  {} freed{held}", piece(what), size(*octets))?;
+    }
+    let said = &purged.said;
+    if said.events + said.papers + said.held > 0 {
+        let (events, papers, held) = (said.events, said.papers, said.held);
+        writeln!(out, "  {events} consents and refusals, {papers} evidence files · {held} held")?;
     }
     let end = if purged.complete { "" } else { " · told to end before all was done" };
     writeln!(out, "as of {}: {} gone, {} freed{end}", purged.as_of, purged.gone.len(), size(purged.octets()))
@@ -168,7 +178,7 @@ fn size(octets: u64) -> String {
 pub(super) fn line(status: &RetentionStatus) -> String {
     let last = match &status.last {
         None => "nothing was purged yet".to_owned(),
-        Some(Purged { doubt: Some(doubt), at, .. }) => format!("nothing was purged at {at:.0}: {doubt}"),
+        Some(Purged { doubt: Some(doubt), at, .. }) => format!("not purged at {at:.0}: {doubt}"),
         Some(purged) => {
             let faults = if purged.faults.is_empty() { "" } else { ", some of it could not be" };
             format!(

@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::message_id::spellings;
-use super::record::{Content, PartOutcome, Record, RecordError, entry_id, subscriber_key};
+use super::record::{Content, Kept, PartOutcome, Record, RecordError, entry_id, subscriber_key};
 use crate::config::MessageIdForm;
+use crate::store::journal::Parts;
 use crate::store::{EntryId, Index, Journal, Query as Entries, StoreError};
 
 mod change;
@@ -23,8 +24,8 @@ mod walk;
 
 pub use change::FoundChange;
 pub use found::{
-    Found, FoundDelivery, FoundMessage, FoundOutcome, FoundPart, FoundReceipt, FoundReply, FoundSession, FoundTaken,
-    hide_octets,
+    Found, FoundBasis, FoundDelivery, FoundFacts, FoundMessage, FoundOutcome, FoundPart, FoundReceipt, FoundReply,
+    FoundSession, FoundTaken, hide_octets,
 };
 pub use list::FoundList;
 
@@ -173,7 +174,7 @@ pub trait Finder {
     }
 
     /// An entry of what is found, or of what became of it, as it is kept; not told of pages.
-    fn entry(&mut self, _id: EntryId, _payload: &[u8]) -> bool {
+    fn entry(&mut self, _id: EntryId, _parts: &Parts) -> bool {
         true
     }
 }
@@ -272,10 +273,10 @@ fn keyed(query: &Query) -> Option<(Index, Vec<u8>)> {
 }
 
 /// A message's record by itself, without what became of it; none of another kind.
-pub fn message(id: EntryId, record: &Record<'_>) -> Option<FoundMessage> {
-    match record {
-        Record::Submission(record) => Some(FoundMessage::new(id, record)),
-        Record::Long(record) => Some(FoundMessage::of_parts(id, record)),
+pub fn message(id: EntryId, kept: &Kept<'_>) -> Option<FoundMessage> {
+    match &kept.record {
+        Record::Submission(record) => Some(FoundMessage::new(id, record).with(kept)),
+        Record::Long(record) => Some(FoundMessage::of_parts(id, record).with(kept)),
         _ => None,
     }
 }

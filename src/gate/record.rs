@@ -20,6 +20,7 @@ mod grounds;
 mod keys;
 mod measure;
 mod pending;
+mod signalling;
 
 pub use case::CaseStep;
 pub use change::{Accessed, Change};
@@ -31,9 +32,13 @@ pub use keys::{
 };
 pub use measure::{Complaint, Measure};
 pub use pending::{Asked, Scheduled, Silence, Withdrawn};
+pub use signalling::{ACCEPTED, Bind, Kept, Signalling};
 
 /// Written before every record; readers of a later schema keep reading this one.
 const VERSION: u8 = 1;
+
+/// Written before a record whose signalling is kept beside it, to expire before it does.
+const SPLIT: u8 = 2;
 
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -325,7 +330,7 @@ pub struct Session<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// Written by a later portcullis.
-    #[error("journal record of schema version {0}: this portcullis reads version {VERSION}")]
+    #[error("journal record of schema version {0}: this portcullis reads up to version {SPLIT}")]
     Version(u8),
     /// No octets at all.
     #[error("empty journal record")]
@@ -346,7 +351,7 @@ impl<'a> Record<'a> {
     /// Reads what [`Record::encode`] wrote.
     pub fn decode(payload: &'a [u8]) -> Result<Self, RecordError> {
         let (&version, body) = payload.split_first().ok_or(RecordError::Empty)?;
-        if version != VERSION {
+        if !is_known(version) {
             return Err(RecordError::Version(version));
         }
         Ok(postcard::from_bytes(body)?)
@@ -376,6 +381,11 @@ impl<'a> Record<'a> {
             Self::CaseStep(record) => record.at_ms,
         }
     }
+}
+
+/// Whether this is a schema version that is read here.
+const fn is_known(version: u8) -> bool {
+    matches!(version, VERSION | SPLIT)
 }
 
 /// An entry's name as records hold it.

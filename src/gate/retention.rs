@@ -11,6 +11,7 @@ mod holds;
 mod plan;
 mod policies;
 mod purge;
+mod subscribers;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use holds::{Hold, HoldError, HoldOrder, Holds, Lifted};
 pub use plan::{Item, Piece, Plan};
 pub use purge::{Gone, Order, PurgeError, Purged};
+pub use subscribers::Said;
 
 use super::Moment;
 use crate::config::{Config, RetentionConfig};

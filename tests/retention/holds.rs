@@ -2,8 +2,11 @@
 
 use jiff::ToSpan;
 use portcullis::gate::retention::Piece;
+use portcullis::gate::{open_consents, open_keys};
+use portcullis::store::Event;
+use portcullis::store::consents::Status;
 
-use crate::scene::{MESSAGES, Scene, expired, now, subscriber, today};
+use crate::scene::{MESSAGES, Scene, expired, now, subscriber, today, zone};
 
 fn hold(scene: &Scene, arguments: &[&str]) -> String {
     let said = scene.folder.run(&[&["hold", "set", "--why", "case 118"], arguments].concat()).ok();
@@ -107,6 +110,48 @@ fn what_cannot_be_held_is_refused_with_its_reason() {
     refused(&["hold", "set", "--sender", "bank", "--why", " "], "says why");
     refused(&["hold", "set", "--from", "2026-02-01", "--until", "2026-01-01", "--why", "x"], "ends before it begins");
     refused(&["hold", "lift", "H7", "--why", "x"], "no hold H7");
+}
+
+/// Whose consent ended more than five months ago is forgotten, unless something is held of them or they refused.
+#[test]
+fn consents_go_when_the_relationship_is_over_but_for_held_ones_and_refusals() {
+    let scene = Scene::with(&[today() - 3.days()], "");
+    let ms = |months: i32| zone().to_timestamp((today() - months.months()).at(9, 0, 0, 0)).unwrap().as_millisecond();
+    let said = |message: u64, status, expires: Option<i32>| Event {
+        msisdn: subscriber(message),
+        sender: "teahouse",
+        category: "",
+        status,
+        at_ms: ms(13),
+        method: "web",
+        evidence: "form",
+        expires_at_ms: expires.map(ms),
+        recorded_at_ms: Some(ms(13)),
+        ..Event::default()
+    };
+    let config = scene.folder.config();
+    let consents = open_consents(&config.data, &open_keys(&config).expect("keys")).expect("the consents");
+    let events = [
+        said(1, Status::Consent, Some(7)),
+        said(7, Status::Consent, Some(7)),
+        said(2, Status::Refusal, None),
+        said(3, Status::Consent, None),
+        said(4, Status::Consent, Some(4)),
+    ];
+    consents.apply(&events).expect("kept");
+    drop(consents);
+    let id = hold(&scene, &["--msisdn", "13800100007"]);
+    let purged = scene.purge(&[]);
+    assert_eq!((purged.said.events, purged.said.held), (1, 1), "{purged:?}");
+    let known = |message: u64| {
+        let said = scene.folder.run(&["consent", "show", &subscriber(message).to_string()[2..], "--json"]);
+        said.ok().contains("teahouse")
+    };
+    assert_eq!([1, 7, 2, 3, 4].map(known), [false, true, true, true, true]);
+    assert!(scene.recorded().contains(&("consents".to_owned(), "done".to_owned())));
+    scene.folder.run(&["hold", "lift", &id, "--why", "closed"]).ok();
+    assert_eq!(scene.purge(&[]).said.events, 1);
+    assert!(!known(7));
 }
 
 /// Whoever cannot tell what is held deletes nothing.

@@ -2,35 +2,8 @@
 
 use super::About;
 
-pub(super) fn text(about: &About, public_key: &str) -> String {
-    let query: String = about.query.iter().map(|(name, value)| format!("  {name}: {value}\n")).collect();
-    let counts: String = about.counts.iter().map(|(what, count)| format!("  {what}: {count}\n")).collect();
-    let wanting: String = about.wanting.iter().map(|what| format!("  {what}\n")).collect();
-    let wanting = if wanting.is_empty() { "  -\n".to_owned() } else { wanting };
-    let (title, title_zh) = match about.kind {
-        "dossier" => ("Dossier of a complaint", "投诉材料"),
-        _ => ("Export of send records", "短信发送记录导出"),
-    };
-    let (made, by, zone) = (about.made, &about.by, &about.time_zone);
-    let (numbers, numbers_zh) = match about.whole {
-        true => ("whole", "完整"),
-        false => (
-            "masked; the entries as they are kept and the evidence files, which cannot be masked, are left out",
-            "已脱敏；无法脱敏的原始条目和证据文件未包含",
-        ),
-    };
-    format!(
-        "{title} / {title_zh}
-made / 生成时间: {made} (UTC), by / 操作人 {by}; local times / 本地时区: {zone}
-subscribers' numbers: {numbers}
-用户号码: {numbers_zh}
-
-Asked for / 查询条件
-{query}
-Holds / 内容
-{counts}
-Wanting / 缺少
-{wanting}
+/// What the files are, and how they are checked.
+const FILES: &str = "\
 Files / 文件
   records.csv, records.jsonl   one row a message, with its verdict, outcome, receipts and replies; replies themselves
                                每条短信一行：判定、结果、状态报告、用户回复；用户回复另列
@@ -63,6 +36,38 @@ that came to you another way. Files that are not in SHA256SUMS (but for it and i
 两条命令都必须成功。公钥是否属于运营者无法由本目录自身证明：请与通过其他途径获得的公钥比对。
 除 SHA256SUMS 及其签名外，未列入 SHA256SUMS 的文件不属于本材料。
 
+";
+
+pub(super) fn text(about: &About, public_key: &str) -> String {
+    let query: String = about.query.iter().map(|(name, value)| format!("  {name}: {value}\n")).collect();
+    let counts: String = about.counts.iter().map(|(what, count)| format!("  {what}: {count}\n")).collect();
+    let wanting: String = about.wanting.iter().map(|what| format!("  {what}\n")).collect();
+    let wanting = if wanting.is_empty() { "  -\n".to_owned() } else { wanting };
+    let (title, title_zh) = match about.kind {
+        "dossier" => ("Dossier of a complaint", "投诉材料"),
+        _ => ("Export of send records", "短信发送记录导出"),
+    };
+    let (made, by, zone) = (about.made, &about.by, &about.time_zone);
+    let (numbers, numbers_zh) = match about.whole {
+        true => ("whole", "完整"),
+        false => (
+            "masked; the entries as they are kept and the evidence files, which cannot be masked, are left out",
+            "已脱敏；无法脱敏的原始条目和证据文件未包含",
+        ),
+    };
+    format!(
+        "{title} / {title_zh}
+made / 生成时间: {made} (UTC), by / 操作人 {by}; local times / 本地时区: {zone}
+subscribers' numbers: {numbers}
+用户号码: {numbers_zh}
+
+Asked for / 查询条件
+{query}
+Holds / 内容
+{counts}
+Wanting / 缺少
+{wanting}
+{FILES}
   public key / 公钥: {public_key}
 "
     )

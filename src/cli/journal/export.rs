@@ -4,11 +4,13 @@
 //! concerned with their evidence, the senders as registered, the heads of the days. All of it streams; what is
 //! remembered is numbers, days and hashes, up to a bound. Driven by the command line and by dossiers.
 
+mod registered;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Far, Filters};
 use crate::admin::api::{Line, Request};
@@ -23,11 +25,13 @@ use crate::config::Config;
 use crate::gate::evidence::{Found, Query};
 use crate::gate::masking::{Masking, masked};
 use crate::gate::open_evidence;
-use crate::gate::record::Record;
+use crate::gate::record::Kept;
 use crate::register::Register;
 use crate::store::Sha256;
 use crate::store::consents::{Held, Status, all_senders_of};
 use crate::store::evidence_files::Found as Paper;
+
+pub(in crate::cli) use registered::registered;
 
 /// Subscribers and evidence files remembered: some hundreds of megabytes.
 const MOST: usize = 5_000_000;
@@ -248,9 +252,13 @@ impl<'e> Export<'e> {
     fn entry(&mut self, entry: &Entry, files: &mut Files) -> Result<(), Failure> {
         let Some(file) = &mut files.entries else { return Ok(()) };
         let (id, payload) = entry.read().map_err(Failure::Usage)?;
-        let record = Record::decode(&payload).map_err(|error| Failure::Usage(format!("entry {id}: {error}")))?;
+        let signalling = entry.signalling().map_err(Failure::Usage)?;
+        let kept = Kept::decode(&payload, signalling.as_deref())
+            .map_err(|error| Failure::Usage(format!("entry {id}: {error}")))?;
         *self.counts.entry("entries").or_default() += 1;
-        file.line(&json!({ "entry": entry.id, "record": record, "octets": entry.payload }))
+        file.line(&json!({
+            "entry": entry.id, "record": kept.record, "content": entry.payload, "signalling": entry.signalling,
+        }))
     }
 
     fn remember(&mut self, msisdn: Option<u64>, names: impl Iterator<Item = Name>) -> Result<(), Failure> {
@@ -378,41 +386,4 @@ impl<'e> Export<'e> {
             Masking::of(numbers).value(value);
         }
     }
-}
-
-/// What the register says of senders (true), providers (false) and ports.
-pub(in crate::cli) fn registered(
-    register: &Register,
-    names: &[(bool, String)],
-    ports: &BTreeSet<String>,
-) -> Map<String, Value> {
-    let (mut senders, mut providers) = (Vec::new(), Vec::new());
-    for (is_sender, id) in names {
-        match (is_sender, register.sender(id)) {
-            (true, Some(sender)) => senders.push(json!({
-                "id": id, "former_ids": sender.former_ids, "name": sender.name, "credential": sender.credential,
-                "government": sender.government, "signatures": sender.signatures, "phones": sender.phones,
-                "links": sender.links, "active": sender.active,
-                "filed_until": sender.filed_until.map(|day| day.to_string()),
-            })),
-            (true, None) => senders.push(json!({ "id": id, "registered": false })),
-            (false, _) => {
-                let known = register.providers().iter().find(|provider| provider.system_id == *id);
-                providers.push(json!({ "system_id": id, "registered": known.is_some() }));
-            }
-        }
-    }
-    let ports = ports.iter().map(|number| match register.port(number.as_bytes()) {
-        Some(port) => json!({
-            "number": port.number, "class": port.class.name(), "sender": port.sender, "signature": port.signature,
-            "category": port.category, "active": port.active,
-        }),
-        None => json!({ "number": number, "registered": false }),
-    });
-    let ports = ports.collect::<Vec<Value>>();
-    let mut value = Map::new();
-    value.insert("senders".to_owned(), senders.into());
-    value.insert("providers".to_owned(), providers.into());
-    value.insert("ports".to_owned(), ports.into());
-    value
 }

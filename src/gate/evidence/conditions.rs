@@ -6,7 +6,7 @@
 use unicode_normalization::UnicodeNormalization;
 
 use super::{Found, FoundChange, FoundDelivery, FoundList, FoundMessage, FoundSession, Kind, Query};
-use crate::gate::record::{Content, Delivery, Record, Submission, Taken, port_key, subscriber_key};
+use crate::gate::record::{Content, Delivery, Kept, Record, Submission, Taken, port_key, subscriber_key};
 use crate::rules::Msisdn;
 use crate::store::EntryId;
 
@@ -31,14 +31,14 @@ impl Conditions {
 
     /// What a record shows, and whether that is asked for: what is not may be wanted still, for what is
     /// joined to it.
-    pub(super) fn show(&self, id: EntryId, record: &Record<'_>) -> Option<(Found, bool)> {
-        match record {
+    pub(super) fn show(&self, id: EntryId, kept: &Kept<'_>) -> Option<(Found, bool)> {
+        match &kept.record {
             Record::Submission(sent) => {
-                let found = || Found::Message(Box::new(FoundMessage::new(id, sent)));
+                let found = || Found::Message(Box::new(FoundMessage::new(id, sent).with(kept)));
                 self.has_message(sent).then(|| (found(), self.is_kind(Kind::Message)))
             }
             Record::Long(long) => {
-                let found = || Found::Message(Box::new(FoundMessage::of_parts(id, long)));
+                let found = || Found::Message(Box::new(FoundMessage::of_parts(id, long).with(kept)));
                 self.has_message(&long.submission).then(|| (found(), self.is_kind(Kind::Message)))
             }
             Record::Delivery(delivery) => {
@@ -47,7 +47,7 @@ impl Conditions {
             }
             Record::Session(session) => {
                 let is_asked = self.is_beside(Kind::Session) && is(&self.query.provider, &session.origin.provider);
-                is_asked.then(|| (Found::Session(FoundSession::new(id, session)), true))
+                is_asked.then(|| (Found::Session(FoundSession::new(id, session).with(kept)), true))
             }
             Record::List(list) => {
                 let is_asked = self.is_beside(Kind::List) && self.query.provider.is_none();

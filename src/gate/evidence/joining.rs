@@ -143,7 +143,7 @@ impl Joining {
     /// becomes so by what it was taken for.
     pub(super) fn join(&mut self, record: &Record<'_>, is_named: bool, conditions: &Conditions) -> Joined {
         let place = match record {
-            Record::Outcome(outcome) => self.end(outcome, |message| message.outcome = Some(FoundOutcome::new(outcome))),
+            Record::Outcome(outcome) => self.end(outcome, |message| message.end(FoundOutcome::new(outcome))),
             Record::PartOutcome(part) => self.end(&part.outcome, |message| message.tell(part)),
             Record::Report(report) => {
                 let place = self.parts.get(&report.of).copied();

@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::conditions::Conditions;
 use super::walk::{A_STRETCH, Walk};
 use super::{EvidenceError, Finder, Found, Kind, Query, keyed};
-use crate::gate::record::{Record, entry_id, subscriber_key};
+use crate::gate::record::{Kept, Record, entry_id, subscriber_key};
 use crate::rules::Rule;
-use crate::store::{EntryId, Index, Journal, Query as Entries};
+use crate::store::journal::Parts;
+use crate::store::{EntryId, Index, Journal, Query as Entries, StoreError};
 
 /// Candidates looked up at a time.
 const BATCH: usize = 200;
@@ -51,19 +52,20 @@ pub(super) fn page(
         newest_first: query.newest_first,
         ..Entries::default()
     };
-    let mut entries = (1_u64..).zip(journal.find(asked)?);
+    let mut entries = (1_u64..).zip(read(journal, query, asked)?);
     let (mut left, mut last) = (query.limit, after);
     while left > 0 {
         let mut batch = Vec::new();
         while batch.len() < left.min(BATCH) {
             let Some((count, entry)) = entries.next() else { break };
-            let (id, payload) = entry?;
-            let record = Record::decode(&payload).map_err(|error| EvidenceError::Record(id, error))?;
-            if count.is_multiple_of(A_STRETCH) && !finder.walked(count, record.at_ms()) {
+            let (id, parts) = entry?;
+            let kept = Kept::decode(&parts.content, parts.signalling.as_deref())
+                .map_err(|error| EvidenceError::Record(id, error))?;
+            if count.is_multiple_of(A_STRETCH) && !finder.walked(count, kept.record.at_ms()) {
                 return Ok(None);
             }
             last = Some(id);
-            batch.extend(candidate(conditions, id, &record));
+            batch.extend(candidate(conditions, id, &kept));
         }
         let is_end = batch.len() < left.min(BATCH);
         for found in look_up(journal, query, conditions, batch)? {
@@ -77,6 +79,19 @@ pub(super) fn page(
         }
     }
     Ok(last)
+}
+
+/// The entries to look at; their signalling, too, where they are shown by themselves.
+fn read(
+    journal: &Journal,
+    query: &Query,
+    asked: Entries,
+) -> Result<Box<dyn Iterator<Item = Result<(EntryId, Parts), StoreError>>>, StoreError> {
+    if query.sessions || query.kind == Some(Kind::Session) {
+        return Ok(Box::new(journal.find_parts(asked)?));
+    }
+    let unread = |content| Parts { content, signalling: Some(Vec::new()) };
+    Ok(Box::new(journal.find(asked)?.map(move |found| found.map(|(id, content)| (id, unread(content))))))
 }
 
 /// The index that leads to messages by what was decided of them, where nothing but messages is asked for: what
@@ -134,13 +149,14 @@ pub(super) fn page_of(
     Ok(last.filter(|_| more))
 }
 
-fn candidate(conditions: &Conditions, id: EntryId, record: &Record<'_>) -> Option<Candidate> {
+fn candidate(conditions: &Conditions, id: EntryId, kept: &Kept<'_>) -> Option<Candidate> {
+    let record = &kept.record;
     let at_ms = record.at_ms();
     if let Record::Taken(taken) = record {
         let of = entry_id(taken.of).filter(|_| conditions.has_taken(taken))?;
         return Some(Candidate { id: of, at_ms, shows: Shows::Of(taken.subscriber.to_string()) });
     }
-    let (found, is_asked) = conditions.show(id, record)?;
+    let (found, is_asked) = conditions.show(id, kept)?;
     let subscriber = match record {
         Record::Submission(sent) => Some(subscriber_key(sent.msisdn, &sent.destination.addr)),
         Record::Long(long) => Some(subscriber_key(long.submission.msisdn, &long.submission.destination.addr)),

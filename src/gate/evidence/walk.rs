@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use super::conditions::Conditions;
 use super::joining::{Joined, Joining};
 use super::{EvidenceError, Finder, Query};
-use crate::gate::record::Record;
+use crate::gate::record::{Kept, Record};
 use crate::store::{EntryId, Journal, Query as Entries};
 
 /// Entries read between two words about how far it is.
@@ -43,14 +43,16 @@ impl<'w> Walk<'w> {
             entries.until_ms = Some(until.saturating_add(AFTERWARDS_MS));
         }
         let mut joining = Joining::new(self.query.message_id_form);
-        for (count, entry) in (1_u64..).zip(self.journal.find(entries)?) {
-            let (id, payload) = entry?;
-            let record = Record::decode(&payload).map_err(|error| EvidenceError::Record(id, error))?;
+        for (count, entry) in (1_u64..).zip(self.journal.find_parts(entries)?) {
+            let (id, parts) = entry?;
+            let kept = Kept::decode(&parts.content, parts.signalling.as_deref())
+                .map_err(|error| EvidenceError::Record(id, error))?;
+            let record = &kept.record;
             if count.is_multiple_of(A_STRETCH) && !finder.walked(count, record.at_ms()) {
                 return Ok(());
             }
             let is_named = wanted.is_some_and(|wanted| wanted.contains(&id));
-            let belongs = match joining.join(&record, is_named, self.conditions) {
+            let belongs = match joining.join(record, is_named, self.conditions) {
                 Joined::To(is_wanted) => is_wanted,
                 Joined::Nothing => false,
                 Joined::No => {
@@ -59,16 +61,16 @@ impl<'w> Walk<'w> {
                     if is_past && !matches!(record, Record::Delivery(_) | Record::Submission(_) | Record::Long(_)) {
                         continue;
                     }
-                    let Some((found, is_asked)) = self.conditions.show(id, &record) else { continue };
+                    let Some((found, is_asked)) = self.conditions.show(id, &kept) else { continue };
                     let is_wanted = !is_past && if wanted.is_some() { is_named } else { is_asked };
-                    let (gone, belongs) = joining.hold(id, found, &record, is_wanted);
+                    let (gone, belongs) = joining.hold(id, found, record, is_wanted);
                     if !gone.is_none_or(|gone| finder.found(gone)) {
                         return Ok(());
                     }
                     belongs
                 }
             };
-            if belongs && !finder.entry(id, &payload) {
+            if belongs && !finder.entry(id, &parts) {
                 return Ok(());
             }
         }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::{Content, Finding, Name, Origin, Receipt, Record, Session, VERSION, WireAddress, entry_id};
+use super::{Content, Finding, Name, Origin, Receipt, Record, Session, WireAddress, entry_id, is_known};
 use crate::gate::message_id;
 use crate::store::{Index, Schema};
 
@@ -190,7 +190,7 @@ fn acknowledged(payload: &[u8], emit: &mut dyn FnMut(Index, &[u8])) {
 
 impl<'a> Head<'a> {
     fn decode(payload: &'a [u8]) -> Option<Self> {
-        let body = payload.strip_prefix(&[VERSION])?;
+        let (_, body) = payload.split_first().filter(|(version, _)| is_known(**version))?;
         postcard::take_from_bytes(body).ok().map(|(head, _)| head)
     }
 }

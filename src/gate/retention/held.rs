@@ -11,6 +11,7 @@ use jiff::ToSpan;
 use super::holds::Hold;
 use crate::gate::record::{self, Measure, Name, Record, Submission, entry_id, port_key, subscriber_key};
 use crate::register::Register;
+use crate::store::consents::{ALL_SENDERS_OF, Held as Said, all_senders_of};
 use crate::store::journal::Day;
 use crate::store::{EntryId, Journal, Query, StoreError};
 
@@ -90,8 +91,8 @@ impl<'m> Matcher<'m> {
     /// A sender goes by its former ids as well, and by its ports.
     fn is_of_sender(&self, about: &About<'_>, wanted: &str) -> bool {
         let Some(register) = self.register else { return about.senders.contains(&wanted) };
-        let wanted = register.sender(wanted).map_or(wanted, |sender| sender.id.as_str());
-        let is_it = |id: &str| id == wanted || register.sender(id).is_some_and(|sender| sender.id == wanted);
+        let wanted = sender_of(register, wanted);
+        let is_it = |id: &str| sender_of(register, id) == wanted;
         let port = about.port.and_then(|port| register.port(port_key(port).as_bytes()));
         about.senders.iter().any(|id| is_it(id)) || port.is_some_and(|port| is_it(&port.sender))
     }
@@ -119,6 +120,30 @@ pub(super) fn of_day(
         walk.take(id.number, &payload)?;
     }
     Ok(Some(walk.held))
+}
+
+/// Whether a hold speaks of what a subscriber said: it may be what allowed a message that is held.
+pub(super) fn speaks_of(holds: &[Hold], said: &Said, register: &Register) -> bool {
+    holds.iter().any(|hold| {
+        let order = &hold.order;
+        let is_of =
+            |sender: &str| said.sender == sender || sender_of(register, &said.sender) == sender_of(register, sender);
+        let sends_by = |account: &str| {
+            let senders = register.provider(account).map(|provider| register.senders_of(provider));
+            said.sender == all_senders_of(account)
+                || senders.is_some_and(|senders| senders.contains(sender_of(register, &said.sender)))
+        };
+        // Of everybody: it changes what holds for each sender.
+        let is_of_all = said.sender.is_empty() || said.sender.starts_with(ALL_SENDERS_OF);
+        order.until_ms.is_none_or(|until| said.at_ms < until)
+            && order.msisdn.is_none_or(|msisdn| msisdn == said.msisdn)
+            && order.sender.as_deref().is_none_or(|sender| is_of_all || is_of(sender))
+            && order.provider.as_deref().is_none_or(|account| said.sender.is_empty() || sends_by(account))
+    })
+}
+
+fn sender_of<'r>(register: &'r Register, id: &'r str) -> &'r str {
+    register.sender(id).map_or(id, |sender| sender.id.as_str())
 }
 
 struct Walk<'w> {

@@ -12,7 +12,9 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::held::{self, Held, Matcher};
+use super::holds::Hold;
 use super::plan::{Item, Piece, Plan, Remainder};
+use super::subscribers::Said;
 use super::{RETRY, Retention, Stores, UnderWay, aside, lock, span};
 use crate::config::Fault;
 use crate::gate::Moment;
@@ -23,7 +25,7 @@ use crate::store::StoreError;
 use crate::store::journal::Day;
 
 /// The word under which all of it is on record.
-const PURGE: &str = "purge";
+pub(super) const PURGE: &str = "purge";
 
 /// The longest rest at a time: whoever ends the purge waits no longer.
 const REST: Duration = Duration::from_millis(50);
@@ -55,8 +57,14 @@ pub struct Purged {
     pub by: String,
     /// What went, and what was kept of it.
     pub gone: Vec<Gone>,
-    /// Why nothing was done, where that is so.
+    /// What went of what subscribers said.
+    #[serde(default)]
+    pub said: Said,
+    /// Why not all was done, where an operator's word is asked for.
     pub doubt: Option<String>,
+    /// Whether the clock was not believed: then it went by the time that has passed.
+    #[serde(default)]
+    pub clock_doubted: bool,
     /// What could not be done; it is tried again.
     pub faults: Vec<String>,
     /// Whether it came to its end.
@@ -94,7 +102,7 @@ pub enum PurgeError {
     /// The store cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Who owns which port is not known, and somebody's messages are held.
+    /// Who is still there is not known.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nerror: "))]
     Register(Vec<Fault>),
     /// The day is being written, as one may be that is the journal's last.
@@ -106,7 +114,7 @@ pub enum PurgeError {
 }
 
 /// How fast the disk is read and freed, and whether to go on.
-struct Pace<'p> {
+pub(super) struct Pace<'p> {
     per_second: u64,
     done: u64,
     stopping: &'p AtomicBool,
@@ -114,7 +122,7 @@ struct Pace<'p> {
 
 impl Pace<'_> {
     /// Rests for as long as so many octets may take; false when it is to end.
-    fn take(&mut self, octets: u64) -> bool {
+    pub(super) fn take(&mut self, octets: u64) -> bool {
         let slice = (self.per_second / 20).max(1);
         self.done = self.done.saturating_add(octets);
         while self.done >= slice {
@@ -161,36 +169,52 @@ impl Retention {
             as_of: today,
             by: order.by.clone(),
             gone: Vec::new(),
+            said: Said::default(),
+            clock_doubted: !order.yes && lock(&self.watch).is_doubted(),
             doubt: plan.doubt().filter(|_| !order.yes),
             faults: Vec::new(),
             complete: true,
         };
         match &purged.doubt {
-            Some(doubt) => {
-                tracing::error!("nothing is purged: {doubt}");
-                let change = Change::new(now.wall.as_millisecond(), PURGE, &order.by, "journal");
-                changes::record(stores.journal, change.ending(format!("refused: {doubt}")))?;
+            Some(_) => self.say_doubt(stores, order, &purged)?,
+            None => {
+                let mut pace = Pace { per_second: self.settings.per_second, done: 0, stopping: &self.stopping };
+                self.let_go(stores, order, &plan, &mut purged, &mut pace)?;
+                self.let_consents_go(stores, order, &mut purged, &mut pace)?;
+                self.say_doubt(stores, order, &purged)?;
             }
-            None => self.let_go(stores, order, &plan, &mut purged)?,
         }
         self.tidy(stores, &plan, time)?;
         self.remember(&purged, order)?;
         Ok(purged)
     }
 
-    /// What a hold of a sender needs; a running gate has it at hand.
+    fn say_doubt(&self, stores: Stores<'_>, order: &Order, purged: &Purged) -> Result<(), PurgeError> {
+        let Some(doubt) = &purged.doubt else { return Ok(()) };
+        tracing::error!("not purged: {doubt}");
+        let change = Change::new(purged.at.as_millisecond(), PURGE, &order.by, "");
+        changes::record(stores.journal, change.ending(format!("refused: {doubt}")))?;
+        Ok(())
+    }
+
+    /// Who is still there, and owns which port; a running gate has it at hand.
     fn load_register(&self, stores: Stores<'_>) -> Result<Option<Register>, PurgeError> {
-        if stores.register.is_some() || self.holds.standing().is_empty() {
+        if stores.register.is_some() {
             return Ok(None);
         }
         Register::load(&self.register).map(Some).map_err(PurgeError::Register)
     }
 
-    fn let_go(&self, stores: Stores<'_>, order: &Order, plan: &Plan, purged: &mut Purged) -> Result<(), PurgeError> {
-        let mut pace = Pace { per_second: self.settings.per_second, done: 0, stopping: &self.stopping };
+    fn let_go(
+        &self,
+        stores: Stores<'_>,
+        order: &Order,
+        plan: &Plan,
+        purged: &mut Purged,
+        pace: &mut Pace<'_>,
+    ) -> Result<(), PurgeError> {
         for item in plan.due() {
-            let gone =
-                if pace.is_over() { Ok(None) } else { self.let_one_go(stores, order, item, purged.at, &mut pace) };
+            let gone = if pace.is_over() { Ok(None) } else { self.let_one_go(stores, order, item, purged.at, pace) };
             match gone {
                 Ok(Some(gone)) => {
                     tracing::info!(day = %gone.day, what = ?gone.what, octets = gone.octets, kept = gone.kept, "purged");
@@ -220,7 +244,15 @@ impl Retention {
         at: Timestamp,
         pace: &mut Pace<'_>,
     ) -> Result<Option<Gone>, PurgeError> {
-        let Some(held) = self.held(stores, item, pace)? else { return Ok(None) };
+        let mut standing = self.holds.standing();
+        let held = loop {
+            let Some(held) = self.held(stores, item, &standing, pace)? else { return Ok(None) };
+            let now = self.holds.standing();
+            if now == standing {
+                break held;
+            }
+            standing = now;
+        };
         let what = name(item);
         let at_ms = at.as_millisecond();
         let details = || {
@@ -258,10 +290,15 @@ impl Retention {
     }
 
     /// What is held of it; `None` where it was told to end.
-    fn held(&self, stores: Stores<'_>, item: &Item, pace: &mut Pace<'_>) -> Result<Option<Held>, StoreError> {
-        let holds = self.holds.standing();
+    fn held(
+        &self,
+        stores: Stores<'_>,
+        item: &Item,
+        holds: &[Hold],
+        pace: &mut Pace<'_>,
+    ) -> Result<Option<Held>, StoreError> {
         let (from_ms, until_ms) = span(item.day);
-        let matcher = Matcher::new(&holds, stores.register, from_ms, until_ms);
+        let matcher = Matcher::new(holds, stores.register, from_ms, until_ms);
         if matcher.is_empty() {
             return Ok(Some(Held::default()));
         }
