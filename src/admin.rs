@@ -12,6 +12,8 @@ pub mod entries;
 pub mod handover;
 mod keeping;
 mod record;
+mod searching;
+pub mod signing;
 mod staging;
 
 use std::fs::{self, Permissions};
@@ -233,9 +235,7 @@ fn answers(line: String, shared: Arc<Shared>, (asker, staging): (Arc<Asker>, Arc
                 let gate = &shared.gate;
                 backup::make(&order, asker.who(), (&gate.journal, &gate.consents, Some(gate.counts())), &mut emit);
             }),
-            Ok(request @ (Request::Entries(_) | Request::Verify(_) | Request::Purge(_))) => {
-                aside(move || books(&shared, &asker).answer(&request, &mut emit))
-            }
+            Ok(request) if request.is_long() => aside(move || books(&shared, &asker).answer(&request, &mut emit)),
             Ok(request) => books(&shared, &asker).answer(&request, &mut emit),
         }
     });

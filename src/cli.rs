@@ -5,6 +5,7 @@
 
 mod access;
 mod backup;
+mod bundle;
 pub mod check;
 mod classify;
 mod complaint;

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::document::Fault;
 use crate::register::{LongMode, Secret, WindowOverflow};
 use crate::rules::Profile;
+use crate::rules::workdays::Calendar;
 use crate::tls::{CarrierTls, ListenTls};
 
 /// Everything portcullis.toml says; paths are relative to it no longer.
@@ -55,6 +56,8 @@ pub struct Config {
     pub session: SessionConfig,
     /// How long a stopping gate waits for answers.
     pub drain_timeout: Duration,
+    /// The days on which complaints are worked on.
+    pub workdays: Calendar,
     /// The zone of days and hours.
     pub time_zone: TimeZone,
     /// Its name.

@@ -51,7 +51,9 @@ pub mod signature;
 pub mod spans;
 pub mod submission;
 pub mod template;
+pub mod terms;
 pub mod verdict;
+pub mod workdays;
 
 use std::borrow::Cow;
 

@@ -11,8 +11,10 @@ use super::asker::Asker;
 use super::backup;
 use super::entries::{self, Entry, Page};
 use super::record;
+use super::searching;
+use super::signing::{self, Signed};
 use crate::gate::changes;
-use crate::gate::complaint::{self, FoundComplaint, Plea};
+use crate::gate::complaint::{self, FoundComplaint, Plea, Stride};
 use crate::gate::evidence::{self, Found};
 use crate::gate::measures::{self, FoundStep, MeasureStatus, Measures, Order, StepTotals};
 use crate::gate::readings::{FoundReading, Reading, ReadingQuery};
@@ -97,6 +99,23 @@ pub enum Request {
     LiftHold(String, String),
     /// The beginning or the end of an import, for the record.
     Imported(Imported),
+    /// A search of the journal, with the entries as they are kept.
+    Extract(evidence::Query),
+    /// A signature of a list of files and hashes.
+    Sign(String),
+    /// A step in the course of a complaint.
+    ComplaintStep(Stride),
+}
+
+impl Request {
+    /// Whether answering may take long, and is not urgent.
+    pub(super) fn is_long(&self) -> bool {
+        match self {
+            Self::Entries(_) | Self::Extract(_) | Self::Verify(_) | Self::Purge(_) => true,
+            Self::Find(query) => query.is_walk(),
+            _ => false,
+        }
+    }
 }
 
 /// One line from the gate; `End` or `Error` is the last of an answer.
@@ -150,6 +169,17 @@ pub enum Line {
     Hold(Box<Hold>),
     /// What follows is read without being on record, because of this.
     Unrecorded(String),
+    /// How far a long search is: entries read, and the moment of the last.
+    Walked {
+        /// How many.
+        entries: u64,
+        /// UTC milliseconds.
+        at_ms: i64,
+    },
+    /// There may be more behind this entry.
+    More(String),
+    /// A signature.
+    Signed(Signed),
     /// Nothing more.
     End,
     /// Nothing more, because of this.
@@ -278,9 +308,9 @@ impl Books<'_> {
             Request::History(msisdn) => {
                 self.consents.history(*msisdn).map(|held| held.into_iter().map(Line::Held).collect()).map_err(said)
             }
-            Request::Find(query) => evidence::find(self.journal, query, &mut |found| emit(Line::Found(found)))
-                .map(|()| Vec::new())
-                .map_err(said),
+            Request::Find(query) => searching::search(self.journal, query, false, emit),
+            Request::Extract(query) => searching::search(self.journal, query, true, emit),
+            Request::Sign(list) => signing::sign(self.keys, list).map(|signed| vec![Line::Signed(signed)]),
             Request::Entry(id) => entries::one(self.journal, id).map(|entry| vec![Line::Entries(entry)]),
             Request::Entries(page) => {
                 entries::page(self.journal, page, &mut |entries| emit(Line::Entries(entries))).map(|()| Vec::new())
@@ -297,9 +327,9 @@ impl Books<'_> {
                     .map_err(said)
             }
             Request::Measure(order) => self.obey(order, now_ms).map(|()| Vec::new()),
-            Request::Complain(plea) => complaint::open(self.journal, self.measures, plea, self.now)
-                .map(|complaint| vec![Line::Complaint(complaint)])
-                .map_err(said),
+            Request::Complain(plea) => {
+                one(complaint::open(self.journal, self.measures, plea, self.asker.who(), self.now))
+            }
             Request::Reading(_) | Request::Read(_) => Ok(Vec::new()),
             Request::RetentionPlan(_) | Request::Purge(_) => self.keeping(request),
             Request::Holds | Request::Hold(_) | Request::LiftHold(..) => self.keeping(request),
@@ -308,6 +338,7 @@ impl Books<'_> {
                 Ok(Vec::new())
             }
             Request::Readings(query) => self.readings(query, emit),
+            Request::ComplaintStep(stride) => one(complaint::step(self.journal, stride, self.asker.who(), self.now)),
             Request::Complaints(since) => {
                 complaint::list(self.journal, *since, &mut |complaint| emit(Line::Complaint(complaint)))
                     .map(|()| Vec::new())
@@ -380,6 +411,10 @@ fn results_in(line: &Line) -> u64 {
         Line::Entries(entries) => entries.len() as u64,
         _ => 0,
     }
+}
+
+fn one(complaint: Result<FoundComplaint, complaint::ComplaintError>) -> Result<Vec<Line>, String> {
+    complaint.map(|complaint| vec![Line::Complaint(complaint)]).map_err(said)
 }
 
 fn said(error: impl std::fmt::Display) -> String {

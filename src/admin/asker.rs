@@ -89,12 +89,15 @@ impl Asker {
 fn implied(request: &Request) -> Option<Reading> {
     let read = |what: &str| Some(Reading::new(&format!("socket: {what}"), true));
     match request {
-        Request::Find(query) => Some(
+        Request::Find(query) | Request::Extract(query) => Some(
             read("find")?
                 .about("to", query.to.as_deref())
                 .with("from", query.from.as_ref())
                 .with("provider", query.provider.as_ref())
-                .with("message_id", query.message_id.as_ref()),
+                .with("message_id", query.message_id.as_ref())
+                .with("sender", query.sender.as_ref())
+                .with("port", query.port.as_ref())
+                .with("text", query.text.as_ref()),
         ),
         Request::Show(msisdn) => Some(read("show")?.about("", Some(&msisdn.to_string()))),
         Request::History(msisdn) => Some(read("history")?.about("", Some(&msisdn.to_string()))),

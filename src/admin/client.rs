@@ -102,10 +102,19 @@ impl Access {
         self.ask(&Request::Read(results), |_| true)
     }
 
+    /// Asks a question that may be the last: when `take` answers false, the rest is not waited for, and nothing more
+    /// can be asked; the gate stops searching when this is dropped.
+    pub fn ask_last(&mut self, request: &Request, mut take: impl FnMut(Line) -> bool) -> Result<(), AccessError> {
+        match self {
+            Self::Gate(stream) => ask_gate(stream, request, &mut take, true),
+            Self::Store { .. } => self.ask(request, take),
+        }
+    }
+
     /// Asks, and hands over each line of the answer; `false` stops.
     pub fn ask(&mut self, request: &Request, mut take: impl FnMut(Line) -> bool) -> Result<(), AccessError> {
         match self {
-            Self::Gate(stream) => ask_gate(stream, request, &mut take),
+            Self::Gate(stream) => ask_gate(stream, request, &mut take, false),
             Self::Store { consents, journal, measures, keys, retention, asker } => {
                 let mut failed = None;
                 let now = clock::wall();
@@ -128,6 +137,7 @@ fn ask_gate(
     stream: &mut BufReader<UnixStream>,
     request: &Request,
     take: &mut dyn FnMut(Line) -> bool,
+    is_last: bool,
 ) -> Result<(), AccessError> {
     let mut text = serde_json::to_string(request)?;
     text.push('\n');
@@ -143,6 +153,9 @@ fn ask_gate(
             Line::Error(error) => return Err(AccessError::Answer(error)),
             // The rest is read past, so that the next question finds its own answer.
             line => wanted = wanted && take(line),
+        }
+        if is_last && !wanted {
+            return Ok(());
         }
     }
 }

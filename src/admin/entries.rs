@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::store::{EntryId, Journal, Query};
 
 /// Entries in one line of an answer: a few tens of kilobytes, as a rule.
-const A_LINE: usize = 128;
+pub(super) const A_LINE: usize = 128;
 
 /// Which entries, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,11 +37,11 @@ pub struct Entry {
 }
 
 impl Entry {
-    fn new(id: EntryId, payload: &[u8]) -> Self {
+    pub(super) fn new(id: EntryId, payload: &[u8]) -> Self {
         Self { id: id.to_string(), payload: BASE64.encode(payload), signalling: None }
     }
 
-    fn with(self, signalling: Option<&Vec<u8>>) -> Self {
+    pub(super) fn with(self, signalling: Option<&Vec<u8>>) -> Self {
         Self { signalling: signalling.map(|octets| BASE64.encode(octets)), ..self }
     }
 

@@ -101,10 +101,11 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let config = load(&args.config)?;
     let register = Register::load(&config.register).map_err(Failure::Config)?;
     let lists = DoNotDisturb::load(&config.do_not_disturb).map_err(Failure::Config)?;
-    let mut desk = Desk { access: Access::open(&config)?, config: &config, register: &register, lists: &lists };
+    let access = &mut Access::open(&config)?;
+    let mut desk = Desk { access, config: &config, register: &register, lists: &lists };
     let what = args.record.as_ref().map_or("--message-id", |_| "");
     let reading = args.showing.reading("explain").with(what, args.record.as_ref().or(args.message_id.as_ref()));
-    showing::begin(&mut desk.access, reading)?;
+    showing::begin(desk.access, reading)?;
     let names = match (&args.record, &args.message_id) {
         (Some(name), _) => vec![name.clone()],
         (None, Some(id)) => desk.named(id)?,
@@ -133,10 +134,22 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
 type Parts = (EntryId, Vec<u8>, Option<Vec<u8>>);
 
 struct Desk<'d> {
-    access: Access,
+    access: &'d mut Access,
     config: &'d Config,
     register: &'d Register,
     lists: &'d DoNotDisturb,
+}
+
+/// The account of one record as JSON, for whoever hands it over.
+pub(super) fn account(
+    access: &mut Access,
+    config: &Config,
+    register: &Register,
+    lists: &DoNotDisturb,
+    name: &str,
+) -> Result<serde_json::Value, Failure> {
+    let account = Desk { access, config, register, lists }.account(name)?;
+    Ok(serde_json::to_value(account).map_err(io::Error::from)?)
 }
 
 impl Desk<'_> {

@@ -12,6 +12,7 @@ use super::links::{carrier, listen};
 use super::{Config, Durability, JournalConfig, ListFile, LongMessages, QueueConfig, RetentionConfig, SessionConfig};
 use crate::document::{self, Complaints, Fault, Section, unknown_word};
 use crate::register::{LongMode, WindowOverflow};
+use crate::rules::workdays::Calendar;
 use crate::rules::{Class, Mode, Profile, Rule, profile};
 
 const DEFAULT_TIME_ZONE: &str = "Asia/Shanghai";
@@ -39,6 +40,7 @@ pub(super) fn config(path: &Path, text: &str) -> (Config, Vec<Fault>) {
         retention: retention(&top),
         drain_timeout: seconds(&top, "drain_timeout", 10),
         profile,
+        workdays: workdays(&top, folder),
         profile_file,
         time_zone,
         time_zone_name,
@@ -172,6 +174,23 @@ fn do_not_disturb(top: &Section<'_, '_>, folder: &Path) -> Vec<ListFile> {
         lists.push(ListFile { name, file });
     }
     lists
+}
+
+/// The calendar of complaints: the notices that come with the program, and those of a file.
+fn workdays(top: &Section<'_, '_>, folder: &Path) -> Calendar {
+    let mut calendar = Calendar::built_in();
+    let Some(section) = top.section("complaints") else { return calendar };
+    if let Some(file) = section.string("holidays").map(|file| folder.join(file)) {
+        match std::fs::read_to_string(&file) {
+            Err(error) => section.fault("holidays", format!("{} cannot be read: {error}", file.display())),
+            Ok(text) => match Calendar::parse(&file, &text) {
+                Ok(own) => calendar.adopt(own),
+                Err(faults) => section.complaints().adopt(faults),
+            },
+        }
+    }
+    section.finish();
+    calendar
 }
 
 fn queue(top: &Section<'_, '_>) -> QueueConfig {

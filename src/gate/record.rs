@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::store::EntryId;
 use crate::store::journal::Day;
 
+mod case;
 mod change;
 mod delivery;
 mod grounds;
@@ -21,6 +22,7 @@ mod measure;
 mod pending;
 mod signalling;
 
+pub use case::CaseStep;
 pub use change::{Accessed, Change};
 pub use delivery::{Delivery, Receipt};
 pub use grounds::{Ground, Grounds, Handling};
@@ -78,6 +80,8 @@ pub enum Record<'a> {
     Change(Change<'a>),
     /// Somebody read records or consents.
     Accessed(Accessed<'a>),
+    /// A complaint went a step further.
+    CaseStep(CaseStep<'a>),
 }
 
 /// A send record as later ones name it: year, month and day of its entry's name, and its number.
@@ -374,6 +378,7 @@ impl<'a> Record<'a> {
             Self::Withdrawn(record) => record.at_ms,
             Self::Change(record) => record.at_ms,
             Self::Accessed(record) => record.at_ms,
+            Self::CaseStep(record) => record.at_ms,
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::store::EntryId;
 mod delivery;
 mod facts;
 
-pub use delivery::{FoundDelivery, FoundReceipt, FoundTaken};
+pub use delivery::{FoundDelivery, FoundReceipt, FoundReply, FoundTaken};
 pub use facts::{FoundBasis, FoundFacts};
 
 /// One thing found.
@@ -97,6 +97,9 @@ pub struct FoundMessage {
     /// The parts it came in, where it is a long message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<FoundPart>,
+    /// What its subscriber replied to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replies: Vec<FoundReply>,
     /// What its verdict rested on, and how it was to be handled.
     #[serde(flatten)]
     pub facts: FoundFacts,
@@ -219,11 +222,13 @@ impl Found {
     }
 
     /// The record's name.
-    pub(super) fn id(&self) -> Option<&str> {
+    pub fn id(&self) -> &str {
         match self {
-            Self::Message(message) => Some(&message.id),
-            Self::Delivery(delivery) => Some(&delivery.id),
-            Self::Session(_) | Self::List(_) | Self::Change(_) => None,
+            Self::Message(message) => &message.id,
+            Self::Delivery(delivery) => &delivery.id,
+            Self::Session(session) => &session.id,
+            Self::List(list) => &list.id,
+            Self::Change(change) => &change.id,
         }
     }
 }
@@ -281,6 +286,7 @@ impl FoundMessage {
             final_at: None,
             withdrawn: None,
             parts: Vec::new(),
+            replies: Vec::new(),
             facts: FoundFacts::of(record),
         }
     }

@@ -56,6 +56,7 @@ enum Head<'a> {
     Withdrawn(ReportHead<'a>),
     Change(ChangeHead<'a>),
     Accessed(AccessedHead<'a>),
+    CaseStep(ReportHead<'a>),
 }
 
 #[derive(Deserialize)]
@@ -217,7 +218,7 @@ fn emit_kind(head: &Head<'_>, payload: &[u8], emit: &mut dyn FnMut(Index, &[u8])
         Head::Part(_) => emit(Index::Source, ACKNOWLEDGED),
         Head::Long(_) | Head::PartOutcome(_) | Head::Report(_) => acknowledged(payload, emit),
         Head::Measure(_) => emit(Index::Source, MEASURES),
-        Head::Complaint(_) => emit(Index::Source, COMPLAINTS),
+        Head::Complaint(_) | Head::CaseStep(_) => emit(Index::Source, COMPLAINTS),
         Head::Asked(_) => emit(Index::Source, ASKED),
         Head::Silence(_) => emit(Index::Source, SILENCE),
         Head::Scheduled(_) | Head::Withdrawn(_) => emit(Index::Source, SCHEDULED),
@@ -241,7 +242,8 @@ fn emit_parties(head: Head<'_>, emit: &mut dyn FnMut(Index, &[u8])) {
         | Head::Complaint(head)
         | Head::Asked(head)
         | Head::Silence(head)
-        | Head::Withdrawn(head) => {
+        | Head::Withdrawn(head)
+        | Head::CaseStep(head) => {
             emit(Index::Destination, head.subscriber.as_bytes());
             emit(Index::Source, head.port.as_bytes());
         }

@@ -110,6 +110,22 @@ fn complaint() -> Record<'static> {
     })
 }
 
+fn case_step() -> Record<'static> {
+    Record::CaseStep(CaseStep {
+        at_ms: 80,
+        subscriber: "8613900001111".into(),
+        port: "10690001230801".into(),
+        of: (2026, 11, 24, 8),
+        step: "opened".into(),
+        done_ms: 78,
+        by: "user:clerk".into(),
+        note: "".into(),
+        channel: "12321".into(),
+        reached_ms: Some(79),
+        hold: Some("H1".into()),
+    })
+}
+
 fn all() -> Vec<Record<'static>> {
     let plain = [
         submission(),
@@ -125,7 +141,7 @@ fn all() -> Vec<Record<'static>> {
         complaint(),
         list(),
     ];
-    plain.into_iter().chain(pending()).chain([change(), accessed()]).collect()
+    plain.into_iter().chain(pending()).chain([change(), accessed(), case_step()]).collect()
 }
 
 fn change() -> Record<'static> {
@@ -323,6 +339,7 @@ fn measures_and_complaints_are_found_together() {
     let of = |key: &[u8]| (Index::Source, String::from_utf8(key.to_vec()).unwrap());
     assert_eq!(keys(&measure()), [of(MEASURES)]);
     assert_eq!(keys(&complaint()), [vec![of(COMPLAINTS)], keys(&taken())].concat());
+    assert_eq!(keys(&case_step()), keys(&complaint()));
 }
 
 #[test]

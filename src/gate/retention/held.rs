@@ -246,6 +246,7 @@ fn about<'r>(record: &'r Record<'_>) -> About<'r> {
             ..About::default()
         },
         Record::Report(report) => of_message(at_ms, &report.subscriber, &report.port, &[report.of]),
+        Record::CaseStep(step) => of_message(at_ms, &step.subscriber, &step.port, &[step.of]),
         Record::Taken(taken) => About {
             senders: taken.senders.iter().map(|sender| &**sender).collect(),
             has: vec![taken.of],
