@@ -10,7 +10,10 @@ pub mod backup;
 pub mod client;
 pub mod entries;
 pub mod handover;
+mod keeping;
 mod record;
+mod searching;
+pub mod signing;
 mod staging;
 
 use std::fs::{self, Permissions};
@@ -136,6 +139,7 @@ impl Shared {
             durable: progress.durable,
             measures: self.gate.measures.list(clock::wall().as_millisecond()),
             steps: self.gate.measures.totals(),
+            retention: self.gate.retention.status(),
         }
     }
 }
@@ -231,9 +235,7 @@ fn answers(line: String, shared: Arc<Shared>, (asker, staging): (Arc<Asker>, Arc
                 let gate = &shared.gate;
                 backup::make(&order, asker.who(), (&gate.journal, &gate.consents, Some(gate.counts())), &mut emit);
             }),
-            Ok(request @ (Request::Entries(_) | Request::Verify(_))) => {
-                aside(move || books(&shared, &asker).answer(&request, &mut emit))
-            }
+            Ok(request) if request.is_long() => aside(move || books(&shared, &asker).answer(&request, &mut emit)),
             Ok(request) => books(&shared, &asker).answer(&request, &mut emit),
         }
     });
@@ -241,8 +243,9 @@ fn answers(line: String, shared: Arc<Shared>, (asker, staging): (Arc<Asker>, Arc
 }
 
 fn books<'s>(shared: &'s Shared, asker: &'s Asker) -> Books<'s> {
-    let Gate { consents, journal, measures, keys, .. } = &*shared.gate;
-    Books { consents, journal, measures, keys, asker, now: clock::wall() }
+    let Gate { consents, journal, measures, keys, retention, .. } = &*shared.gate;
+    let register = Some(shared.gate.register.load_full());
+    Books { consents, journal, measures, keys, retention, register, asker, now: clock::wall() }
 }
 
 /// Runs what may take long and is not urgent: the messages' threads go before it.

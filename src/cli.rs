@@ -5,18 +5,21 @@
 
 mod access;
 mod backup;
+mod bundle;
 pub mod check;
 mod classify;
 mod complaint;
 mod consent;
 mod demo;
 mod explain;
+mod hold;
 mod journal;
 pub mod judge;
 mod keys;
 mod measures;
 mod probe;
 mod replay;
+mod retention;
 mod run;
 mod showing;
 pub mod simulate;
@@ -66,6 +69,10 @@ enum Command {
     Measures(measures::MeasuresArgs),
     /// Who looked at records and consents
     Access(access::AccessArgs),
+    /// Legal holds: what must not expire
+    Hold(hold::HoldArgs),
+    /// What expires when, and letting it go
+    Retention(retention::RetentionArgs),
     /// Complaints of subscribers
     Complaint(complaint::ComplaintArgs),
     /// Why a message was judged as it was, or what a reply was taken for
@@ -105,6 +112,8 @@ impl Cli {
             Command::Restore(args) => told(backup::bring_back(args)),
             Command::Measures(args) => told(measures::run(args)),
             Command::Access(args) => told(access::run(args)),
+            Command::Hold(args) => told(hold::run(args)),
+            Command::Retention(args) => told(retention::run(args)),
             Command::Complaint(args) => told(complaint::run(args)),
             Command::Explain(args) => told(explain::run(args)),
             Command::Replay(args) => told(replay::run(args)),

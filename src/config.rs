@@ -11,12 +11,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 pub use crate::document::Fault;
 use crate::register::{LongMode, Secret, WindowOverflow};
 use crate::rules::Profile;
+use crate::rules::workdays::Calendar;
 use crate::tls::{CarrierTls, ListenTls};
 
 /// Everything portcullis.toml says; paths are relative to it no longer.
@@ -44,6 +46,8 @@ pub struct Config {
     pub do_not_disturb: Vec<ListFile>,
     /// Messages that wait for the end of quiet hours.
     pub queue: QueueConfig,
+    /// When and how fast what has expired is purged.
+    pub retention: RetentionConfig,
     /// Which rules hold.
     pub profile: Profile,
     /// Where they stand, if in a file of their own.
@@ -52,6 +56,8 @@ pub struct Config {
     pub session: SessionConfig,
     /// How long a stopping gate waits for answers.
     pub drain_timeout: Duration,
+    /// The days on which complaints are worked on.
+    pub workdays: Calendar,
     /// The zone of days and hours.
     pub time_zone: TimeZone,
     /// Its name.
@@ -173,6 +179,17 @@ pub struct QueueConfig {
     pub max_messages: usize,
     /// How many of them a second go on when the hours end.
     pub per_second: u32,
+}
+
+/// When and how fast what has expired is purged; how long it is kept is the profile's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetentionConfig {
+    /// The time of day from which on it is done, once a day.
+    pub at: Time,
+    /// Days of the journal that may go in one night; more ask for an operator's word.
+    pub at_most: usize,
+    /// Octets read or deleted a second.
+    pub per_second: u64,
 }
 
 /// The limits of one session.

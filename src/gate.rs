@@ -32,6 +32,7 @@ pub mod relationship;
 pub mod replay;
 mod replies;
 mod restore;
+pub mod retention;
 mod routes;
 mod scheduled;
 mod sessions;
@@ -68,6 +69,7 @@ use parts::{Limits, Parts};
 use queue::Queue;
 use record::RecordSchema;
 use replies::Replies;
+use retention::{PurgeError, Purged, Retention};
 use routes::Routes;
 use scheduled::Scheduled;
 use silence::Silence;
@@ -112,6 +114,8 @@ pub struct Gate {
     silence: Silence,
     /// Messages at the carrier that are to be delivered later.
     scheduled: Scheduled,
+    /// What expires, and what is held.
+    pub retention: Retention,
 }
 
 /// One moment on both clocks: records and calendars need the one, timers the other.
@@ -147,6 +151,7 @@ impl Gate {
     fn with_store(config: &Config, register: Arc<Register>, now: Moment) -> Result<Self, StoreError> {
         let keys = open_keys(config)?;
         let journal = open_journal(config, &keys)?;
+        let retention = Retention::open(config, &keys, now)?;
         let sealed = EvidenceFiles::of(&config.data, &keys)?.seal_plain()?;
         if sealed > 0 {
             tracing::info!(files = sealed, "evidence that an earlier program left plain is sealed");
@@ -190,6 +195,7 @@ impl Gate {
             }),
             silence: Silence::default(),
             scheduled: Scheduled::default(),
+            retention,
         })
     }
 
@@ -226,6 +232,18 @@ impl Gate {
     /// The counts, for a backup.
     pub fn counts(&self) -> &Sends {
         &self.sends
+    }
+
+    /// Whether the daily purge has come due.
+    pub fn has_expired(&self, now: Moment) -> bool {
+        self.retention.is_due(now)
+    }
+
+    /// Lets go of what has expired. Blocks for as long as that takes, or until the retention is told to stop.
+    pub fn purge(&self, order: &retention::Order, now: Moment) -> Result<Purged, PurgeError> {
+        let Self { journal, consents, .. } = self;
+        let stores = retention::Stores { journal, consents, register: Some(&self.register.load()) };
+        self.retention.purge(stores, order, now)
     }
 
     /// How long a peer with held parts may be silent before it is taken to wait for their answers.

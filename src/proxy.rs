@@ -8,6 +8,7 @@ mod delayed;
 mod door;
 mod last_good;
 mod proxy_header;
+mod purge;
 mod reload;
 mod session;
 mod sockets;
@@ -121,14 +122,7 @@ impl Proxy {
         }
         let watched_lists = watch_lists(config);
         let lists = DoNotDisturb::load(&config.do_not_disturb).map_err(StartError::DoNotDisturb)?;
-        let (mut listeners, mut addresses, mut copies) = (Vec::new(), Vec::new(), Vec::new());
-        for listen in &config.listen {
-            let fault = |error| StartError::Listen { address: listen.address, error };
-            let socket = inherited.listen(listen.address).await.map_err(fault)?;
-            addresses.push(socket.local_addr().map_err(fault)?);
-            copies.push(socket.try_clone().map_err(fault)?);
-            listeners.push(TcpListener::from_std(socket).map_err(fault)?);
-        }
+        let (listeners, addresses, copies) = listeners(config, &mut inherited).await?;
         let (drain, draining) = watch::channel(false);
         let tasks = TaskTracker::new();
         let carrier_tls = config.carrier.tls.as_ref().map(carrier_tls).transpose()?;
@@ -155,9 +149,7 @@ impl Proxy {
         for (listener, door) in listeners.into_iter().zip(doors) {
             tasks.spawn(accept(listener, Arc::new(door), Arc::clone(&shared)));
         }
-        tasks.spawn(sweep(Arc::clone(&gate), draining.clone()));
-        tasks.spawn(chores(Arc::clone(&gate), draining.clone()));
-        tasks.spawn(review(Arc::clone(&gate), draining.clone()));
+        attend(&gate, &tasks, &draining);
         for (list, watched) in watched_lists {
             tasks.spawn(reload::watch_list(Arc::clone(&gate), list, watched, draining.clone()));
         }
@@ -204,6 +196,7 @@ impl Proxy {
     pub async fn drain(self) -> bool {
         self.handover.close();
         self.drain.send_replace(true);
+        self.gate.retention.stop();
         self.tasks.close();
         let in_time = timeout(self.drain_timeout + DRAIN_SLACK, self.tasks.wait()).await.is_ok();
         if !in_time {
@@ -213,6 +206,30 @@ impl Proxy {
         self.gate.record_stop(&self.data, in_time, clock::wall());
         in_time
     }
+}
+
+/// The listening sockets, where they are, and copies of them for a successor.
+async fn listeners(
+    config: &Config,
+    inherited: &mut Inherited,
+) -> Result<(Vec<TcpListener>, Vec<SocketAddr>, Vec<std::net::TcpListener>), StartError> {
+    let (mut listeners, mut addresses, mut copies) = (Vec::new(), Vec::new(), Vec::new());
+    for listen in &config.listen {
+        let fault = |error| StartError::Listen { address: listen.address, error };
+        let socket = inherited.listen(listen.address).await.map_err(fault)?;
+        addresses.push(socket.local_addr().map_err(fault)?);
+        copies.push(socket.try_clone().map_err(fault)?);
+        listeners.push(TcpListener::from_std(socket).map_err(fault)?);
+    }
+    Ok((listeners, addresses, copies))
+}
+
+/// All that is done from time to time.
+fn attend(gate: &Arc<Gate>, tasks: &TaskTracker, draining: &watch::Receiver<bool>) {
+    tasks.spawn(sweep(Arc::clone(gate), draining.clone()));
+    tasks.spawn(chores(Arc::clone(gate), draining.clone()));
+    tasks.spawn(review(Arc::clone(gate), draining.clone()));
+    tasks.spawn(purge::daily(Arc::clone(gate), draining.clone()));
 }
 
 /// Before they are read: a change from then on is one.

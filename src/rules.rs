@@ -44,13 +44,16 @@ mod r24_mo_consent;
 pub mod r25_measures;
 pub mod r26_evidence;
 pub mod reply;
+pub mod retention;
 pub mod rule;
 mod scorer;
 pub mod signature;
 pub mod spans;
 pub mod submission;
 pub mod template;
+pub mod terms;
 pub mod verdict;
+pub mod workdays;
 
 use std::borrow::Cow;
 

@@ -34,6 +34,8 @@ mod parts;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/provider.rs"]
 mod provider;
+#[path = "gate/readings.rs"]
+mod readings;
 #[path = "gate/reload.rs"]
 mod reload;
 #[path = "support/samples.rs"]

@@ -1,21 +1,27 @@
 //! Requests and answers of the socket, and the answering of those that need only the store.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::asker::Asker;
 use super::backup;
 use super::entries::{self, Entry, Page};
 use super::record;
+use super::searching;
+use super::signing::{self, Signed};
 use crate::gate::changes;
-use crate::gate::complaint::{self, FoundComplaint, Plea};
+use crate::gate::complaint::{self, FoundComplaint, Plea, Stride};
 use crate::gate::evidence::{self, Found};
 use crate::gate::measures::{self, FoundStep, MeasureStatus, Measures, Order, StepTotals};
-use crate::gate::readings::{self, FoundReading, Reading, ReadingQuery};
+use crate::gate::readings::{FoundReading, Reading, ReadingQuery};
 use crate::gate::record::Change;
+use crate::gate::retention::{Hold, HoldOrder, Plan, Purged, Retention, RetentionStatus};
 use crate::gate::{Probe, SessionStatus, Totals};
+use crate::register::Register;
 use crate::store::consents::Held;
 use crate::store::keys::Master;
 use crate::store::{Applied, Consents, Journal, Keys, journal};
@@ -81,8 +87,35 @@ pub enum Request {
     Read(u64),
     /// Who read what.
     Readings(ReadingQuery),
+    /// What goes when, seen from that day; from today where none is given.
+    RetentionPlan(Option<Date>),
+    /// Lets go of what has expired; with `true`, whatever the clock did and however many days it is.
+    Purge(bool),
+    /// Every legal hold.
+    Holds,
+    /// Sets a legal hold.
+    Hold(HoldOrder),
+    /// Lifts the hold of that name, with the reason.
+    LiftHold(String, String),
     /// The beginning or the end of an import, for the record.
     Imported(Imported),
+    /// A search of the journal, with the entries as they are kept.
+    Extract(evidence::Query),
+    /// A signature of a list of files and hashes.
+    Sign(String),
+    /// A step in the course of a complaint.
+    ComplaintStep(Stride),
+}
+
+impl Request {
+    /// Whether answering may take long, and is not urgent.
+    pub(super) fn is_long(&self) -> bool {
+        match self {
+            Self::Entries(_) | Self::Extract(_) | Self::Verify(_) | Self::Purge(_) => true,
+            Self::Find(query) => query.is_walk(),
+            _ => false,
+        }
+    }
 }
 
 /// One line from the gate; `End` or `Error` is the last of an answer.
@@ -128,8 +161,25 @@ pub enum Line {
     Backup(backup::Made),
     /// Somebody read something.
     Reading(FoundReading),
+    /// What goes when.
+    RetentionPlan(Box<Plan>),
+    /// What became of a purge.
+    Purged(Box<Purged>),
+    /// A legal hold.
+    Hold(Box<Hold>),
     /// What follows is read without being on record, because of this.
     Unrecorded(String),
+    /// How far a long search is: entries read, and the moment of the last.
+    Walked {
+        /// How many.
+        entries: u64,
+        /// UTC milliseconds.
+        at_ms: i64,
+    },
+    /// There may be more behind this entry.
+    More(String),
+    /// A signature.
+    Signed(Signed),
     /// Nothing more.
     End,
     /// Nothing more, because of this.
@@ -196,6 +246,9 @@ pub struct Status {
     /// The steps of measures since the start.
     #[serde(default)]
     pub steps: StepTotals,
+    /// What was purged last, and what is held.
+    #[serde(default)]
+    pub retention: RetentionStatus,
 }
 
 /// The store, for answering.
@@ -208,6 +261,10 @@ pub struct Books<'s> {
     pub measures: &'s Measures,
     /// What is kept is sealed with these.
     pub keys: &'s Keys,
+    /// What expires, and what is held.
+    pub retention: &'s Retention,
+    /// Who owns which port, where a gate has it at hand.
+    pub register: Option<Arc<Register>>,
     /// Who asks.
     pub asker: &'s Asker,
     /// The time of the asking.
@@ -251,22 +308,14 @@ impl Books<'_> {
             Request::History(msisdn) => {
                 self.consents.history(*msisdn).map(|held| held.into_iter().map(Line::Held).collect()).map_err(said)
             }
-            Request::Find(query) => evidence::find(self.journal, query, &mut |found| emit(Line::Found(found)))
-                .map(|()| Vec::new())
-                .map_err(said),
+            Request::Find(query) => searching::search(self.journal, query, false, emit),
+            Request::Extract(query) => searching::search(self.journal, query, true, emit),
+            Request::Sign(list) => signing::sign(self.keys, list).map(|signed| vec![Line::Signed(signed)]),
             Request::Entry(id) => entries::one(self.journal, id).map(|entry| vec![Line::Entries(entry)]),
             Request::Entries(page) => {
                 entries::page(self.journal, page, &mut |entries| emit(Line::Entries(entries))).map(|()| Vec::new())
             }
-            Request::Verify(check) => self
-                .journal
-                .verify(check, &mut |fault| emit(Line::Fault(fault)))
-                .map(|verified| vec![Line::Verified(verified)])
-                .map_err(said),
-            Request::Heads => {
-                let line = |head| Line::Head(Box::new(head));
-                self.journal.heads().map(|heads| heads.into_iter().map(line).collect()).map_err(said)
-            }
+            Request::Verify(_) | Request::Heads => self.unaltered(request, emit),
             Request::Export => return self.export(false, emit),
             Request::ExportHistory => return self.export(true, emit),
             Request::Keys => self.key_ring(0).map(|keys| vec![keys]),
@@ -278,19 +327,18 @@ impl Books<'_> {
                     .map_err(said)
             }
             Request::Measure(order) => self.obey(order, now_ms).map(|()| Vec::new()),
-            Request::Complain(plea) => complaint::open(self.journal, self.measures, plea, self.now)
-                .map(|complaint| vec![Line::Complaint(complaint)])
-                .map_err(said),
+            Request::Complain(plea) => {
+                one(complaint::open(self.journal, self.measures, plea, self.asker.who(), self.now))
+            }
             Request::Reading(_) | Request::Read(_) => Ok(Vec::new()),
+            Request::RetentionPlan(_) | Request::Purge(_) => self.keeping(request),
+            Request::Holds | Request::Hold(_) | Request::LiftHold(..) => self.keeping(request),
             Request::Imported(import) => {
                 changes::note(self.journal, record::imported(import, self.asker.who(), now_ms));
                 Ok(Vec::new())
             }
-            Request::Readings(query) => {
-                readings::list(self.journal, query, &mut |reading| emit(Line::Reading(reading)))
-                    .map(|()| Vec::new())
-                    .map_err(said)
-            }
+            Request::Readings(query) => self.readings(query, emit),
+            Request::ComplaintStep(stride) => one(complaint::step(self.journal, stride, self.asker.who(), self.now)),
             Request::Complaints(since) => {
                 complaint::list(self.journal, *since, &mut |complaint| emit(Line::Complaint(complaint)))
                     .map(|()| Vec::new())
@@ -363,6 +411,10 @@ fn results_in(line: &Line) -> u64 {
         Line::Entries(entries) => entries.len() as u64,
         _ => 0,
     }
+}
+
+fn one(complaint: Result<FoundComplaint, complaint::ComplaintError>) -> Result<Vec<Line>, String> {
+    complaint.map(|complaint| vec![Line::Complaint(complaint)]).map_err(said)
 }
 
 fn said(error: impl std::fmt::Display) -> String {

@@ -89,20 +89,27 @@ impl Asker {
 fn implied(request: &Request) -> Option<Reading> {
     let read = |what: &str| Some(Reading::new(&format!("socket: {what}"), true));
     match request {
-        Request::Find(query) => Some(
+        Request::Find(query) | Request::Extract(query) => Some(
             read("find")?
                 .about("to", query.to.as_deref())
                 .with("from", query.from.as_ref())
                 .with("provider", query.provider.as_ref())
-                .with("message_id", query.message_id.as_ref()),
+                .with("message_id", query.message_id.as_ref())
+                .with("sender", query.sender.as_ref())
+                .with("port", query.port.as_ref())
+                .with("text", query.text.as_ref()),
         ),
         Request::Show(msisdn) => Some(read("show")?.about("", Some(&msisdn.to_string()))),
         Request::History(msisdn) => Some(read("history")?.about("", Some(&msisdn.to_string()))),
         Request::Entry(id) => Some(read("entry")?.with("", Some(id))),
         Request::Entries(page) => Some(read("entries")?.with("after", page.after.as_ref())),
+        // All of it is read, and nothing of it shown.
+        Request::Verify(_) => Some(Reading::new("journal verify", false)),
         Request::Export => read("export"),
         Request::ExportHistory => read("export-history"),
         Request::Complaints(_) => read("complaints"),
+        Request::Holds => read("holds"),
+        Request::Holds => read("holds"),
         Request::Readings(query) => Some(read("readings")?.about("to", query.to.as_deref())),
         _ => None,
     }

@@ -7,9 +7,10 @@ use super::api::{Books, Line, Request};
 use super::{Asker, socket_path};
 use crate::clock;
 use crate::config::Config;
-use crate::gate;
 use crate::gate::measures::Measures;
 use crate::gate::readings::Reading;
+use crate::gate::retention::Retention;
+use crate::gate::{self, Moment};
 use crate::store::{Consents, Journal, Keys, StoreError};
 
 /// One process owns the store: whoever does answers.
@@ -26,6 +27,8 @@ pub enum Access {
         measures: Box<Measures>,
         /// What both are sealed with.
         keys: Keys,
+        /// What expires, and what is held.
+        retention: Box<Retention>,
         /// Who this is.
         asker: Asker,
     },
@@ -60,7 +63,9 @@ impl Access {
                 let consents = Box::new(gate::open_consents(&config.data, &keys)?);
                 let journal = gate::open_journal(config, &keys)?;
                 let measures = Box::new(gate::open_measures(config, &journal, clock::wall())?);
-                Ok(Self::Store { consents, journal, measures, keys, asker: Asker::own() })
+                let now = Moment { wall: clock::wall(), monotonic: clock::monotonic() };
+                let retention = Box::new(Retention::open(config, &keys, now)?);
+                Ok(Self::Store { consents, journal, measures, keys, retention, asker: Asker::own() })
             }
             other => other,
         }
@@ -97,21 +102,30 @@ impl Access {
         self.ask(&Request::Read(results), |_| true)
     }
 
+    /// Asks a question that may be the last: when `take` answers false, the rest is not waited for, and nothing more
+    /// can be asked; the gate stops searching when this is dropped.
+    pub fn ask_last(&mut self, request: &Request, mut take: impl FnMut(Line) -> bool) -> Result<(), AccessError> {
+        match self {
+            Self::Gate(stream) => ask_gate(stream, request, &mut take, true),
+            Self::Store { .. } => self.ask(request, take),
+        }
+    }
+
     /// Asks, and hands over each line of the answer; `false` stops.
     pub fn ask(&mut self, request: &Request, mut take: impl FnMut(Line) -> bool) -> Result<(), AccessError> {
         match self {
-            Self::Gate(stream) => ask_gate(stream, request, &mut take),
-            Self::Store { consents, journal, measures, keys, asker } => {
+            Self::Gate(stream) => ask_gate(stream, request, &mut take, false),
+            Self::Store { consents, journal, measures, keys, retention, asker } => {
                 let mut failed = None;
-                Books { consents, journal, measures, keys, asker, now: clock::wall() }.answer(request, &mut |line| {
-                    match line {
-                        Line::Error(error) => {
-                            failed = Some(error);
-                            false
-                        }
-                        Line::End => false,
-                        line => take(line),
+                let now = clock::wall();
+                let books = Books { consents, journal, measures, keys, retention, register: None, asker, now };
+                books.answer(request, &mut |line| match line {
+                    Line::Error(error) => {
+                        failed = Some(error);
+                        false
                     }
+                    Line::End => false,
+                    line => take(line),
                 });
                 failed.map_or(Ok(()), |error| Err(AccessError::Answer(error)))
             }
@@ -123,6 +137,7 @@ fn ask_gate(
     stream: &mut BufReader<UnixStream>,
     request: &Request,
     take: &mut dyn FnMut(Line) -> bool,
+    is_last: bool,
 ) -> Result<(), AccessError> {
     let mut text = serde_json::to_string(request)?;
     text.push('\n');
@@ -138,6 +153,9 @@ fn ask_gate(
             Line::Error(error) => return Err(AccessError::Answer(error)),
             // The rest is read past, so that the next question finds its own answer.
             line => wanted = wanted && take(line),
+        }
+        if is_last && !wanted {
+            return Ok(());
         }
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::store::{EntryId, Journal, Query};
 
 /// Entries in one line of an answer: a few tens of kilobytes, as a rule.
-const A_LINE: usize = 128;
+pub(super) const A_LINE: usize = 128;
 
 /// Which entries, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,11 +31,23 @@ pub struct Entry {
     pub id: String,
     /// Its octets, in base64.
     pub payload: String,
+    /// Those of its signalling, where they were asked for and have not expired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signalling: Option<String>,
 }
 
 impl Entry {
-    fn new(id: EntryId, payload: &[u8]) -> Self {
-        Self { id: id.to_string(), payload: BASE64.encode(payload) }
+    pub(super) fn new(id: EntryId, payload: &[u8]) -> Self {
+        Self { id: id.to_string(), payload: BASE64.encode(payload), signalling: None }
+    }
+
+    pub(super) fn with(self, signalling: Option<&Vec<u8>>) -> Self {
+        Self { signalling: signalling.map(|octets| BASE64.encode(octets)), ..self }
+    }
+
+    /// The octets of its signalling.
+    pub fn signalling(&self) -> Result<Option<Vec<u8>>, String> {
+        self.signalling.as_ref().map(|text| BASE64.decode(text.as_bytes())).transpose().map_err(said)
     }
 
     /// Its name and octets.
@@ -48,8 +60,8 @@ impl Entry {
 /// The entry of that name, or none.
 pub(super) fn one(journal: &Journal, id: &str) -> Result<Vec<Entry>, String> {
     let id: EntryId = id.parse().map_err(said)?;
-    let payload = journal.get(id).map_err(said)?;
-    Ok(payload.iter().map(|payload| Entry::new(id, payload)).collect())
+    let kept = journal.get_parts(id).map_err(said)?;
+    Ok(kept.iter().map(|kept| Entry::new(id, &kept.content).with(kept.signalling.as_ref())).collect())
 }
 
 /// A page of entries, a line of them at a time, until the asker takes no more.

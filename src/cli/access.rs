@@ -95,7 +95,7 @@ pub(super) fn run(args: &AccessArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn print(out: &mut impl Write, reading: &FoundReading) -> io::Result<()> {
+pub(super) fn print(out: &mut impl Write, reading: &FoundReading) -> io::Result<()> {
     let FoundReading { id, at, who, what, query, .. } = reading;
     let whole = if reading.whole { ", whole numbers" } else { "" };
     let results = reading.results.map_or("cut off".to_owned(), |results| format!("{results} results"));

@@ -14,6 +14,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+pub(in crate::cli) use rows::json_of;
+
 use super::judge::Lookup;
 use super::showing::{self, given};
 use super::{Failure, load, told};
@@ -66,7 +68,7 @@ fn number(text: &str) -> Result<Msisdn, Failure> {
 }
 
 /// Who gives this command.
-fn user() -> String {
+pub(in crate::cli) fn user() -> String {
     let name = ["USER", "LOGNAME"].iter().find_map(|key| std::env::var(key).ok().filter(|name| !name.is_empty()));
     name.map_or_else(|| format!("uid:{}", rustix::process::getuid().as_raw()), |name| format!("user:{name}"))
 }

@@ -20,9 +20,10 @@ use crate::clock;
 use crate::config::Config;
 use crate::gate::DoNotDisturb;
 use crate::gate::again::Bench;
-use crate::gate::evidence::{self, Found, FoundDelivery, FoundMessage, FoundSession, Query};
+use crate::gate::evidence::{self, Found, FoundChange, FoundDelivery, FoundMessage, FoundSession, Query};
 use crate::gate::explain::{Case, ExplainedMessage, ExplainedReply, explain_message, explain_reply};
-use crate::gate::record::{self, Grounds, Name, Record, entry_id};
+use crate::gate::readings::FoundReading;
+use crate::gate::record::{self, Kept, Name, Record, entry_id};
 use crate::register::Register;
 use crate::rules::Msisdn;
 use crate::store::EntryId;
@@ -62,6 +63,8 @@ enum Account {
     Message(Box<ExplainedMessage>),
     Reply(Box<ExplainedReply>),
     Session(FoundSession),
+    Change(FoundChange),
+    Reading(FoundReading),
 }
 
 impl Account {
@@ -76,6 +79,8 @@ impl Account {
                 of(&told.message).into_iter().chain(others).collect()
             }
             Self::Reply(told) => vec![told.delivery.source.clone()],
+            Self::Change(change) => change.subscriber.iter().cloned().collect(),
+            Self::Reading(reading) => reading.subscriber.iter().cloned().collect(),
             Self::Session(_) => Vec::new(),
         }
     }
@@ -84,7 +89,7 @@ impl Account {
         let opaque = match self {
             Self::Message(told) => &mut told.message.opaque,
             Self::Reply(told) => &mut told.delivery.opaque,
-            Self::Session(_) => return,
+            Self::Session(_) | Self::Change(_) | Self::Reading(_) => return,
         };
         if let Some(opaque) = opaque {
             evidence::hide_octets(opaque);
@@ -96,10 +101,11 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let config = load(&args.config)?;
     let register = Register::load(&config.register).map_err(Failure::Config)?;
     let lists = DoNotDisturb::load(&config.do_not_disturb).map_err(Failure::Config)?;
-    let mut desk = Desk { access: Access::open(&config)?, config: &config, register: &register, lists: &lists };
+    let access = &mut Access::open(&config)?;
+    let mut desk = Desk { access, config: &config, register: &register, lists: &lists };
     let what = args.record.as_ref().map_or("--message-id", |_| "");
     let reading = args.showing.reading("explain").with(what, args.record.as_ref().or(args.message_id.as_ref()));
-    showing::begin(&mut desk.access, reading)?;
+    showing::begin(desk.access, reading)?;
     let names = match (&args.record, &args.message_id) {
         (Some(name), _) => vec![name.clone()],
         (None, Some(id)) => desk.named(id)?,
@@ -124,23 +130,38 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// An entry's name, content and signalling.
+type Parts = (EntryId, Vec<u8>, Option<Vec<u8>>);
+
 struct Desk<'d> {
-    access: Access,
+    access: &'d mut Access,
     config: &'d Config,
     register: &'d Register,
     lists: &'d DoNotDisturb,
 }
 
+/// The account of one record as JSON, for whoever hands it over.
+pub(super) fn account(
+    access: &mut Access,
+    config: &Config,
+    register: &Register,
+    lists: &DoNotDisturb,
+    name: &str,
+) -> Result<serde_json::Value, Failure> {
+    let account = Desk { access, config, register, lists }.account(name)?;
+    Ok(serde_json::to_value(account).map_err(io::Error::from)?)
+}
+
 impl Desk<'_> {
     fn account(&mut self, name: &str) -> Result<Account, Failure> {
         let wanted: EntryId = name.parse().map_err(|error| Failure::Usage(format!("{error}")))?;
-        let (id, payload) = self.entry(wanted)?.ok_or_else(|| missing(wanted))?;
-        let (record, grounds) =
-            Grounds::decode(&payload).map_err(|error| Failure::Usage(format!("record {id}: {error}")))?;
+        let (id, content, signalling) = self.entry(wanted)?.ok_or_else(|| missing(wanted))?;
+        let kept = Kept::decode(&content, signalling.as_deref())
+            .map_err(|error| Failure::Usage(format!("record {id}: {error}")))?;
         let leads_to = |of: Name| entry_id(of).ok_or_else(|| Failure::Usage(format!("record {id} names no record")));
-        match &record {
-            Record::Submission(sent) => self.message(id, &record, sent, grounds.as_ref()),
-            Record::Long(long) => self.message(id, &record, &long.submission, grounds.as_ref()),
+        match &kept.record {
+            Record::Submission(sent) => self.message(id, &kept, sent),
+            Record::Long(long) => self.message(id, &kept, &long.submission),
             Record::Delivery(delivery) => self.reply(id, delivery),
             Record::Outcome(outcome) => self.follow(id, leads_to(outcome.of)?),
             Record::PartOutcome(part) => self.follow(id, leads_to(part.outcome.of)?),
@@ -151,7 +172,9 @@ impl Desk<'_> {
             Record::Withdrawn(withdrawn) => self.follow(id, leads_to(withdrawn.message)?),
             Record::Part(_) => self.whole_of(id),
             Record::Report(report) => self.whole_of(leads_to(report.of)?),
-            Record::Session(session) => Ok(Account::Session(FoundSession::new(id, session))),
+            Record::Change(change) => Ok(Account::Change(FoundChange::new(id, change))),
+            Record::Accessed(accessed) => Ok(Account::Reading(FoundReading::new(id, accessed))),
+            Record::Session(session) => Ok(Account::Session(FoundSession::new(id, session).with(&kept))),
             _ => Err(Failure::Usage(format!(
                 "record {id} is neither a message's nor a reply's: see `portcullis measures` and `complaint`"
             ))),
@@ -177,13 +200,7 @@ impl Desk<'_> {
         self.account(&whole)
     }
 
-    fn message(
-        &mut self,
-        id: EntryId,
-        record: &Record<'_>,
-        sent: &record::Submission<'_>,
-        grounds: Option<&Grounds<'_>>,
-    ) -> Result<Account, Failure> {
+    fn message(&mut self, id: EntryId, kept: &Kept<'_>, sent: &record::Submission<'_>) -> Result<Account, Failure> {
         let subscriber = record::subscriber_key(sent.msisdn, &sent.destination.addr).into_owned();
         let to = Some(subscriber).filter(|key| !key.is_empty());
         let fate = match to {
@@ -191,7 +208,7 @@ impl Desk<'_> {
             None => Vec::new(),
         };
         let message = fate.into_iter().find(|message| message.id == id.to_string());
-        let Some(message) = message.or_else(|| evidence::message(id, record)) else {
+        let Some(message) = message.or_else(|| evidence::message(id, kept)) else {
             return Err(Failure::Usage(format!("record {id} is no message's")));
         };
         let others = match CommandId(sent.command_id) {
@@ -201,8 +218,10 @@ impl Desk<'_> {
             }
             _ => Vec::new(),
         };
+        // Where the signalling has expired only the text tells the recipients of one PDU from those of another.
         let is_other = |other: &FoundMessage| {
             other.id != message.id
+                && other.text == message.text
                 && (other.session, other.sequence_number) == (message.session, message.sequence_number)
         };
         let events = self.events(sent.msisdn)?;
@@ -210,7 +229,7 @@ impl Desk<'_> {
             others: others.into_iter().filter(is_other).collect(),
             message,
             record: sent,
-            grounds,
+            grounds: kept.grounds.as_ref(),
             events: &events,
             lists: self.lists,
             bench: self.bench(),
@@ -247,11 +266,12 @@ impl Desk<'_> {
     /// The message of that name by itself.
     fn sent(&mut self, name: &str) -> Result<Option<FoundMessage>, Failure> {
         let id: EntryId = name.parse().map_err(|error| Failure::Usage(format!("{error}")))?;
-        let Some((id, payload)) = self.entry(id)? else { return Ok(None) };
-        Ok(Record::decode(&payload).ok().and_then(|record| evidence::message(id, &record)))
+        let Some((id, content, signalling)) = self.entry(id)? else { return Ok(None) };
+        Ok(Kept::decode(&content, signalling.as_deref()).ok().and_then(|kept| evidence::message(id, &kept)))
     }
 
-    fn entry(&mut self, id: EntryId) -> Result<Option<(EntryId, Vec<u8>)>, Failure> {
+    /// The name, the content and the signalling of an entry.
+    fn entry(&mut self, id: EntryId) -> Result<Option<Parts>, Failure> {
         let mut entry = None;
         self.access.ask(&Request::Entry(id.to_string()), |line| {
             if let Line::Entries(entries) = line {
@@ -259,7 +279,9 @@ impl Desk<'_> {
             }
             true
         })?;
-        entry.map(|entry| entry.read().map_err(Failure::Usage)).transpose()
+        let Some(entry) = entry else { return Ok(None) };
+        let (id, content) = entry.read().map_err(Failure::Usage)?;
+        Ok(Some((id, content, entry.signalling().map_err(Failure::Usage)?)))
     }
 
     /// The records of the messages with this id.

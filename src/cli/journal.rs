@@ -1,5 +1,9 @@
 //! `portcullis journal`: the send records.
 
+pub(super) mod export;
+mod far;
+mod filters;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -7,13 +11,15 @@ use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 
-use super::showing::{self, Showing, given};
+use super::showing::{self, Showing};
 use super::{Failure, load, written};
 use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;
 use crate::config::Config;
-use crate::gate::evidence::{Found, FoundChange, FoundDelivery, FoundMessage, Query};
+use crate::gate::evidence::{Found, FoundChange, FoundDelivery, FoundMessage, FoundSession, Query};
 use crate::store::journal::{Check, Day, KnownHead, Standing};
+pub(super) use far::Far;
+pub(super) use filters::Filters;
 
 /// The send records: what came, what was decided and why, and what became of it.
 #[derive(Args, Debug)]
@@ -26,6 +32,8 @@ pub(super) struct JournalArgs {
 enum Command {
     /// Finds messages, replies and session events
     Find(FindArgs),
+    /// Makes a folder of records with consents and evidence, hashed and signed, for whoever inspects
+    Export(export::ExportArgs),
     /// Tells whether all is as it was written, and names what is not
     Verify(VerifyArgs),
     /// Prints what was signed of each day, to be kept elsewhere
@@ -37,6 +45,12 @@ enum Command {
   portcullis journal find --to 13800138000 --config portcullis.toml
   portcullis journal find --message-id 4F2A --json
   portcullis journal find --from 10690001230801 --since 2026-11-23 --until 2026-11-24 --limit 1000
+  portcullis journal find --sender qinghe --rule R09 --verdict reject --newest-first --limit 20
+  portcullis journal find --text 水果 --since 2026-11-01 --limit 20 --after 20261124-000000123
+
+All conditions given must hold. With --limit, what follows is had with --after and the record named at the end (with
+--json, in a last line of kind \"more\"). Where neither --to, --from nor --message-id is given, every record of the time
+is looked at, which is told on a terminal; an interrupt ends it, in the running gate as well.
 
 A time is a day (2026-11-23, from its midnight in the configured time zone), a day and a time
 (2026-11-23T10:15) or a full timestamp (2026-11-23T10:15:00+08:00).")]
@@ -44,30 +58,17 @@ struct FindArgs {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
     config: PathBuf,
-    /// The subscriber's number, in any usual form
-    #[arg(long, value_name = "NUMBER")]
-    to: Option<String>,
-    /// The port
-    #[arg(long, value_name = "NUMBER")]
-    from: Option<String>,
-    /// The provider's system_id
-    #[arg(long, value_name = "SYSTEM_ID")]
-    provider: Option<String>,
-    /// The carrier's name for the message
-    #[arg(long, value_name = "ID")]
-    message_id: Option<String>,
-    /// Not before this time
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
-    /// Before this time
-    #[arg(long, value_name = "TIME")]
-    until: Option<String>,
-    /// At most this many, oldest first; all, unless given
+    #[command(flatten)]
+    filters: Filters,
+    /// At most this many; all, unless given
     #[arg(long)]
     limit: Option<usize>,
-    /// Binds and endings of sessions too, refreshed do-not-disturb lists, and every other change
+    /// Only what comes behind this record in the order asked for: where the page before ended
+    #[arg(long, value_name = "RECORD")]
+    after: Option<String>,
+    /// The newest first
     #[arg(long)]
-    sessions: bool,
+    newest_first: bool,
     #[command(flatten)]
     showing: Showing,
     /// Print JSON, one line each
@@ -123,6 +124,7 @@ struct HeadsArgs {
 pub(super) fn run(args: &JournalArgs) -> Result<(), Failure> {
     match &args.command {
         Command::Find(args) => find(args),
+        Command::Export(args) => export::run(args),
         Command::Verify(args) => verify(args),
         Command::Heads(args) => heads(args),
     }
@@ -130,45 +132,48 @@ pub(super) fn run(args: &JournalArgs) -> Result<(), Failure> {
 
 fn find(args: &FindArgs) -> Result<(), Failure> {
     let config = load(&args.config)?;
-    let to = args.to.as_deref().map(given).transpose()?;
-    let reading = args
-        .showing
-        .reading("journal find")
-        .about("--to", to)
-        .with("--from", args.from.as_ref())
-        .with("--provider", args.provider.as_ref())
-        .with("--message-id", args.message_id.as_ref())
-        .with("--since", args.since.as_ref())
-        .with("--until", args.until.as_ref())
-        .with("--limit", args.limit)
-        .with("", args.sessions.then_some("--sessions"));
+    let reading = args.filters.reading(args.showing.reading("journal find"))?.with("--limit", args.limit);
     let query = Query {
-        to: args.to.clone(),
-        from: args.from.clone(),
-        provider: args.provider.clone(),
-        message_id: args.message_id.clone(),
-        since_ms: moment(args.since.as_deref(), &config)?,
-        until_ms: moment(args.until.as_deref(), &config)?,
-        sessions: args.sessions,
         limit: args.limit.unwrap_or(usize::MAX),
-        message_id_form: config.carrier.message_id,
+        after: args.after.clone(),
+        newest_first: args.newest_first,
+        ..args.filters.query(&config)?
     };
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let (mut count, mut broken) = (0_usize, None);
+    let (mut count, mut more, mut broken) = (0_usize, None, None);
     let mut access = Access::open(&config)?;
     showing::begin(&mut access, reading)?;
-    access.ask(&Request::Find(query), |line| {
-        let Line::Found(found) = line else { return true };
-        count += 1;
-        broken = show(&mut out, found, args, &config.time_zone).err();
+    let mut far = Far::new();
+    let asked = access.ask_last(&Request::Find(query), |line| {
+        match line {
+            Line::Found(found) => {
+                count += 1;
+                broken = far.aside(|| show(&mut out, found, args, &config.time_zone)).err();
+            }
+            Line::Walked { entries, at_ms } => {
+                far.at(entries, at_ms, count, &config.time_zone);
+                // Who waits for a rare find sees it when it is there.
+                broken = out.flush().err();
+            }
+            Line::More(id) => more = Some(id),
+            _ => {}
+        }
         broken.is_none()
-    })?;
+    });
+    far.end();
+    asked?;
+    if let (Some(after), true) = (&more, args.json) {
+        broken = broken.or_else(|| writeln!(out, "{}", serde_json::json!({ "kind": "more", "after": after })).err());
+    }
+    let is_read = broken.is_none();
     written(broken.map_or_else(|| out.flush(), Err))?;
-    access.end(count as u64)?;
-    if args.limit.is_some_and(|limit| count >= limit) {
-        eprintln!("the first {count}: there may be more");
-    } else if count == 0 {
-        eprintln!("nothing found");
+    if is_read {
+        access.end(count as u64)?;
+    }
+    match more {
+        Some(after) => eprintln!("{count} so far: there may be more; go on with --after {after}"),
+        None if count == 0 => eprintln!("nothing found"),
+        None => {}
     }
     Ok(())
 }
@@ -278,16 +283,7 @@ fn print(out: &mut impl Write, found: &Found, zone: &TimeZone) -> io::Result<()>
     match found {
         Found::Message(message) => print_message(out, message, &local),
         Found::Delivery(delivery) => print_delivery(out, delivery, &local),
-        Found::Session(session) => writeln!(
-            out,
-            "{}  {}  session {} of {} from {}: {}",
-            local(session.at),
-            session.id,
-            session.session,
-            session.provider,
-            session.peer,
-            session.event
-        ),
+        Found::Session(session) => print_session(out, session, &local),
         Found::Change(change) => print_change(out, change, &local),
         Found::List(list) => writeln!(
             out,
@@ -304,7 +300,28 @@ fn print(out: &mut impl Write, found: &Found, zone: &TimeZone) -> io::Result<()>
     }
 }
 
-fn print_change(out: &mut impl Write, change: &FoundChange, local: &dyn Fn(Timestamp) -> String) -> io::Result<()> {
+pub(super) fn print_session(
+    out: &mut impl Write,
+    session: &FoundSession,
+    local: &dyn Fn(Timestamp) -> String,
+) -> io::Result<()> {
+    let FoundSession { id, provider, event, peer, session: number, .. } = session;
+    let at = local(session.at);
+    if session.signalling_expired {
+        return writeln!(out, "{at}  {id}  a session of {provider}, its signalling expired: {event}");
+    }
+    let bind = session
+        .bind
+        .as_ref()
+        .map(|bind| format!("  ({}, version {:#04x}, {:?})", bind.operation, bind.interface_version, bind.system_type));
+    writeln!(out, "{at}  {id}  session {number} of {provider} from {peer}: {event}{}", bind.unwrap_or_default())
+}
+
+pub(super) fn print_change(
+    out: &mut impl Write,
+    change: &FoundChange,
+    local: &dyn Fn(Timestamp) -> String,
+) -> io::Result<()> {
     let FoundChange { id, at, what, who, about, outcome, .. } = change;
     let of = change.subscriber.as_ref().map(|number| format!(" of {number}")).unwrap_or_default();
     writeln!(out, "{}  {id}  {what}{of} by {who}: {about}  {outcome}", local(*at))?;
@@ -333,6 +350,24 @@ fn print_delivery(
     writeln!(out, "    {} {} {}", taken.rule, taken.effect, taken.senders.join(" "))
 }
 
+/// Whose it was, how it came, and what it rested on.
+fn print_facts(out: &mut impl Write, message: &FoundMessage, local: &dyn Fn(Timestamp) -> String) -> io::Result<()> {
+    let facts = &message.facts;
+    let came = match (&facts.tls, facts.signalling_expired) {
+        (_, true) => "signalling expired".to_owned(),
+        (None, false) => format!("session {} from {}", message.session, message.peer),
+        (Some(tls), false) => format!("session {} from {}, {tls}", message.session, message.peer),
+    };
+    let sender = message.sender.as_ref().map(|sender| format!("  sender {sender}")).unwrap_or_default();
+    let signature = facts.signature.as_ref().map(|name| format!("  signature {name}")).unwrap_or_default();
+    let basis = facts.basis.as_ref().map(|basis| {
+        let (blank, category) = (if basis.category.is_empty() { "" } else { " " }, &basis.category);
+        let at = basis.at.map(|at| format!(" of {}", local(at))).unwrap_or_default();
+        format!("  {}{blank}{category}{at}", basis.standing)
+    });
+    writeln!(out, "    by {}, {came}{sender}{signature}{}", message.provider, basis.unwrap_or_default())
+}
+
 fn print_message(out: &mut impl Write, message: &FoundMessage, local: &dyn Fn(Timestamp) -> String) -> io::Result<()> {
     writeln!(
         out,
@@ -347,6 +382,7 @@ fn print_message(out: &mut impl Write, message: &FoundMessage, local: &dyn Fn(Ti
         message.class
     )?;
     writeln!(out, "    {}", message.text.as_deref().or(message.opaque.as_deref()).unwrap_or_default())?;
+    print_facts(out, message, local)?;
     for finding in &message.findings {
         writeln!(out, "    {} {}: {}", finding.rule, finding.effect, finding.why)?;
     }
@@ -357,6 +393,9 @@ fn print_message(out: &mut impl Write, message: &FoundMessage, local: &dyn Fn(Ti
     for receipt in &message.receipts {
         let done = receipt.done.map(|done| format!("  done {done} by the carrier's clock")).unwrap_or_default();
         writeln!(out, "    {} receipt {}{done}", local(receipt.received), receipt.state.as_deref().unwrap_or("-"))?;
+    }
+    for reply in &message.replies {
+        writeln!(out, "    {} reply {}  {}", local(reply.received), reply.id, reply.text.as_deref().unwrap_or("-"))?;
     }
     if let (Some(state), Some(at)) = (&message.final_state, message.final_at) {
         writeln!(out, "    {} ended {state}", local(at))?;

@@ -82,6 +82,7 @@ fn print(status: &Status) {
     for measure in &status.measures {
         println!("  {}", super::measures::line(measure));
     }
+    println!("{}", super::retention::line(&status.retention));
     println!("{} sessions", status.sessions.len());
     for session in &status.sessions {
         let provider = session.provider.as_deref().unwrap_or("(not bound)");

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
+use jiff::civil::Time;
 use jiff::tz::{Offset, TimeZone};
 use ring::digest::{SHA256, digest};
 
 use super::links::{carrier, listen};
-use super::{Config, Durability, JournalConfig, ListFile, LongMessages, QueueConfig, SessionConfig};
+use super::{Config, Durability, JournalConfig, ListFile, LongMessages, QueueConfig, RetentionConfig, SessionConfig};
 use crate::document::{self, Complaints, Fault, Section, unknown_word};
 use crate::register::{LongMode, WindowOverflow};
+use crate::rules::workdays::Calendar;
 use crate::rules::{Class, Mode, Profile, Rule, profile};
 
 const DEFAULT_TIME_ZONE: &str = "Asia/Shanghai";
@@ -35,8 +37,10 @@ pub(super) fn config(path: &Path, text: &str) -> (Config, Vec<Fault>) {
         long_messages: long_messages(&top),
         do_not_disturb: do_not_disturb(&top, folder),
         queue: queue(&top),
+        retention: retention(&top),
         drain_timeout: seconds(&top, "drain_timeout", 10),
         profile,
+        workdays: workdays(&top, folder),
         profile_file,
         time_zone,
         time_zone_name,
@@ -172,6 +176,23 @@ fn do_not_disturb(top: &Section<'_, '_>, folder: &Path) -> Vec<ListFile> {
     lists
 }
 
+/// The calendar of complaints: the notices that come with the program, and those of a file.
+fn workdays(top: &Section<'_, '_>, folder: &Path) -> Calendar {
+    let mut calendar = Calendar::built_in();
+    let Some(section) = top.section("complaints") else { return calendar };
+    if let Some(file) = section.string("holidays").map(|file| folder.join(file)) {
+        match std::fs::read_to_string(&file) {
+            Err(error) => section.fault("holidays", format!("{} cannot be read: {error}", file.display())),
+            Ok(text) => match Calendar::parse(&file, &text) {
+                Ok(own) => calendar.adopt(own),
+                Err(faults) => section.complaints().adopt(faults),
+            },
+        }
+    }
+    section.finish();
+    calendar
+}
+
 fn queue(top: &Section<'_, '_>) -> QueueConfig {
     let empty = toml::de::DeTable::new();
     let section = top.section("queue").unwrap_or_else(|| Section::top(&empty, top.complaints()));
@@ -181,6 +202,20 @@ fn queue(top: &Section<'_, '_>) -> QueueConfig {
     };
     section.finish();
     queue
+}
+
+fn retention(top: &Section<'_, '_>) -> RetentionConfig {
+    let empty = toml::de::DeTable::new();
+    let section = top.section("retention").unwrap_or_else(|| Section::top(&empty, top.complaints()));
+    let time = |text: &str| Time::strptime("%H:%M", text).ok();
+    let mib = section.integer("mib_per_second", 1..=100_000).unwrap_or(128);
+    let retention = RetentionConfig {
+        at: section.parsed("at", "a time of day like \"03:30\"", time).unwrap_or(Time::constant(3, 30, 0, 0)),
+        at_most: whole(&section, "at_most", 1..=10_000).unwrap_or(7),
+        per_second: mib * 1024 * 1024,
+    };
+    section.finish();
+    retention
 }
 
 /// Whether the key in the file is one is seen when the store is opened: checking a configuration reads no secret.
@@ -247,7 +282,7 @@ mod tests {
         assert_eq!(config.journal.durability, Durability::BeforeResponse);
         assert_eq!(config.session.pdu_limit, 64 * 1024);
         assert_eq!(config.profile.name, "cn-2020-draft");
-        assert_eq!(config.profile.retention.record_months, 5);
+        assert_eq!(config.profile.retention.months.content, 5);
         assert_eq!(config.profile.quiet_hours, None);
     }
 
@@ -270,7 +305,7 @@ mod tests {
         let config = parse(&format!(
             "{SMALLEST}\n[profile]\nbase = \"cn-2026-74\"\nquiet_hours = \"08:00-21:00\"\nphone = \"forbidden\"\n"
         ));
-        assert_eq!(config.profile.retention.record_months, 6);
+        assert_eq!(config.profile.retention.months.content, 6);
         assert_eq!(config.profile.phone, r06_phone::Label::Forbidden);
         let hours: Option<r18_quiet_hours::Window> = config.profile.quiet_hours;
         assert!(hours.is_some_and(|hours| hours.contains(jiff::civil::Time::constant(8, 0, 0, 0))));

@@ -11,6 +11,7 @@
 //! | `register` | its file | the versions before and after, or why it was refused |
 //! | `list` | its file | why a do-not-disturb list was refused; one that is taken has a record of its own |
 //! | `measure` | whom it is against | the operator's order; the step has a record of its own |
+//! | `cancel` | the `message_id` | a provider's `cancel_sm` that went to the carrier, and its answer |
 //! | `grant`, `refuse`, `recycle` | the sender | the event: category, time, method, evidence |
 //! | `import`, `restore-import`, `recycle-import` | the file | its SHA-256 and what became of its rows |
 //! | `key`, `purge`, `hold`, `hold-lifted`, `backup`, `restore` | the key, day or hold | as they see fit |

@@ -7,10 +7,15 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+mod course;
+
+pub use course::{FoundCaseStep, Step, Stride, list, one, step};
+
 use super::evidence::{self, EvidenceError, Found, FoundMessage};
 use super::measures::{MeasureError, Measures, check_health, settle};
-use super::record::{self, COMPLAINTS, Name, Record, entry_id, name};
+use super::record::{self, CaseStep, Name, Record, entry_id, name};
 use crate::rules::r25_measures::{Fingerprint, Kind};
+use crate::rules::terms::{Channel, Course};
 use crate::store::{EntryId, Index, Journal, Query, StoreError};
 
 /// What a complainer says.
@@ -30,6 +35,18 @@ pub struct Plea {
     pub text: Option<String>,
     /// The number of the case where it comes from.
     pub reference: String,
+    /// How it came.
+    #[serde(default)]
+    pub channel: Channel,
+    /// When it was made, UTC milliseconds; now, unless given.
+    #[serde(default)]
+    pub received_ms: Option<i64>,
+    /// When it reached whoever acts on it, UTC milliseconds.
+    #[serde(default)]
+    pub reached_ms: Option<i64>,
+    /// The legal hold that was set for it.
+    #[serde(default)]
+    pub hold: Option<String>,
 }
 
 /// A complaint, as it is shown.
@@ -53,6 +70,18 @@ pub struct FoundComplaint {
     pub against: Vec<(Kind, String)>,
     /// The complaint that spoke of the same message before; then this one counts against nobody again.
     pub repeats: Option<String>,
+    /// The port of the message, or the one that the complaint names.
+    #[serde(default)]
+    pub port: String,
+    /// What happened so far, as far as terms depend on it.
+    #[serde(default)]
+    pub course: Course,
+    /// The legal hold in force for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<String>,
+    /// Every step so far.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<FoundCaseStep>,
 }
 
 /// Why a complaint was not taken.
@@ -70,6 +99,9 @@ pub enum ComplaintError {
     /// It does not get to disk.
     #[error("the complaint is not taken: {0}")]
     Unsettled(#[from] MeasureError),
+    /// What was asked for does not fit the complaint.
+    #[error("{0}")]
+    Step(String),
 }
 
 /// Takes a complaint: its record is on disk, and counted, when this returns.
@@ -77,6 +109,7 @@ pub fn open(
     journal: &Journal,
     measures: &Measures,
     plea: &Plea,
+    who: &str,
     now: Timestamp,
 ) -> Result<FoundComplaint, ComplaintError> {
     check_health(journal)?;
@@ -96,29 +129,44 @@ pub fn open(
         messages: names,
         against: against.iter().map(|(kind, name)| (kind.name().into(), name.as_str().into())).collect(),
     };
+    // Whoever asks has another clock, if only by a moment.
+    let received_ms = plea.received_ms.unwrap_or(now.as_millisecond().min(plea.reached_ms.unwrap_or(i64::MAX)));
+    if received_ms > now.as_millisecond() || plea.reached_ms.is_some_and(|reached| reached < received_ms) {
+        return Err(ComplaintError::Step(
+            "a complaint is made before it reaches anybody, and not in the future".into(),
+        ));
+    }
     let ticket = journal.append(Record::Complaint(complaint.clone()).encode(Vec::new()))?;
-    settle(journal, ticket)?;
+    let opened = opened(plea, who, ticket.id, &complaint, received_ms);
+    let opening = journal.append(Record::CaseStep(opened.clone()).encode(Vec::new()))?;
+    settle(journal, opening)?;
     measures.complained(ticket.id, &complaint, now.as_millisecond());
-    Ok(FoundComplaint::new(ticket.id, &complaint))
+    let mut found = FoundComplaint::new(ticket.id, &complaint);
+    found.follow(opening.id, &opened);
+    Ok(found)
 }
 
-/// Hands over every complaint since a moment, oldest first; `emit` answering false stops.
-pub fn list(
-    journal: &Journal,
-    since_ms: Option<i64>,
-    emit: &mut dyn FnMut(FoundComplaint) -> bool,
-) -> Result<(), ComplaintError> {
-    let key = Some((Index::Source, COMPLAINTS.to_vec()));
-    for entry in journal.find(Query { key, since_ms, ..Query::default() })? {
-        let (id, payload) = entry?;
-        let record = Record::decode(&payload).map_err(|error| EvidenceError::Record(id, error))?;
-        if let Record::Complaint(complaint) = record
-            && !emit(FoundComplaint::new(id, &complaint))
-        {
-            break;
-        }
+/// The first step. Where it is missing, because only the complaint got to disk, its own time stands for it.
+fn opened<'a>(
+    plea: &'a Plea,
+    who: &'a str,
+    id: EntryId,
+    complaint: &record::Complaint<'a>,
+    received_ms: i64,
+) -> CaseStep<'a> {
+    CaseStep {
+        at_ms: complaint.at_ms,
+        subscriber: complaint.subscriber.clone(),
+        port: complaint.port.clone(),
+        of: name(id),
+        step: "opened".into(),
+        done_ms: received_ms,
+        by: who.into(),
+        note: "".into(),
+        channel: plea.channel.name().into(),
+        reached_ms: plea.reached_ms,
+        hold: plea.hold.as_deref().map(Into::into),
     }
-    Ok(())
 }
 
 /// The messages a plea speaks of: those that reached the number around the time and match all that is
@@ -200,7 +248,6 @@ fn earlier(journal: &Journal, subscriber: &str, messages: &[Name]) -> Result<Opt
 
 impl FoundComplaint {
     fn new(id: EntryId, complaint: &record::Complaint<'_>) -> Self {
-        let time = |ms| Timestamp::from_millisecond(ms).unwrap_or_default();
         let shown = |message: Name| entry_id(message).map(|id| id.to_string());
         Self {
             id: id.to_string(),
@@ -216,8 +263,16 @@ impl FoundComplaint {
                 .filter_map(|(kind, name)| Some((Kind::from_name(kind)?, name.to_string())))
                 .collect(),
             repeats: complaint.repeats.and_then(shown),
+            port: complaint.port.to_string(),
+            course: Course { received: time(complaint.at_ms), ..Course::default() },
+            hold: None,
+            steps: Vec::new(),
         }
     }
+}
+
+fn time(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or_default()
 }
 
 #[cfg(test)]

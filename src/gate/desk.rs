@@ -25,6 +25,7 @@ use crate::tls::Secured;
 
 mod awaiting;
 mod bind;
+mod cancelling;
 mod counting;
 mod delivery;
 mod explain;
@@ -41,7 +42,7 @@ mod weighing;
 mod write;
 
 pub(super) use awaiting::Schedule;
-pub(super) use counting::Counted;
+pub(super) use counting::{Counted, mark};
 pub(super) use delivery::Waiting;
 use long::Held;
 pub(super) use long::key_of;
@@ -59,6 +60,8 @@ pub struct Desk {
     peer_text: String,
     /// What the TLS handshake said, where there was one.
     secured: Option<Secured>,
+    /// The same as records have it.
+    tls_text: String,
     /// The version of SMPP that the provider says it speaks.
     interface_version: InterfaceVersion,
     /// The provider's `system_id`, once its bind was accepted.
@@ -110,6 +113,8 @@ enum Kind {
     Split { entries: Bytes, tlvs: Bytes },
     /// Nothing: its own record says it all.
     Recorded,
+    /// A record of how a cancellation ended.
+    Cancel(Box<cancelling::Cancel>),
     /// What was asked about goes by this `message_id` for the provider.
     Named(Vec<u8>),
     /// Whatever the gate owes on it.
@@ -215,6 +220,7 @@ impl Desk {
             gate,
             session: place.session(),
             place,
+            tls_text: secured.as_ref().map(ToString::to_string).unwrap_or_default(),
             secured,
             interface_version: InterfaceVersion::V3_4,
             provider: None,
@@ -305,6 +311,7 @@ impl Desk {
             return Recorded { settling: Settling::Now, answer: None };
         }
         let sequence = match (&open.kind, outcome) {
+            (Kind::Cancel(cancel), _) => self.pen().write_cancel(cancel, outcome, now.wall),
             // The verdict's own record says it all.
             (_, Outcome::Refused(_) | Outcome::Acknowledged) | (Kind::Recorded | Kind::Named(_), _) => open.sequence,
             _ => self.pen().write_outcome(&open, outcome, answer, now.wall).or(open.sequence),
@@ -320,7 +327,7 @@ impl Desk {
     /// Records the session's ending, and hands on what it would still have sent for the gate.
     pub fn ended(&mut self, ending: Ending, mail: &mut mpsc::Receiver<Mail>, now: Timestamp) {
         if self.provider.is_some() {
-            self.pen().write_session(&ending.to_string(), now);
+            self.pen().write_session(&ending.to_string(), None, now);
             self.gate.route_closed(self.pen().origin(), Some(now));
         }
         self.gate.accounts.leave(self.session);
@@ -345,7 +352,7 @@ impl Open {
         match &self.kind {
             Kind::Split { entries, tlvs } => multi::with_refused(answer?, entries, tlvs),
             Kind::Named(message_id) => naming::under(answer?, message_id),
-            Kind::Message | Kind::Recorded | Kind::Owed(_) => None,
+            Kind::Message | Kind::Recorded | Kind::Cancel(_) | Kind::Owed(_) => None,
         }
     }
 }

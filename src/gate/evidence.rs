@@ -9,44 +9,107 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::message_id::spellings;
-use super::record::{Content, PartOutcome, Record, RecordError, WireAddress, entry_id, subscriber_key};
+use super::record::{Content, Kept, PartOutcome, Record, RecordError, entry_id, subscriber_key};
 use crate::config::MessageIdForm;
-use crate::rules::Msisdn;
+use crate::store::journal::Parts;
 use crate::store::{EntryId, Index, Journal, Query as Entries, StoreError};
 
 mod change;
+mod conditions;
 mod found;
 mod joining;
 mod list;
+mod pages;
+mod walk;
 
 pub use change::FoundChange;
 pub use found::{
-    Found, FoundDelivery, FoundMessage, FoundOutcome, FoundPart, FoundReceipt, FoundSession, FoundTaken, hide_octets,
+    Found, FoundBasis, FoundDelivery, FoundFacts, FoundMessage, FoundOutcome, FoundPart, FoundReceipt, FoundReply,
+    FoundSession, FoundTaken, hide_octets,
 };
-use joining::Joining;
 pub use list::FoundList;
+
+use conditions::{Conditions, canonical};
+use walk::Walk;
 
 /// What to look for; every condition given must hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Query {
     /// The subscriber's number, in any usual form.
     pub to: Option<String>,
-    /// The port.
+    /// The number it came from, or a reply went to, as it stood on the wire.
     pub from: Option<String>,
     /// The provider's `system_id`.
     pub provider: Option<String>,
     /// The carrier's name for the message.
     pub message_id: Option<String>,
+    /// The sender's id; of a reply, one that it was taken to speak to.
+    #[serde(default)]
+    pub sender: Option<String>,
+    /// The registered port, whatever extension of it was used.
+    #[serde(default)]
+    pub port: Option<String>,
+    /// A rule that spoke, as in `R09`; of a reply, the one it was taken for.
+    #[serde(default)]
+    pub rule: Option<String>,
+    /// `forward`, `reject`, `hold` or `incomplete`.
+    #[serde(default)]
+    pub verdict: Option<String>,
+    /// The message's class.
+    #[serde(default)]
+    pub class: Option<String>,
+    /// Only things of this kind.
+    #[serde(default)]
+    pub kind: Option<Kind>,
+    /// Part of the text: as it stands, or with the forms of letters and their case set aside.
+    #[serde(default)]
+    pub text: Option<String>,
     /// Not before this moment, UTC milliseconds.
     pub since_ms: Option<i64>,
     /// Before this moment, UTC milliseconds.
     pub until_ms: Option<i64>,
     /// Session events, refreshed lists and other changes too.
     pub sessions: bool,
-    /// At most this many, oldest first.
+    /// At most this many.
     pub limit: usize,
+    /// Behind this entry in the order asked for: what the page before ended with.
+    #[serde(default)]
+    pub after: Option<String>,
+    /// From the newest to the oldest.
+    #[serde(default)]
+    pub newest_first: bool,
     /// How the carrier writes message ids.
     pub message_id_form: MessageIdForm,
+}
+
+/// What kinds of things there are to find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A message.
+    Message,
+    /// A subscriber's reply.
+    Reply,
+    /// A receipt of no message that is found.
+    Receipt,
+    /// A bind's begin or end.
+    Session,
+    /// A refreshed do-not-disturb list.
+    List,
+    /// Another change beside messages.
+    Change,
+}
+
+impl Kind {
+    /// The words for them.
+    pub const WORDS: [(&'static str, Self); 6] = [
+        ("message", Self::Message),
+        ("reply", Self::Reply),
+        ("receipt", Self::Receipt),
+        ("session", Self::Session),
+        ("list", Self::List),
+        ("change", Self::Change),
+    ];
 }
 
 impl Default for Query {
@@ -56,12 +119,33 @@ impl Default for Query {
             from: None,
             provider: None,
             message_id: None,
+            sender: None,
+            port: None,
+            rule: None,
+            verdict: None,
+            class: None,
+            kind: None,
+            text: None,
             since_ms: None,
             until_ms: None,
             sessions: false,
             limit: usize::MAX,
+            after: None,
+            newest_first: false,
             message_id_form: MessageIdForm::Auto,
         }
+    }
+}
+
+impl Query {
+    /// Whether no index leads to what is asked for, so that every entry has to be looked at.
+    pub fn is_walk(&self) -> bool {
+        self.to.is_none() && self.from.is_none() && self.message_id.is_none()
+    }
+
+    /// Whether only a part of what matches is asked for, or in another order than it happened.
+    fn is_paged(&self) -> bool {
+        self.limit != usize::MAX || self.after.is_some() || self.newest_first
     }
 }
 
@@ -74,15 +158,51 @@ pub enum EvidenceError {
     /// An entry could not be read.
     #[error("journal entry {0}: {1}")]
     Record(EntryId, RecordError),
+    /// The end of the page before is no entry's name.
+    #[error(transparent)]
+    After(#[from] crate::store::journal::InvalidEntryId),
+}
+
+/// Who takes what a search finds; an answer of false stops it.
+pub trait Finder {
+    /// One thing found, with what became of it.
+    fn found(&mut self, found: Found) -> bool;
+
+    /// So many entries have been read by now, the last of them of this moment: told from time to time.
+    fn walked(&mut self, _entries: u64, _at_ms: i64) -> bool {
+        true
+    }
+
+    /// An entry of what is found, or of what became of it, as it is kept; not told of pages.
+    fn entry(&mut self, _id: EntryId, _parts: &Parts) -> bool {
+        true
+    }
+}
+
+impl<F: FnMut(Found) -> bool> Finder for F {
+    fn found(&mut self, found: Found) -> bool {
+        self(found)
+    }
 }
 
 /// Hands over everything that matches, in the order it happened, each message with what became
 /// of it; `emit` answering false stops the search.
-pub fn find(journal: &Journal, query: &Query, emit: &mut dyn FnMut(Found) -> bool) -> Result<(), EvidenceError> {
-    match &query.message_id {
-        Some(message_id) => by_message_id(journal, query, message_id, emit),
-        None => gather(journal, &keyed(query), query, None, emit),
+pub fn find(journal: &Journal, query: &Query, mut emit: &mut dyn FnMut(Found) -> bool) -> Result<(), EvidenceError> {
+    search(journal, query, &mut emit).map(|_| ())
+}
+
+/// The same for any finder. Where it ended because there is enough, it gives where the next page goes on.
+pub fn search(journal: &Journal, query: &Query, finder: &mut dyn Finder) -> Result<Option<EntryId>, EvidenceError> {
+    let conditions = Conditions::of(query);
+    if let Some(message_id) = &query.message_id {
+        return by_message_id(journal, query, &conditions, message_id, finder);
     }
+    if query.is_paged() {
+        return pages::page(journal, query, &conditions, finder);
+    }
+    // Outcomes follow their messages: the end is applied to the messages only.
+    let entries = Entries { key: keyed(query), since_ms: query.since_ms, ..Entries::default() };
+    Walk::new(journal, query, &conditions).run(entries, None, finder).map(|()| None)
 }
 
 /// The carrier's id leads to outcomes and receipts, these to their subscriber, the subscriber to the
@@ -90,9 +210,10 @@ pub fn find(journal: &Journal, query: &Query, emit: &mut dyn FnMut(Found) -> boo
 fn by_message_id(
     journal: &Journal,
     query: &Query,
+    conditions: &Conditions,
     message_id: &str,
-    emit: &mut dyn FnMut(Found) -> bool,
-) -> Result<(), EvidenceError> {
+    finder: &mut dyn Finder,
+) -> Result<Option<EntryId>, EvidenceError> {
     let (mut wanted, mut subscribers) = (HashSet::new(), BTreeSet::new());
     named(journal, message_id, &mut wanted, &mut subscribers)?;
     if wanted.is_empty() {
@@ -100,11 +221,15 @@ fn by_message_id(
             named(journal, &spelling, &mut wanted, &mut subscribers)?;
         }
     }
+    if query.is_paged() {
+        return pages::page_of(journal, query, conditions, (&wanted, subscribers), finder);
+    }
+    let walk = Walk::new(journal, query, conditions);
     for subscriber in subscribers {
         let key = Some((Index::Destination, subscriber.into_bytes()));
-        gather(journal, &Entries { key, ..Entries::default() }, query, Some(&wanted), emit)?;
+        walk.run(Entries { key, ..Entries::default() }, Some(&wanted), finder)?;
     }
-    Ok(())
+    Ok(None)
 }
 
 /// The messages and receipts with exactly this id, and their subscribers.
@@ -139,88 +264,21 @@ fn named(
 }
 
 /// The narrowest index for the conditions.
-fn keyed(query: &Query) -> Entries {
-    let key = match (&query.to, &query.from) {
+fn keyed(query: &Query) -> Option<(Index, Vec<u8>)> {
+    match (&query.to, &query.from) {
         (Some(to), _) => Some((Index::Destination, canonical(to).into_bytes())),
         (None, Some(from)) => Some((Index::Source, from.clone().into_bytes())),
         (None, None) => None,
-    };
-    // Outcomes follow their messages: the end is applied to the messages only.
-    Entries { key, since_ms: query.since_ms, ..Entries::default() }
-}
-
-fn canonical(number: &str) -> String {
-    Msisdn::parse(number).map_or_else(|| number.to_owned(), |msisdn| msisdn.0.to_string())
-}
-
-/// Reads entries in order, keeps what matches, and joins later entries to the messages kept.
-fn gather(
-    journal: &Journal,
-    entries: &Entries,
-    query: &Query,
-    wanted: Option<&HashSet<EntryId>>,
-    emit: &mut dyn FnMut(Found) -> bool,
-) -> Result<(), EvidenceError> {
-    let mut joining = Joining::new(query.message_id_form);
-    let mut taken = 0_usize;
-    for entry in journal.find(entries.clone())? {
-        let (id, payload) = entry?;
-        let record = Record::decode(&payload).map_err(|error| EvidenceError::Record(id, error))?;
-        let is_wanted = wanted.is_none_or(|wanted| wanted.contains(&id));
-        if joining.join(&record, is_wanted) {
-            continue;
-        }
-        if query.until_ms.is_some_and(|until| record.at_ms() >= until) || taken >= query.limit {
-            continue;
-        }
-        if let Some(found) = matching(query, id, &record) {
-            taken += usize::from(is_wanted);
-            if !joining.hold(id, found, &record, is_wanted).is_none_or(&mut *emit) {
-                return Ok(());
-            }
-        }
-    }
-    joining.rest().all(emit);
-    Ok(())
-}
-
-fn matching(query: &Query, id: EntryId, record: &Record<'_>) -> Option<Found> {
-    match record {
-        Record::Submission(record) => matches(query, &record.origin.provider, &record.source)
-            .then(|| Found::Message(Box::new(FoundMessage::new(id, record)))),
-        Record::Delivery(record) => matches(query, &record.origin.provider, &record.destination)
-            .then(|| Found::Delivery(FoundDelivery::new(id, record))),
-        Record::Session(record) => {
-            let of_provider = query.provider.as_ref().is_none_or(|provider| *provider == record.origin.provider);
-            (query.sessions && of_provider).then(|| Found::Session(FoundSession::new(id, record)))
-        }
-        Record::Long(record) => matches(query, &record.submission.origin.provider, &record.submission.source)
-            .then(|| Found::Message(Box::new(FoundMessage::of_parts(id, record)))),
-        Record::List(record) => {
-            let of_gate = query.sessions && query.provider.is_none() && query.from.is_none();
-            of_gate.then(|| Found::List(FoundList::new(id, record)))
-        }
-        Record::Change(record) => {
-            let of_gate = query.sessions && query.provider.is_none() && query.from.is_none();
-            of_gate.then(|| Found::Change(FoundChange::new(id, record)))
-        }
-        // The others tell what became of these.
-        _ => None,
     }
 }
 
 /// A message's record by itself, without what became of it; none of another kind.
-pub fn message(id: EntryId, record: &Record<'_>) -> Option<FoundMessage> {
-    match record {
-        Record::Submission(record) => Some(FoundMessage::new(id, record)),
-        Record::Long(record) => Some(FoundMessage::of_parts(id, record)),
+pub fn message(id: EntryId, kept: &Kept<'_>) -> Option<FoundMessage> {
+    match &kept.record {
+        Record::Submission(record) => Some(FoundMessage::new(id, record).with(kept)),
+        Record::Long(record) => Some(FoundMessage::of_parts(id, record).with(kept)),
         _ => None,
     }
-}
-
-fn matches(query: &Query, provider: &str, port: &WireAddress<'_>) -> bool {
-    query.provider.as_ref().is_none_or(|wanted| wanted == provider)
-        && query.from.as_ref().is_none_or(|wanted| *wanted == port.addr)
 }
 
 fn time(ms: i64) -> Timestamp {

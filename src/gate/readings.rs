@@ -186,7 +186,8 @@ pub fn list(
 }
 
 impl FoundReading {
-    fn new(id: EntryId, accessed: &Accessed<'_>) -> Self {
+    /// From its record.
+    pub fn new(id: EntryId, accessed: &Accessed<'_>) -> Self {
         Self {
             id: id.to_string(),
             at: Timestamp::from_millisecond(accessed.at_ms).unwrap_or_default(),

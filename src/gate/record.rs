@@ -13,13 +13,16 @@ use serde::{Deserialize, Serialize};
 use crate::store::EntryId;
 use crate::store::journal::Day;
 
+mod case;
 mod change;
 mod delivery;
 mod grounds;
 mod keys;
 mod measure;
 mod pending;
+mod signalling;
 
+pub use case::CaseStep;
 pub use change::{Accessed, Change};
 pub use delivery::{Delivery, Receipt};
 pub use grounds::{Ground, Grounds, Handling};
@@ -29,9 +32,13 @@ pub use keys::{
 };
 pub use measure::{Complaint, Measure};
 pub use pending::{Asked, Scheduled, Silence, Withdrawn};
+pub use signalling::{ACCEPTED, Bind, Kept, Signalling};
 
 /// Written before every record; readers of a later schema keep reading this one.
 const VERSION: u8 = 1;
+
+/// Written before a record whose signalling is kept beside it, to expire before it does.
+const SPLIT: u8 = 2;
 
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +80,8 @@ pub enum Record<'a> {
     Change(Change<'a>),
     /// Somebody read records or consents.
     Accessed(Accessed<'a>),
+    /// A complaint went a step further.
+    CaseStep(CaseStep<'a>),
 }
 
 /// A send record as later ones name it: year, month and day of its entry's name, and its number.
@@ -321,7 +330,7 @@ pub struct Session<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// Written by a later portcullis.
-    #[error("journal record of schema version {0}: this portcullis reads version {VERSION}")]
+    #[error("journal record of schema version {0}: this portcullis reads up to version {SPLIT}")]
     Version(u8),
     /// No octets at all.
     #[error("empty journal record")]
@@ -342,7 +351,7 @@ impl<'a> Record<'a> {
     /// Reads what [`Record::encode`] wrote.
     pub fn decode(payload: &'a [u8]) -> Result<Self, RecordError> {
         let (&version, body) = payload.split_first().ok_or(RecordError::Empty)?;
-        if version != VERSION {
+        if !is_known(version) {
             return Err(RecordError::Version(version));
         }
         Ok(postcard::from_bytes(body)?)
@@ -369,8 +378,14 @@ impl<'a> Record<'a> {
             Self::Withdrawn(record) => record.at_ms,
             Self::Change(record) => record.at_ms,
             Self::Accessed(record) => record.at_ms,
+            Self::CaseStep(record) => record.at_ms,
         }
     }
+}
+
+/// Whether this is a schema version that is read here.
+const fn is_known(version: u8) -> bool {
+    matches!(version, VERSION | SPLIT)
 }
 
 /// An entry's name as records hold it.

@@ -15,7 +15,7 @@ use portcullis_protocol::{CommandId, CommandStatus, Frame, frame};
 use super::desk::{Sent, key_of};
 use super::owed::{Owed, OwedPart, State};
 use super::parts::{Holder, Part};
-use super::record::{self, ACKNOWLEDGED, Name, Record, entry_id, name};
+use super::record::{self, ACKNOWLEDGED, Kept, Name, Record, entry_id, name};
 use super::{Gate, Moment};
 use crate::register::Provider;
 use crate::rules::{Class, Mode, Permit, Rule};
@@ -62,9 +62,9 @@ pub(super) fn restore(gate: &Gate, now: Moment) -> Result<(), StoreError> {
     };
     let (mut known, mut waiting, mut reported) = (Known::default(), 0, 0);
     let mut queued: HashMap<Name, Waiting> = HashMap::new();
-    for entry in gate.journal.find(query)? {
-        let (id, payload) = entry?;
-        match Record::decode(&payload) {
+    for entry in gate.journal.find_parts(query)? {
+        let (id, kept) = entry?;
+        match Kept::decode(&kept.content, kept.signalling.as_deref()).map(|kept| kept.record) {
             Ok(Record::Part(part)) => match known.fate(id) {
                 Fate::Done => {}
                 Fate::Waits if known.queued.contains_key(&name(id)) => {

@@ -108,6 +108,8 @@ impl Gate {
         if self.profile.opt_out.dead_after().is_none() {
             return;
         }
+        // Which session it was is signalling, which expires before this is forgotten.
+        let origin = Origin { session: 0, peer: "".into(), ..origin };
         let record = Record::Session(record::Session { at_ms: now.as_millisecond(), origin, event: event.into() });
         if let Err(error) = self.journal.append(record.encode(Vec::new())) {
             tracing::error!(%error, "what became of a reply route could not be recorded");

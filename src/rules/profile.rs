@@ -10,7 +10,7 @@ use jiff::tz::{Offset, TimeZone};
 
 use super::{
     Class, Mode, Modes, Rule, r05_name, r06_phone, r07_opt_out, r10_class, r13_no_over_restriction, r17_links,
-    r18_quiet_hours, r19_frequency, r21_schedule, r25_measures, r26_evidence, reply,
+    r18_quiet_hours, r19_frequency, r21_schedule, r25_measures, r26_evidence, reply, retention,
 };
 use crate::document::{self, Complaints, Fault, Section};
 use crate::register::Provider;
@@ -45,7 +45,7 @@ pub struct Profile {
     /// The legal text it follows, in a sentence.
     pub law: String,
     /// How long evidence is kept.
-    pub retention: Retention,
+    pub retention: retention::Settings,
     /// The lowest code of the gate's own range.
     pub code_base: u32,
     /// Where a signature may stand, and how long it may be (R05).
@@ -75,17 +75,6 @@ pub struct Profile {
     rules: Modes,
     class_rules: [Modes; Class::ALL.len()],
     digest: u64,
-}
-
-/// How long evidence is kept, in calendar months.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// Signalling records.
-    pub signalling_months: u8,
-    /// Send records with their text.
-    pub record_months: u8,
-    /// Consents and refusals, after the relationship ends.
-    pub consent_months: u8,
 }
 
 impl Default for Profile {
@@ -163,7 +152,7 @@ impl Profile {
         if let Some(law) = section.string("law") {
             law.clone_into(&mut self.law);
         }
-        self.read_retention(section);
+        self.retention.read(section);
         if let Some(base) = section.integer("code_base", 0x0400..=0x04F0) {
             self.code_base = u32::try_from(base).unwrap_or(self.code_base);
         }
@@ -183,20 +172,11 @@ impl Profile {
         r13_no_over_restriction::check_thresholds(&self.thresholds, section);
     }
 
-    fn read_retention(&mut self, section: &Section<'_, '_>) {
-        let Some(table) = section.section("retention") else { return };
-        let months = |key| table.integer(key, 1..=240).and_then(|months| u8::try_from(months).ok());
-        set(&mut self.retention.signalling_months, months("signalling_months"));
-        set(&mut self.retention.record_months, months("record_months"));
-        set(&mut self.retention.consent_months, months("consent_months"));
-        table.finish();
-    }
-
     fn unset(name: &str) -> Self {
         Self {
             name: name.to_owned(),
             law: String::new(),
-            retention: Retention { signalling_months: 1, record_months: 5, consent_months: 5 },
+            retention: retention::Settings::default(),
             code_base: 0x0480,
             name_label: r05_name::Settings::default(),
             phone: r06_phone::Label::default(),
@@ -242,12 +222,6 @@ pub(crate) fn read_class_modes(section: &Section<'_, '_>, modes: &mut [Modes; Cl
             read_modes(&table, &mut modes[class as usize], Some(class));
             table.finish();
         }
-    }
-}
-
-fn set<T>(place: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *place = value;
     }
 }
 

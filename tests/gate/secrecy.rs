@@ -12,6 +12,9 @@ const PASSWORDS: [&str; 4] = ["s3cret", "wr0ngpw", "carrpw1", "carrpw2"];
 /// Texts that are forwarded, refused and opaque.
 const TEXTS: [&str; 3] = [NOTICE, OFFER, "\u{1}binary\u{2}payload"];
 
+/// Subscribers' numbers, without their country code.
+const NUMBERS: [&str; 2] = ["13800138001", "13800138002"];
+
 /// Has every kind of event logged while the gate runs under `filter`; gives the log.
 async fn log_of_everything(filter: &str) -> String {
     let carrier = portcullis::simulator::Simulator::start(stage::options()).await.expect("the carrier listens");
@@ -37,6 +40,11 @@ async fn log_of_everything(filter: &str) -> String {
     let mut broken = Provider::connect(gate.address).await;
     let bind = crate::provider::bind(CommandId::BIND_TRANSCEIVER, "herald", "s3cret-that-is-too-long");
     assert_ne!(broken.ask(bind).await.command_status(), OK);
+    for number in [WILLING, SILENT] {
+        folder.run(&["consent", "refuse", "--msisdn", number, "--sender", "bakery"]).ok();
+        folder.run(&["journal", "find", "--to", number, "--whole"]).ok();
+        folder.run(&["consent", "show", number, "--whole"]).ok();
+    }
 
     // Faults are told with their line, and these lines hold passwords.
     let faulty = format!("{account}\npasword = \"s3cret\"\ncarrier_password = \"carrpw2\nmode = 7");
@@ -63,7 +71,7 @@ fn shown(log: &str, text: &str) -> bool {
 async fn neither_a_password_nor_a_text_is_in_the_log_at_debug() {
     let log = log_of_everything("debug").await;
     assert!(log.contains("bind refused: wrong password") && log.contains("bind accepted"), "{log}");
-    for secret in PASSWORDS.iter().chain(&TEXTS) {
+    for secret in PASSWORDS.iter().chain(&TEXTS).chain(&NUMBERS) {
         assert!(!shown(&log, secret), "{secret:?} is in the log:\n{log}");
     }
     for part in ["482913", "half price", "payload"] {
@@ -75,7 +83,7 @@ async fn neither_a_password_nor_a_text_is_in_the_log_at_debug() {
 async fn no_password_is_in_the_log_even_at_trace() {
     let log = log_of_everything("trace").await;
     assert!(log.contains("TRACE"), "trace is on");
-    for password in PASSWORDS {
-        assert!(!shown(&log, password), "{password:?} is in the log");
+    for secret in PASSWORDS.iter().chain(&NUMBERS) {
+        assert!(!shown(&log, secret), "{secret:?} is in the log");
     }
 }

@@ -209,7 +209,7 @@ fn plain(error: csv::Error) -> io::Error {
 }
 
 /// The object of a JSON line; what the further columns do not say is left out.
-pub(super) fn json_of(held: &Held) -> Map<String, Value> {
+pub(in crate::cli) fn json_of(held: &Held) -> Map<String, Value> {
     let mut row = Map::new();
     for (column, text) in Column::ALL.into_iter().zip(fields(held)) {
         let is_further = column as usize >= Column::Frequency as usize;

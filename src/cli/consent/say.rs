@@ -109,7 +109,8 @@ fn record(access: &mut Access, row: Held, now: i64) -> Result<(), Failure> {
         stale |= matches!(line, Line::Applied { stale: 1.., .. });
         true
     })?;
-    let reading = Reading::new("what stands beside it", false).about("", Some(&row.msisdn.to_string()));
+    let what = if row.status == Status::Consent { "consent grant" } else { "consent refuse" };
+    let reading = Reading::new(what, false).about("", Some(&row.msisdn.to_string()));
     showing::begin(access, reading)?;
     let history = events(access, &Request::History(row.msisdn))?;
     access.end(history.len() as u64)?;

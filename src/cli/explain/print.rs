@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Account;
+use crate::cli::{access, journal};
 use crate::gate::evidence::{FoundMessage, FoundPart};
 use crate::gate::explain::{
     Again, ExplainedMessage, ExplainedReply, ExplainedRule as Told, ExplainedSpan, ExplainedStanding, JudgedBy,
@@ -17,16 +18,9 @@ pub(super) fn account(out: &mut impl Write, account: &Account, zone: &TimeZone) 
     match account {
         Account::Message(told) => message(out, told, clock),
         Account::Reply(told) => reply(out, told, clock),
-        Account::Session(session) => writeln!(
-            out,
-            "{}  {}  session {} of {} from {}: {}",
-            session.id,
-            clock.local(session.at),
-            session.session,
-            session.provider,
-            session.peer,
-            session.event
-        ),
+        Account::Session(session) => journal::print_session(out, session, &|at| clock.local(at)),
+        Account::Change(change) => journal::print_change(out, change, &|at| clock.local(at)),
+        Account::Reading(reading) => access::print(out, reading),
     }
 }
 
@@ -47,11 +41,16 @@ impl Clock<'_> {
 fn message(out: &mut impl Write, told: &ExplainedMessage, clock: Clock<'_>) -> io::Result<()> {
     let sent = &told.message;
     writeln!(out, "{}  {}", sent.id, clock.local(sent.received))?;
-    writeln!(
-        out,
-        "{} {} of provider {}, session {} from {}",
-        sent.operation, sent.sequence_number, sent.provider, sent.session, sent.peer
-    )?;
+    if sent.facts.signalling_expired {
+        writeln!(out, "{} of provider {}, its signalling expired", sent.operation, sent.provider)?;
+    } else {
+        let tls = sent.facts.tls.as_ref().map(|tls| format!(", {tls}")).unwrap_or_default();
+        writeln!(
+            out,
+            "{} {} of provider {}, session {} from {}{tls}",
+            sent.operation, sent.sequence_number, sent.provider, sent.session, sent.peer
+        )?;
+    }
     writeln!(out, "from {} to {}", or_dash(&sent.source), or_dash(&sent.destination))?;
     let known = |name: &Option<String>| name.clone().unwrap_or_else(|| "unknown".to_owned());
     writeln!(out, "port {}, sender {}", known(&sent.port), known(&sent.sender))?;

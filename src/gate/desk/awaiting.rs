@@ -96,7 +96,7 @@ impl Pen<'_> {
             category: port.category.as_deref().unwrap_or_default().into(),
             until_ms: until.as_millisecond(),
         });
-        match self.append(&record) {
+        match self.append(record) {
             // The record has to be found when the time has come.
             Ok(_) => self.gate.silence.expect(until.saturating_add(SETTLING).unwrap_or(until)),
             Err(error) => tracing::error!(%error, request = %sent.id, "silence on a request will not be noticed"),
@@ -119,7 +119,7 @@ impl Pen<'_> {
             destination: schedule.destination.clone(),
             marketing: marketing.as_ref().map(|(sender, msisdn)| (sender.as_str().into(), *msisdn)),
         });
-        match (self.append(&record), marketing) {
+        match (self.append(record), marketing) {
             (Ok(ticket), Some((sender, msisdn))) => {
                 let whose = Whose { sender: sender.clone(), provider: self.provider.to_owned() };
                 self.gate.scheduled.add(ticket.id, deliver_ms, whose, *msisdn);
@@ -143,7 +143,7 @@ impl Pen<'_> {
             outcome: outcome.into(),
             status,
         });
-        if let Err(error) = self.append(&record) {
+        if let Err(error) = self.append(record) {
             tracing::error!(%error, message = %withdrawal.id, "a withdrawal could not be recorded");
         }
     }

@@ -8,6 +8,7 @@ use portcullis_protocol::pdu::Bind;
 use portcullis_protocol::{CommandId, CommandStatus, Frame, Pdu};
 
 use super::Desk;
+use crate::gate::record;
 use crate::register::{Provider, WindowOverflow};
 use crate::relay::{BindGrant, Credentials};
 
@@ -60,7 +61,7 @@ impl Desk {
             Ok(_) => return Err(CommandStatus::ESME_RINVCMDID),
             Err(fault) => {
                 tracing::info!(peer = %self.peer_text, %fault, "bind refused: its body cannot be read");
-                self.pen().write_session(&format!("bind refused: its body cannot be read: {fault}"), now);
+                self.pen().write_session(&format!("bind refused: its body cannot be read: {fault}"), None, now);
                 return Err(fault.status);
             }
         };
@@ -68,16 +69,21 @@ impl Desk {
         let granted = self.grant(&bind, &system_id);
         self.provider = Some(system_id.clone());
         self.interface_version = bind.interface_version;
+        let said = record::Bind {
+            command_id: frame.command_id().0,
+            interface_version: bind.interface_version.0,
+            system_type: bind.system_type.to_string().into(),
+        };
         match granted {
             Ok(grant) => {
                 let over = self.secured.as_ref().map(|secured| format!(", {secured}")).unwrap_or_default();
                 tracing::info!(peer = %self.peer_text, system_id, "bind accepted{over}");
-                self.pen().write_session(&format!("bind accepted{over}"), now);
+                self.pen().write_session(record::ACCEPTED, Some(said), now);
                 Ok(grant)
             }
             Err(refused) => {
                 tracing::warn!(peer = %self.peer_text, system_id, status = ?refused.status, "bind refused: {}", refused.why);
-                self.pen().write_session(&format!("bind refused: {}", refused.why), now);
+                self.pen().write_session(&format!("bind refused: {}", refused.why), Some(said), now);
                 self.provider = None;
                 Err(refused.status)
             }

@@ -191,7 +191,7 @@ impl Gate {
         let limits = own.into_iter().chain(self.profile.frequency.limits.iter().copied());
         let longest = limits.map(|limit| days(limit.per)).max().unwrap_or_default();
         // That it asked counts for as long as the answer is kept.
-        longest.max(if asks { u16::from(self.profile.retention.consent_months) * 31 } else { 0 })
+        longest.max(if asks { u16::from(self.profile.retention.months.subscriptions) * 31 } else { 0 })
     }
 
     /// Takes the place, unless somebody changed what was seen.
@@ -274,7 +274,7 @@ fn mark_of(submission: &Submission<'_>) -> u32 {
     mark(submission.source.addr.0, submission.content.readable().unwrap_or_default())
 }
 
-pub(super) fn mark(source: &[u8], text: &str) -> u32 {
+pub(in crate::gate) fn mark(source: &[u8], text: &str) -> u32 {
     let mut hasher = SipHasher13::new_with_keys(0x6D61_726B, 0);
     hasher.write(source);
     hasher.write_u8(0);

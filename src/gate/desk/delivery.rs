@@ -194,7 +194,7 @@ impl Desk {
             receipt,
             content: content(reading),
         });
-        let written = self.pen().append(&record)?;
+        let written = self.pen().append(record)?;
         let records = vec![Sent::nobody(written)];
         // A text alone may be a subscriber's, unless it names a part that went to them from there.
         let is_known = claims.as_deref().is_some_and(|id| self.gate.ids.find(id, &subscriber, &port).is_some());

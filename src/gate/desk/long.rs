@@ -301,7 +301,7 @@ impl Gate {
         if let Err(back) = mailbox.try_send(Mail::Judged(Box::new(late)))
             && let Mail::Judged(late) = back.into_inner()
         {
-            let pen = Pen { gate: self, provider: "", session: 0, peer: "" };
+            let pen = Pen::absent(self, "");
             pen.write_outcome(&late.open, Outcome::NotForwarded, None, now);
         }
     }
@@ -365,7 +365,7 @@ impl Gate {
         let frames: BTreeMap<u8, Frame> = parts.iter().map(|part| (part.number, part.frame.clone())).collect();
         let frames: Vec<Frame> = frames.into_values().collect();
         let session = parts.first().map_or(0, |part| part.session);
-        let pen = Pen { gate: self, provider: &key.provider, session, peer: "" };
+        let pen = Pen { session, ..Pen::absent(self, &key.provider) };
         let written = match Reading::of_parts(&frames, &settings) {
             Ok(reading) => pen.write_given_up(&reading, parts, why, now),
             Err(fault) => frames.first().map_or(Ok(Vec::new()), |frame| pen.write_turned_away(frame, &fault, now)),

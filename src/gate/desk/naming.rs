@@ -19,7 +19,7 @@ use super::owing::DELETED;
 use super::{Desk, Judged, Kind, Open, Settling};
 use crate::gate::mailbox::Mail;
 use crate::gate::reading::{Reading, STRUCK_OFF};
-use crate::gate::record::{self, Name, Record, entry_id};
+use crate::gate::record::{self, Kept, Name, Record, entry_id};
 use crate::gate::{Gate, Moment};
 use crate::register::Register;
 use crate::relay::{self, Ticket};
@@ -92,7 +92,11 @@ impl Desk {
                 // Its text must not pass for want of a name.
                 CommandId::REPLACE_SM => self.turn_away(ticket, frame, &UNKNOWN, now.wall),
                 // cancel_sm may name source and destination instead.
-                _ => self.pass_question(ticket, None, now.wall),
+                _ => {
+                    let judged = self.pass_question(ticket, None, now.wall);
+                    self.note_cancel(ticket, frame);
+                    judged
+                }
             });
         };
         let (gate, provider) = (Arc::clone(&self.gate), self.provider.clone().unwrap_or_default());
@@ -119,7 +123,13 @@ impl Desk {
             }
             (Ok(found), Ok(Pdu::ReplaceSm(pdu))) => self.judge_replacement(ticket, frame, &pdu, found, now),
             (Ok(found), Ok(Pdu::QuerySm(pdu))) => self.judge_query(ticket, &pdu, found, now),
-            (Ok(found), Ok(Pdu::CancelSm(pdu))) => self.judge_cancel(ticket, &pdu, found, now),
+            (Ok(found), Ok(Pdu::CancelSm(pdu))) => {
+                let judged = self.judge_cancel(ticket, &pdu, found, now);
+                if matches!(judged.decision, relay::Decision::Forward(_)) {
+                    self.note_cancel(ticket, frame);
+                }
+                judged
+            }
             (Ok(_), _) => self.pass_question(ticket, None, now.wall),
         };
         (ticket, judged)
@@ -343,10 +353,11 @@ fn original(
     of: Name,
     scheduled: Option<(EntryId, i64)>,
 ) -> Result<Option<Found>, StoreError> {
-    let Some(payload) = entry_id(of).map(|id| gate.journal.get(id)).transpose()?.flatten() else { return Ok(None) };
-    let submission = match Record::decode(&payload) {
-        Ok(Record::Submission(submission)) => submission,
-        Ok(Record::Long(long)) => long.submission,
+    let Some(kept) = entry_id(of).map(|id| gate.journal.get_parts(id)).transpose()?.flatten() else { return Ok(None) };
+    // Without its signalling nobody knows the coding any more: it is as unknown as a message that is gone.
+    let submission = match Kept::decode(&kept.content, kept.signalling.as_deref()) {
+        Ok(Kept { record: Record::Submission(submission), is_expired: false, .. }) => submission,
+        Ok(Kept { record: Record::Long(long), is_expired: false, .. }) => long.submission,
         _ => return Ok(None),
     };
     if submission.origin.provider != provider {

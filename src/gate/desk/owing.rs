@@ -221,7 +221,7 @@ impl Gate {
     pub fn close(&self, now: Timestamp) {
         for owed in self.accounts.unsent() {
             let Owed::Part(part) = owed else { continue };
-            let pen = Pen { gate: self, provider: &part.provider, session: 0, peer: "" };
+            let pen = Pen::absent(self, &part.provider);
             let open =
                 Open { part: Some(part.number), acknowledged: Some(part.id), ..Open::of(part.records.clone(), now) };
             pen.write_outcome(&open, Outcome::NotForwarded, None, now);
@@ -239,12 +239,7 @@ impl Gate {
                 self.untold(&provider, report.id, &(report.subscriber, report.port), report.state, now);
             }
             Owed::Withdrawal(withdrawal) => {
-                Pen { gate: self, provider: &provider, session: 0, peer: "" }.write_withdrawn(
-                    &withdrawal,
-                    "given-up",
-                    0,
-                    now,
-                );
+                Pen::absent(self, &provider).write_withdrawn(&withdrawal, "given-up", 0, now);
             }
         }
     }
@@ -253,7 +248,7 @@ impl Gate {
         let status = CommandStatus::ESME_RMSGQFUL;
         let OwedPart { provider, id, number, frame, records, received, .. } = part;
         let open = Open { part: Some(number), acknowledged: Some(id), ..Open::of(records, now) };
-        let pen = Pen { gate: self, provider: &provider, session: 0, peer: "" };
+        let pen = Pen::absent(self, &provider);
         pen.write_outcome(&open, Outcome::Refused(status), None, now);
         let state = State::Undeliverable(status);
         let report = self.report_on(&provider, &frame, id, state, received, now);
@@ -296,7 +291,7 @@ impl Gate {
 
     /// An acknowledged part has ended, and its provider is not told.
     pub(super) fn untold(&self, provider: &str, id: EntryId, parties: &(String, String), state: State, now: Timestamp) {
-        let pen = Pen { gate: self, provider, session: 0, peer: "" };
+        let pen = Pen::absent(self, provider);
         let _logged = pen.write_report(id, (&parties.0, &parties.1), state.word().0, false, now);
     }
 

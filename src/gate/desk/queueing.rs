@@ -21,7 +21,7 @@ use crate::gate::owed::{Owed, OwedPart, State};
 use crate::gate::parts::{Holder, Part};
 use crate::gate::queue::Queued;
 use crate::gate::reading::{Reading, moment};
-use crate::gate::record::Record;
+use crate::gate::record::{Kept, Record};
 use crate::gate::restore::LOOK_BACK_HOURS;
 use crate::gate::{Gate, Moment};
 use crate::register::{Provider, QuietHours, Register};
@@ -237,7 +237,7 @@ impl Gate {
             return self.queue.add(account, quiet.unwrap_or(later(now)), queued.clone());
         }
         let Some(first) = parts.first() else { return };
-        let pen = Pen { gate: self, provider: account, session: first.session, peer: "" };
+        let pen = Pen { session: first.session, ..Pen::absent(self, account) };
         let message = Message { frame: &first.frame, reading, parts: &parts };
         let written = pen.write_submissions(register, &message, judgements, &ruling, now);
         self.settle_counts(judgements, &ruling, written.is_ok());
@@ -285,8 +285,11 @@ impl Gate {
     }
 
     fn read_part(&self, number: u8, id: EntryId, now: Timestamp) -> Result<Option<Part>, StoreError> {
-        let payload = self.journal.get(id)?;
-        let Some(Ok(Record::Part(part))) = payload.as_deref().map(Record::decode) else { return Ok(None) };
+        let Some(kept) = self.journal.get_parts(id)? else { return Ok(None) };
+        let Ok(Kept { record: Record::Part(part), .. }) = Kept::decode(&kept.content, kept.signalling.as_deref())
+        else {
+            return Ok(None);
+        };
         let received = Timestamp::from_millisecond(part.received_ms).unwrap_or(now);
         let Some(frame) = frame_of(&part.frame).map(|frame| on_time(frame, received, now)) else { return Ok(None) };
         let holder = Holder::Acknowledged { id };

@@ -29,7 +29,7 @@ const KEPT: usize = 64 * 1024;
 
 thread_local! {
     /// Where records are encoded before the journal copies them.
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: RefCell<[Vec<u8>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
 }
 
 /// The records written, or why none could be.
@@ -52,17 +52,24 @@ pub(in crate::gate) struct Pen<'a> {
     pub(in crate::gate) provider: &'a str,
     pub(in crate::gate) session: u64,
     pub(in crate::gate) peer: &'a str,
+    /// What the TLS handshake said; empty for plain connections.
+    pub(in crate::gate) tls: &'a str,
 }
 
 impl Desk {
     /// Writes in this session's name.
     pub(super) fn pen(&self) -> Pen<'_> {
         let provider = self.provider.as_deref().unwrap_or_default();
-        Pen { gate: &self.gate, provider, session: self.session, peer: &self.peer_text }
+        Pen { gate: &self.gate, provider, session: self.session, peer: &self.peer_text, tls: &self.tls_text }
     }
 }
 
 impl<'a> Pen<'a> {
+    /// Where no session is at hand.
+    pub(in crate::gate) fn absent(gate: &'a Gate, provider: &'a str) -> Self {
+        Self { gate, provider, session: 0, peer: "", tls: "" }
+    }
+
     /// One record for each recipient.
     pub(super) fn write_submissions(
         self,
@@ -101,7 +108,7 @@ impl<'a> Pen<'a> {
                 parts => Record::Long(record::Long { submission, parts: parts.to_vec() }),
             };
             let grounds = Grounds::of(handling, &judgement.facts, self.gate.profile.digest());
-            let ticket = self.append_grounded(&record, Some(&grounds))?;
+            let ticket = self.append_grounded(record, Some(&grounds), None)?;
             let port = source.addr.clone().into_owned();
             let goes_on = judgement.is_forwarded();
             let (counted, schedule) = (judgement.counted, self.schedule(frame, reading, judgement));
@@ -144,7 +151,7 @@ impl<'a> Pen<'a> {
         let source = submission.source.addr.clone().into_owned();
         let subscriber = subscriber_key(msisdn, &submission.destination.addr).into_owned();
         let parts = parts.iter().map(part_of).collect();
-        let ticket = self.append(&Record::Long(record::Long { submission, parts }))?;
+        let ticket = self.append(Record::Long(record::Long { submission, parts }))?;
         Ok(vec![Sent { subscriber, port: source, ..Sent::nobody(ticket) }])
     }
 
@@ -205,7 +212,7 @@ impl<'a> Pen<'a> {
             profile: self.gate.profile.name.as_str().into(),
             register: self.gate.register.load().version().to_owned().into(),
         });
-        let ticket = self.append(&record)?;
+        let ticket = self.append(record)?;
         Ok(vec![Sent::nobody(ticket)])
     }
 
@@ -215,7 +222,7 @@ impl<'a> Pen<'a> {
             Recipients::One(to) => to,
             Recipients::Many(_) => Address::default(),
         };
-        self.append(&Record::Part(record::Part {
+        self.append(Record::Part(record::Part {
             received_ms: part.received.as_millisecond(),
             source: wire_address(&reading.source),
             destination: wire_address(&to),
@@ -258,7 +265,7 @@ impl<'a> Pen<'a> {
                     acknowledged: open.acknowledged.map(name),
                 }),
             };
-            match self.append(&record) {
+            match self.append(record) {
                 Ok(ticket) => last = Some(ticket.sequence),
                 // The message is with the carrier whatever is written: say it loudly.
                 Err(error) => tracing::error!(%error, record = %sent.id, "an outcome could not be recorded"),
@@ -294,7 +301,7 @@ impl<'a> Pen<'a> {
             state: state.into(),
             sent,
         });
-        match self.append(&record) {
+        match self.append(record) {
             Ok(ticket) => Some(ticket.sequence),
             Err(error) => {
                 tracing::error!(%error, %of, state, "a report could not be recorded");
@@ -303,32 +310,47 @@ impl<'a> Pen<'a> {
         }
     }
 
-    pub(super) fn write_session(self, event: &str, now: Timestamp) {
+    pub(super) fn write_session(self, event: &str, bind: Option<record::Bind<'_>>, now: Timestamp) {
         let record = Record::Session(record::Session {
             at_ms: now.as_millisecond(),
             origin: self.origin(),
             event: event.into(),
         });
-        if let Err(error) = self.append(&record) {
+        if let Err(error) = self.append_grounded(record, None, bind) {
             tracing::error!(%error, event, "a session event could not be recorded");
         }
     }
 
-    pub(in crate::gate) fn append(self, record: &Record<'_>) -> Result<Ticket, AppendError> {
-        self.append_grounded(record, None)
+    pub(in crate::gate) fn append(self, record: Record<'_>) -> Result<Ticket, AppendError> {
+        self.append_grounded(record, None, None)
     }
 
-    fn append_grounded(self, record: &Record<'_>, grounds: Option<&Grounds<'_>>) -> Result<Ticket, AppendError> {
+    /// Content and signalling each by itself: the one is to be read when the other has expired.
+    fn append_grounded<'r>(
+        self,
+        mut record: Record<'r>,
+        grounds: Option<&Grounds<'_>>,
+        bind: Option<record::Bind<'r>>,
+    ) -> Result<Ticket, AppendError>
+    where
+        'a: 'r,
+    {
+        let signalling =
+            record.take_signalling().map(|taken| record::Signalling { tls: self.tls.into(), bind, ..taken });
         SCRATCH.with_borrow_mut(|scratch| {
-            let mut payload = std::mem::take(scratch);
-            payload.clear();
-            payload = record.encode(payload);
+            let [mut content, mut beside] = std::mem::take(scratch);
+            content.clear();
+            beside.clear();
+            content = if signalling.is_some() { record.encode_split(content) } else { record.encode(content) };
             if let Some(grounds) = grounds {
-                payload = grounds.encode(payload);
+                content = grounds.encode(content);
             }
-            let appended = self.gate.journal.append(&payload);
-            if payload.capacity() <= KEPT {
-                *scratch = payload;
+            if let Some(signalling) = &signalling {
+                beside = signalling.encode(beside);
+            }
+            let appended = self.gate.journal.append_parts(&content, &beside);
+            if content.capacity() + beside.capacity() <= KEPT {
+                *scratch = [content, beside];
             }
             appended
         })
@@ -401,7 +423,7 @@ fn finding(finding: &crate::rules::Finding) -> record::Finding<'_> {
 }
 
 /// The outcome's name in the journal, and the status that goes with it.
-fn named(outcome: Outcome) -> (&'static str, u32) {
+pub(super) fn named(outcome: Outcome) -> (&'static str, u32) {
     match outcome {
         Outcome::Refused(status) => ("refused", status.0),
         Outcome::Acknowledged => ("acknowledged", 0),

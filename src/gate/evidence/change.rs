@@ -33,7 +33,8 @@ pub struct FoundChange {
 }
 
 impl FoundChange {
-    pub(super) fn new(id: EntryId, record: &record::Change<'_>) -> Self {
+    /// From its record.
+    pub fn new(id: EntryId, record: &record::Change<'_>) -> Self {
         let details = record.details.iter().map(|(name, value)| (name.to_string(), value.to_string()));
         Self {
             id: id.to_string(),

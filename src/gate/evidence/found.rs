@@ -5,18 +5,20 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use portcullis_protocol::CommandStatus;
+use portcullis_protocol::{CommandId, CommandStatus};
 use serde::{Deserialize, Serialize};
 
 use super::{FoundChange, FoundList, text, time};
 use crate::gate::message_id::loose;
 use crate::gate::receipt::{self, Ending};
-use crate::gate::record;
+use crate::gate::record::{self, Kept};
 use crate::store::EntryId;
 
 mod delivery;
+mod facts;
 
-pub use delivery::{FoundDelivery, FoundReceipt, FoundTaken};
+pub use delivery::{FoundDelivery, FoundReceipt, FoundReply, FoundTaken};
+pub use facts::{FoundBasis, FoundFacts};
 
 /// One thing found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +97,12 @@ pub struct FoundMessage {
     /// The parts it came in, where it is a long message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<FoundPart>,
+    /// What its subscriber replied to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replies: Vec<FoundReply>,
+    /// What its verdict rested on, and how it was to be handled.
+    #[serde(flatten)]
+    pub facts: FoundFacts,
 }
 
 /// A part of a long message.
@@ -168,6 +176,23 @@ pub struct FoundSession {
     pub peer: String,
     /// What happened.
     pub event: String,
+    /// How it bound: operation, `interface_version` and `system_type`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bind: Option<FoundBind>,
+    /// The signalling has expired: session and peer are no longer known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub signalling_expired: bool,
+}
+
+/// How somebody bound.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundBind {
+    /// `bind_transceiver` and so on.
+    pub operation: String,
+    /// `interface_version`
+    pub interface_version: u8,
+    /// `system_type`
+    pub system_type: String,
 }
 
 impl Found {
@@ -197,11 +222,13 @@ impl Found {
     }
 
     /// The record's name.
-    pub(super) fn id(&self) -> Option<&str> {
+    pub fn id(&self) -> &str {
         match self {
-            Self::Message(message) => Some(&message.id),
-            Self::Delivery(delivery) => Some(&delivery.id),
-            Self::Session(_) | Self::List(_) | Self::Change(_) => None,
+            Self::Message(message) => &message.id,
+            Self::Delivery(delivery) => &delivery.id,
+            Self::Session(session) => &session.id,
+            Self::List(list) => &list.id,
+            Self::Change(change) => &change.id,
         }
     }
 }
@@ -236,7 +263,7 @@ impl FoundMessage {
             provider: record.origin.provider.to_string(),
             session: record.origin.session,
             peer: record.origin.peer.to_string(),
-            operation: portcullis_protocol::CommandId(record.command_id).to_string(),
+            operation: CommandId(record.command_id).to_string(),
             sequence_number: record.sequence_number,
             source: record.source.addr.to_string(),
             destination: record.destination.addr.to_string(),
@@ -259,7 +286,21 @@ impl FoundMessage {
             final_at: None,
             withdrawn: None,
             parts: Vec::new(),
+            replies: Vec::new(),
+            facts: FoundFacts::of(record),
         }
+    }
+
+    /// With what stands behind its record and beside it.
+    pub(super) fn with(self, kept: &Kept<'_>) -> Self {
+        let facts = self.facts.with(kept);
+        Self { facts, ..self }
+    }
+
+    /// What became of it.
+    pub(super) fn end(&mut self, outcome: FoundOutcome) {
+        self.facts.answered = (!outcome.is_provisional()).then_some(outcome.at);
+        self.outcome = Some(outcome);
     }
 
     pub(super) fn of_parts(id: EntryId, record: &record::Long<'_>) -> Self {
@@ -295,7 +336,7 @@ impl FoundMessage {
         if let Some(part) = self.parts.iter_mut().find(of) {
             part.outcome = Some(outcome.clone());
         }
-        self.outcome = Some(outcome);
+        self.end(outcome);
     }
 
     pub(super) fn reported(&mut self, of: record::Name, report: &record::Report<'_>) {
@@ -361,6 +402,19 @@ impl FoundSession {
             session: record.origin.session,
             peer: record.origin.peer.to_string(),
             event: record.event.to_string(),
+            bind: None,
+            signalling_expired: false,
         }
+    }
+
+    /// With what stands beside its record.
+    #[must_use]
+    pub fn with(self, kept: &Kept<'_>) -> Self {
+        let bind = kept.signalling.bind.as_ref().map(|bind| FoundBind {
+            operation: CommandId(bind.command_id).to_string(),
+            interface_version: bind.interface_version,
+            system_type: bind.system_type.to_string(),
+        });
+        Self { bind, signalling_expired: kept.is_expired, ..self }
     }
 }

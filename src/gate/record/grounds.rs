@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Record, RecordError, VERSION};
+use super::{Record, RecordError, is_known};
 use crate::rules::{Basis, Consent, Facts, Presentation, Refusal};
 
 /// Written before the list; what a later portcullis writes otherwise gets another number.
@@ -174,7 +174,7 @@ impl<'a> Grounds<'a> {
     /// A record with the grounds behind it; none behind an older one, or where a later portcullis has other ones.
     pub fn decode(payload: &'a [u8]) -> Result<(Record<'a>, Option<Self>), RecordError> {
         let (&version, body) = payload.split_first().ok_or(RecordError::Empty)?;
-        if version != VERSION {
+        if !is_known(version) {
             return Err(RecordError::Version(version));
         }
         let (record, rest) = postcard::take_from_bytes(body)?;

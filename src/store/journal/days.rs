@@ -209,7 +209,10 @@ impl Days {
         }
     }
 
+    /// The days there are, oldest first.
     pub(super) fn list(&self) -> Result<Vec<Day>, StoreError> {
+        // Not in the moment in which one takes another's place.
+        let _open = self.open();
         let mut days: Vec<Day> = self.names()?.iter().filter_map(|name| name.parse().ok()).collect();
         days.sort_unstable();
         Ok(days)

@@ -48,6 +48,19 @@ pub struct FoundDelivery {
     pub taken: Option<FoundTaken>,
 }
 
+/// A reply, as it stands with the message it answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundReply {
+    /// The reply's own record.
+    pub id: String,
+    /// When it came.
+    pub received: Timestamp,
+    /// The text.
+    pub text: Option<String>,
+    /// What it was taken for, where it was taken for anything.
+    pub taken: Option<FoundTaken>,
+}
+
 /// What a reply was taken for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FoundTaken {
@@ -95,6 +108,18 @@ impl FoundDelivery {
             state: receipt.and_then(|receipt| receipt.state.as_ref()).map(ToString::to_string),
             taken: None,
         }
+    }
+}
+
+impl FoundReply {
+    pub(in crate::gate::evidence) fn new(id: EntryId, record: &record::Delivery<'_>) -> Self {
+        let (text, _) = text(&record.content);
+        Self { id: id.to_string(), received: time(record.received_ms), text, taken: None }
+    }
+
+    pub(in crate::gate::evidence) fn of(delivery: &FoundDelivery) -> Self {
+        let FoundDelivery { id, received, text, taken, .. } = delivery.clone();
+        Self { id, received, text, taken }
     }
 }
 

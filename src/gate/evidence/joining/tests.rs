@@ -1,7 +1,7 @@
 use jiff::civil::date;
 
 use super::*;
-use crate::gate::evidence::{FoundDelivery, FoundMessage};
+use crate::gate::evidence::{FoundDelivery, FoundMessage, Query};
 use crate::gate::record::{self, Content, Origin, Outcome, Receipt, Submission, Taken, WireAddress};
 use crate::store::journal::Day;
 
@@ -22,13 +22,13 @@ impl Search {
     fn read(&mut self, record: &Record<'_>) -> EntryId {
         self.number += 1;
         let id = EntryId { day: Day(date(2026, 11, 24)), number: self.number };
-        if !self.joining.join(record, true) {
+        if self.joining.join(record, true, &Conditions::of(&Query::default())) == Joined::No {
             let found = match record {
                 Record::Submission(record) => Found::Message(Box::new(FoundMessage::new(id, record))),
                 Record::Delivery(record) => Found::Delivery(FoundDelivery::new(id, record)),
                 _ => panic!("neither message nor delivery"),
             };
-            assert!(self.joining.hold(id, found, record, true).is_none());
+            assert_eq!(self.joining.hold(id, found, record, true), (None, true));
         }
         id
     }

@@ -1,0 +1,239 @@
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use super::*;
+use crate::gate::evidence::search;
+use crate::gate::measures::settle;
+use crate::gate::record::{
+    self, Content, Delivery, Finding, Name, Origin, Outcome, Receipt, RecordSchema, Session, Submission, Taken,
+    WireAddress,
+};
+use crate::store::{JournalOptions, Ticket};
+
+const PORTS: [&str; 3] = ["10690001230801", "10690001230802", "1065500012399"];
+const DAY_MS: i64 = 86_400_000;
+
+/// A journal of its own.
+struct Book {
+    journal: Journal,
+    last: Option<Ticket>,
+    _folder: tempfile::TempDir,
+}
+
+impl Book {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = JournalOptions { time_zone: TimeZone::UTC, ..JournalOptions::default() };
+        let journal = Journal::open(folder.path(), Arc::new(RecordSchema), options).unwrap();
+        Self { journal, last: None, _folder: folder }
+    }
+
+    fn write(&mut self, record: &Record<'_>) -> Name {
+        let ticket = self.journal.append(record.encode(Vec::new())).unwrap();
+        self.last = Some(ticket);
+        record::name(ticket.id)
+    }
+
+    /// Three days of messages to few numbers, their answers, receipts and replies, in no tidy order.
+    fn of_everything(seed: u64) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (mut book, mut owed) = (Self::new(), Vec::new());
+        for step in 0..160_i64 {
+            let at_ms = 1_795_000_000_000 + step * DAY_MS / 55;
+            let (to, port) = (random.u64(8_613_800_000_001..8_613_800_000_006).to_string(), PORTS[random.usize(..3)]);
+            match random.u8(..10) {
+                0 => _ = book.write(&session(at_ms)),
+                1 => {
+                    let of = book.write(&delivery(at_ms, &to, port, None, "TD"));
+                    if random.bool() {
+                        book.write(&taken(at_ms, &to, port, of));
+                    }
+                }
+                2..=4 if !owed.is_empty() => {
+                    let (of, to, port, id): (Name, String, &str, String) = owed.swap_remove(random.usize(..owed.len()));
+                    let answered = answered(at_ms, &to, port, &id, of);
+                    let receipt = delivery(at_ms, &to, port, Some(&id), "stat:DELIVRD");
+                    // Now and then the receipt is first.
+                    let both = if random.bool() { [answered, receipt] } else { [receipt, answered] };
+                    both.iter().for_each(|record| _ = book.write(record));
+                }
+                _ => {
+                    let forward = random.u8(..4) > 0;
+                    let of = book.write(&submission(at_ms, &to, port, forward, step));
+                    if forward {
+                        owed.push((of, to, port, format!("{step:x}")));
+                    }
+                }
+            }
+        }
+        book
+    }
+
+    fn all(&self, query: &Query) -> Vec<Found> {
+        settle(&self.journal, self.last.unwrap()).unwrap();
+        let mut all = Vec::new();
+        let mut collect = |found| {
+            all.push(found);
+            true
+        };
+        let more = search(&self.journal, query, &mut collect).unwrap();
+        assert_eq!(more, None);
+        all
+    }
+
+    fn pages(&self, query: &Query, limit: usize) -> Vec<Found> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let (before, page) = (all.len(), Query { limit, after, ..query.clone() });
+            let mut collect = |found| {
+                all.push(found);
+                true
+            };
+            let more = search(&self.journal, &page, &mut collect).unwrap();
+            assert!(all.len() - before <= limit);
+            let Some(more) = more else { return all };
+            assert_eq!(all.len() - before, limit, "a page that is not the last is full");
+            after = Some(more.to_string());
+        }
+    }
+}
+
+fn address(addr: &str) -> WireAddress<'_> {
+    WireAddress { ton: 1, npi: 1, addr: addr.into() }
+}
+
+fn origin() -> Origin<'static> {
+    Origin { provider: "agg".into(), session: 7, peer: "127.0.0.1:4000".into() }
+}
+
+fn session(at_ms: i64) -> Record<'static> {
+    Record::Session(Session { at_ms, origin: origin(), event: "bound".into() })
+}
+
+fn submission<'a>(at_ms: i64, to: &'a str, port: &'a str, forward: bool, step: i64) -> Record<'a> {
+    let why = Finding { rule: "R09".into(), effect: "failed".into(), why: "no consent".into() };
+    Record::Submission(Submission {
+        received_ms: at_ms,
+        source: address(port),
+        destination: address(to),
+        msisdn: to.parse().ok(),
+        origin: origin(),
+        command_id: 4,
+        sequence_number: 9,
+        port: Some((port.into(), "commercial".into())),
+        sender: Some(if port == PORTS[2] { "bank" } else { "shop" }.into()),
+        class: "commercial".into(),
+        service_type: "".into(),
+        flags: (0, 8, 1),
+        part: None,
+        content: Content::Text(format!("offer {}", step % 7).into()),
+        verdict: if forward { "forward" } else { "reject" }.into(),
+        status: 0,
+        findings: if forward { Vec::new() } else { vec![why] },
+        profile: "cn-2020-draft".into(),
+        register: "abc".into(),
+    })
+}
+
+fn answered<'a>(at_ms: i64, to: &'a str, port: &'a str, id: &str, of: Name) -> Record<'a> {
+    let message_id = Some(id.to_owned().into());
+    let (subscriber, port) = (to.into(), port.into());
+    let outcome = "answered".into();
+    Record::Outcome(Outcome { at_ms, subscriber, port, message_id, of, forwarded_ms: at_ms, outcome, status: 0 })
+}
+
+fn delivery<'a>(at_ms: i64, from: &'a str, port: &'a str, of: Option<&str>, text: &'a str) -> Record<'a> {
+    let receipt =
+        of.map(|id| Receipt { message_id: Some(id.to_owned().into()), state: Some("DELIVRD".into()), error: None });
+    Record::Delivery(Delivery {
+        received_ms: at_ms,
+        source: address(from),
+        destination: address(port),
+        msisdn: from.parse().ok(),
+        receipt,
+        origin: origin(),
+        flags: (0, 0),
+        content: Content::Text(text.into()),
+    })
+}
+
+fn taken<'a>(at_ms: i64, from: &'a str, port: &'a str, of: Name) -> Record<'a> {
+    let (rule, effect) = ("R23".into(), "refused".into());
+    let (subscriber, port) = (from.into(), port.into());
+    Record::Taken(Taken { at_ms, subscriber, port, of, answers: None, rule, effect, senders: vec!["shop".into()] })
+}
+
+fn queries() -> Vec<Query> {
+    let some = |text: &str| Some(text.to_owned());
+    let base = Query::default;
+    vec![
+        base(),
+        Query { to: some("13800000003"), ..base() },
+        Query { from: some(PORTS[1]), ..base() },
+        Query { sender: some("bank"), ..base() },
+        Query { sender: some("shop"), kind: Some(Kind::Message), ..base() },
+        Query { rule: some("R09"), ..base() },
+        Query { rule: some("R23"), ..base() },
+        Query { rule: some("R09"), sender: some("shop"), ..base() },
+        Query { verdict: some("reject"), ..base() },
+        Query { kind: Some(Kind::Message), provider: some("agg"), ..base() },
+        Query { class: some("commercial"), sender: some("bank"), ..base() },
+        Query { verdict: some("forward"), text: some("OFFER 3"), ..base() },
+        Query { kind: Some(Kind::Reply), ..base() },
+        Query { sessions: true, port: None, ..base() },
+        Query { since_ms: Some(1_795_000_000_000 + DAY_MS), until_ms: Some(1_795_000_000_000 + 2 * DAY_MS), ..base() },
+    ]
+}
+
+/// Replies that were taken for something are listed where that is on record, just behind them.
+fn in_order(mut found: Vec<Found>) -> Vec<Found> {
+    found.sort_by_key(|found| found.id().parse::<EntryId>().unwrap());
+    found
+}
+
+#[test]
+fn pages_in_either_direction_are_the_whole_with_all_that_was_joined() {
+    for seed in [1, 20_261_124] {
+        let book = Book::of_everything(seed);
+        for query in queries() {
+            let all = in_order(book.all(&query));
+            assert!(!all.is_empty(), "{query:?}");
+            for newest_first in [false, true] {
+                let pages = book.pages(&Query { newest_first, ..query.clone() }, 11);
+                assert_eq!(in_order(pages), all, "seed {seed}: {query:?}, newest first: {newest_first}");
+            }
+        }
+    }
+}
+
+/// Says that nobody listens any more when it is told how far a search is.
+struct Gone {
+    walked: u64,
+}
+
+impl Finder for Gone {
+    fn found(&mut self, _: Found) -> bool {
+        true
+    }
+
+    fn walked(&mut self, entries: u64, _: i64) -> bool {
+        self.walked = entries;
+        false
+    }
+}
+
+#[test]
+fn a_search_that_finds_nothing_ends_when_nobody_listens() {
+    let mut book = Book::new();
+    for _ in 0..2 * A_STRETCH + 10 {
+        book.write(&session(1_795_000_000_000));
+    }
+    settle(&book.journal, book.last.unwrap()).unwrap();
+    for limit in [1, usize::MAX] {
+        let query = Query { text: Some("not there".to_owned()), limit, ..Query::default() };
+        let mut gone = Gone { walked: 0 };
+        search(&book.journal, &query, &mut gone).unwrap();
+        assert_eq!(gone.walked, A_STRETCH);
+    }
+}
