@@ -109,7 +109,6 @@ fn implied(request: &Request) -> Option<Reading> {
         Request::ExportHistory => read("export-history"),
         Request::Complaints(_) => read("complaints"),
         Request::Holds => read("holds"),
-        Request::Holds => read("holds"),
         Request::Readings(query) => Some(read("readings")?.about("to", query.to.as_deref())),
         _ => None,
     }
