@@ -12,8 +12,9 @@ mod scene;
 
 use std::fs;
 
+use jiff::Timestamp;
 use portcullis::gate::evidence::Query;
-use portcullis::gate::record::{Content, Origin, Record, Submission, WireAddress};
+use portcullis::gate::record::{self, Content, List, Name, Origin, Outcome, Record, Submission, WireAddress};
 use portcullis_protocol::{CommandId, CommandStatus};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -128,6 +129,122 @@ async fn what_was_counted_then_is_taken_over() {
     assert_eq!(report["rules"]["R25"]["newly_noted"], 1, "{report:#}");
 }
 
+/// A message of 3 March 2026, so many minutes past nine in Shanghai, that the carrier was given.
+fn forwarded<'a>(minute: i64, to: &'a str, text: &'a str) -> Submission<'a> {
+    let nine: Timestamp = "2026-03-03T09:00:00+08:00".parse().expect("a time");
+    let at_ms = nine.as_millisecond() + minute * 60_000;
+    Submission { content: Content::Text(text.into()), profile: "another".into(), ..older(at_ms, to, "forward", 0) }
+}
+
+fn outcome<'a>(of: &Submission<'a>, name: Name, what: &'a str, status: u32) -> Record<'a> {
+    Record::Outcome(Outcome {
+        at_ms: of.received_ms + 1000,
+        subscriber: "".into(),
+        port: "".into(),
+        message_id: None,
+        of: name,
+        forwarded_ms: of.received_ms,
+        outcome: what.into(),
+        status,
+    })
+}
+
+/// What another profile allows is counted over what went out, and not over what the carrier refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_frequency_is_counted_again() {
+    let Scene { folder, gate, provider, carrier: _carrier, .. } = Scene::new().await;
+    drop(provider);
+    assert!(gate.stop().success());
+    let other = OFFER.replace("水果", "蔬菜");
+    const HOURS: i64 = 60;
+    // Minute, to whom, text, how it ended.
+    let sent = [
+        (-26 * HOURS, WILLING, OFFER, Some(("answered", 0))), // Of the week, not of the day.
+        (0, WILLING, OFFER, Some(("answered", 0))),
+        (1, SILENT, OFFER, Some(("answered", 0))),
+        (2, WILLING, OFFER, Some(("answered", 0x0B))), // Refused: counts for nobody.
+        (3, WILLING, &other, Some(("carrier-lost", 0x08))),
+        (4, WILLING, &other, Some(("answered", 0))), // The same again, in its place.
+        (5, SILENT, OFFER, Some(("answered", 0))),
+        (6, WILLING, OFFER, None),
+    ];
+    let journal = folder.journal();
+    for (minute, to, text, end) in sent {
+        let message = forwarded(minute, to, text);
+        let ticket = journal.append(Record::Submission(message.clone()).encode(Vec::new())).expect("room");
+        if let Some((what, status)) = end {
+            let outcome = outcome(&message, record::name(ticket.id), what, status);
+            journal.append(outcome.encode(Vec::new())).expect("room");
+        }
+    }
+    drop(journal);
+    let under = |settings: &str, more: &[&str]| {
+        let profile = folder.path().join("frequency.toml");
+        let mode = if settings.contains("R19") { "" } else { "R19 = \"enforce\"" };
+        fs::write(&profile, format!("R09 = \"off\"\n{mode}\n{settings}\n")).expect("a profile");
+        replay(&folder, &[&["--profile", profile.to_str().expect("a path")], more].concat())
+    };
+
+    let free = under("", &[]);
+    assert_eq!(
+        (&free["messages"], &free["changed"], &free["recounted"]),
+        (&8.into(), &0.into(), &8.into()),
+        "{free:#}"
+    );
+    let twice = under("frequency = \"2/day\"", &[]);
+    assert_eq!(twice["rules"]["R19"]["newly_failing"], 1, "the last to WILLING: {twice:#}");
+    assert_eq!(twice["decisions"]["forward -> reject"], 1);
+    let once = under("frequency = \"1/day\"", &[]);
+    assert_eq!(once["rules"]["R19"]["newly_failing"], 5, "{once:#}");
+    let weekly = under("frequency = \"2/week\"", &[]);
+    assert_eq!(weekly["rules"]["R19"]["newly_failing"], 4, "the first of Monday counts: {weekly:#}");
+    let observed = under("frequency = \"1/day\"\nR19 = \"observe\"", &[]);
+    assert_eq!(observed["rules"]["R19"]["newly_noted"], 5, "{observed:#}");
+    assert_eq!(under("frequency = \"1/day\"\nR19 = \"off\"", &[])["changed"], 0);
+
+    // What went out before the first that is judged counts as well.
+    let since = ["--since", "2026-03-03T09:05:30+08:00"];
+    let last = under("frequency = \"2/day\"", &since);
+    assert_eq!((&last["messages"], &last["changed"]), (&1.into(), &1.into()), "{last:#}");
+    assert_eq!(last["counted_since"], "2026-03-02T16:00:00Z");
+    assert_eq!(under("frequency = \"3/day\"", &since)["changed"], 0);
+    assert_eq!(under("frequency = \"3/week\"", &since)["changed"], 1);
+    assert_eq!(under("frequency = \"4/week\"", &since)["changed"], 0);
+
+    let profile = folder.path().join("frequency.toml");
+    let told = folder.run(&["replay", "--profile", profile.to_str().expect("a path"), since[0], since[1]]).ok();
+    assert!(told.contains("counted again, messages from 2026-03-02 00:00:00 on"), "{told}");
+    assert!(told.contains("measures (R25, in 0 of them) are taken over"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_changed_meanwhile_is_named() {
+    let Scene { folder, gate, provider, carrier: _carrier, .. } = Scene::new().await;
+    drop(provider);
+    assert!(gate.stop().success());
+    let journal = folder.journal();
+    let list = |minute: i64, added| {
+        let at_ms = forwarded(minute, WILLING, OFFER).received_ms;
+        let (name, file) = ("national".into(), "list.csv".into());
+        Record::List(List { at_ms, name, file, numbers: 5, prefixes: 0, added, removed: 0 })
+    };
+    let records = [list(0, 4), Record::Submission(forwarded(1, WILLING, OFFER)), list(2, 0), list(3, 1)];
+    for record in records {
+        journal.append(record.encode(Vec::new())).expect("room");
+    }
+    drop(journal);
+    let report = replay(&folder, &[]);
+    let lists = report["lists"].as_array().expect("a list");
+    assert_eq!(
+        lists.len(),
+        1,
+        "before the first message nothing is missing, and the second changed nothing: {report:#}"
+    );
+    assert_eq!((&lists[0]["name"], &lists[0]["added"]), (&"national".into(), &1.into()));
+    let told = folder.run(&["replay"]).ok();
+    assert!(told.contains("do-not-disturb list national changed at 2026-03-03 09:03:00: 1 new, 0 gone"), "{told}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_without_grounds_is_judged_by_what_the_consents_knew() {
     let Scene { folder, gate, provider, carrier: _carrier, .. } = Scene::new().await;
@@ -145,6 +262,14 @@ async fn a_record_without_grounds_is_judged_by_what_the_consents_knew() {
     let findings = &report["rules"]["R09"];
     assert_eq!(findings["newly_failing"], 1, "the older record names no finding: {report:#}");
     assert_eq!(report["unchanged"], 1, "who agreed still may be sent to");
+    assert_eq!(report["undeclared"], 0);
+
+    let declaring = "system_id = \"agg1\"\nclass_tlv = { tag = \"0x1400\", values = { promo = \"commercial\" } }";
+    let next = folder.path().join("declaring.toml");
+    fs::write(&next, register().replacen("system_id = \"agg1\"", declaring, 1)).expect("a register");
+    let arguments = ["replay", "--register", next.to_str().expect("a path")];
+    let told = folder.run(&arguments).ok();
+    assert!(told.contains("2 without the class that their provider may have declared"), "{told}");
 }
 
 fn older<'a>(at_ms: i64, to: &'a str, verdict: &'a str, status: u32) -> Submission<'a> {

@@ -114,6 +114,7 @@ fn what_was_acknowledged_survives_a_power_cut() {
         check_journal(&live, first, acknowledged.journal);
         check_consents(&live, first, acknowledged.consents);
         fs::remove_dir_all(&shadow).unwrap();
+        fs::remove_dir_all(folder.path().join("shadow.files")).unwrap();
         copy_tree(&live, &shadow);
         println!(
             "round {round}: {} entries and {} consents acknowledged, none lost",

@@ -130,6 +130,9 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// An entry's name, content and signalling.
+type Parts = (EntryId, Vec<u8>, Option<Vec<u8>>);
+
 struct Desk<'d> {
     access: &'d mut Access,
     config: &'d Config,
@@ -268,7 +271,7 @@ impl Desk<'_> {
     }
 
     /// The name, the content and the signalling of an entry.
-    fn entry(&mut self, id: EntryId) -> Result<Option<(EntryId, Vec<u8>, Option<Vec<u8>>)>, Failure> {
+    fn entry(&mut self, id: EntryId) -> Result<Option<Parts>, Failure> {
         let mut entry = None;
         self.access.ask(&Request::Entry(id.to_string()), |line| {
             if let Line::Entries(entries) = line {

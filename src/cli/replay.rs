@@ -45,8 +45,8 @@ const NICE: i32 = 10;
   portcullis replay --since 2026-11-23 --profile stricter.toml --register next.toml --json
 
 A profile is a built-in name or a file, and holds as it is: what [profile] sets beside its base counts only where no
---profile is given. Each message is judged by what was known of its recipient when it came. The exit code is 0 when
-all was judged, whatever would change, and 1 when it was stopped or something could not be read.")]
+--profile is given. Each message is judged by what was known of its recipient when it came; what another profile's frequency
+allows is counted again, from the beginning of the period that --since is in. The exit code is 0 when all was judged, whatever would change, and 1 when it was stopped or something could not be read.")]
 pub(super) struct ReplayArgs {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
@@ -91,7 +91,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<(), Failure> {
         replay: Replay::new(bench, args.examples),
         limit: args.limit.unwrap_or(u64::MAX),
         page: Page { since_ms, until_ms, after: None, limit: PAGE },
-        bar: Bar::new(since_ms, until_ms.unwrap_or_else(|| clock::wall().as_millisecond())),
+        bar: Bar::new(until_ms.unwrap_or_else(|| clock::wall().as_millisecond())),
         stop: Stop::on_interrupt()?,
     };
     // Numbers in examples are hidden always.
@@ -151,30 +151,41 @@ struct Walk<'w> {
 }
 
 impl Walk<'_> {
-    /// Judges page after page. Between pages the way to the store is free for what records do not say.
+    /// Judges what is asked for; before that, takes note of what counts for it.
     fn run(&mut self) -> Result<(), Failure> {
+        let page = self.page.clone();
+        let since = page.since_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        if let Some(from) = since.and_then(|since| self.replay.counts_from(since)) {
+            let before = Page { since_ms: Some(from.as_millisecond()), until_ms: page.since_ms, ..page.clone() };
+            self.walk(before, Self::remember)?;
+        }
+        self.walk(page, Self::take)
+    }
+
+    /// Goes page by page, while each entry is taken. Between pages the way to the store is free for what records
+    /// do not say.
+    fn walk(&mut self, mut page: Page, take: fn(&mut Self, &Entry) -> Result<bool, Failure>) -> Result<(), Failure> {
         loop {
-            let entries = self.next_page()?;
+            let entries = self.entries(&page)?;
             for entry in &entries {
                 if self.stop.is_asked() {
                     return Err(interrupted());
                 }
-                if self.replay.report().messages >= self.limit {
+                if !take(self, entry)? {
                     return Ok(());
                 }
-                self.take(entry)?;
             }
             match entries.last() {
-                Some(last) if entries.len() == PAGE => self.page.after = Some(last.id.clone()),
+                Some(last) if entries.len() == PAGE => page.after = Some(last.id.clone()),
                 _ => return Ok(()),
             }
         }
     }
 
-    fn next_page(&mut self) -> Result<Vec<Entry>, Failure> {
+    fn entries(&mut self, page: &Page) -> Result<Vec<Entry>, Failure> {
         let mut all = Vec::with_capacity(PAGE);
         let stop = &self.stop;
-        self.access.ask(&Request::Entries(self.page.clone()), |line| {
+        self.access.ask(&Request::Entries(page.clone()), |line| {
             if let Line::Entries(entries) = line {
                 all.extend(entries);
             }
@@ -183,12 +194,23 @@ impl Walk<'_> {
         Ok(all)
     }
 
-    fn take(&mut self, entry: &Entry) -> Result<(), Failure> {
+    fn remember(&mut self, entry: &Entry) -> Result<bool, Failure> {
+        let (id, payload) = entry.read().map_err(Failure::Usage)?;
+        self.replay.remember(id, &payload);
+        self.bar.at(RecordSchema.at_ms(&payload), || "counted before".to_owned());
+        Ok(true)
+    }
+
+    fn take(&mut self, entry: &Entry) -> Result<bool, Failure> {
+        if self.replay.report().messages >= self.limit {
+            return Ok(false);
+        }
         let (id, payload) = entry.read().map_err(Failure::Usage)?;
         let access = &mut self.access;
         self.replay.take(id, &payload, &mut |identity, at| look_up(access, identity, at));
-        self.bar.at(RecordSchema.at_ms(&payload), self.replay.report().messages);
-        Ok(())
+        let messages = self.replay.report().messages;
+        self.bar.at(RecordSchema.at_ms(&payload), || format!("{messages} messages"));
+        Ok(true)
     }
 }
 
@@ -216,10 +238,12 @@ struct Bar {
     bar: ProgressBar,
     from_ms: Option<i64>,
     until_ms: i64,
+    /// Entries passed: each of so many moves it.
+    passed: u64,
 }
 
 impl Bar {
-    fn new(from_ms: Option<i64>, until_ms: i64) -> Self {
+    fn new(until_ms: i64) -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(4));
         if !io::stderr().is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::hidden());
@@ -227,17 +251,18 @@ impl Bar {
         if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent}% {msg}  eta {eta}") {
             bar.set_style(style);
         }
-        Self { bar, from_ms, until_ms }
+        Self { bar, from_ms: None, until_ms, passed: 0 }
     }
 
-    fn at(&mut self, at_ms: i64, messages: u64) {
-        if self.bar.is_hidden() || !messages.is_multiple_of(256) {
+    fn at(&mut self, at_ms: i64, said: impl FnOnce() -> String) {
+        self.passed += 1;
+        if self.bar.is_hidden() || !self.passed.is_multiple_of(256) {
             return;
         }
         let from = *self.from_ms.get_or_insert(at_ms);
         let span = |until: i64| u64::try_from(until.saturating_sub(from)).unwrap_or(0);
         self.bar.set_length(span(self.until_ms));
         self.bar.set_position(span(at_ms));
-        self.bar.set_message(format!("{messages} messages"));
+        self.bar.set_message(said());
     }
 }

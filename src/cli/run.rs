@@ -39,6 +39,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let inherited = inherited(args, &config)?;
     tokio::runtime::Runtime::new()?.block_on(async {
         let proxy = Proxy::start(&config, inherited).await?;
+        let gate = Arc::clone(&proxy.gate);
         let admin = Admin::bind(&config.data, Arc::clone(&proxy.gate), Some(proxy.handover()))?;
         let admin = tokio::spawn(admin.serve(proxy.draining()));
         for address in proxy.addresses() {
@@ -61,6 +62,8 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         }
         // Its end only removes the socket.
         let _ = admin.await;
+        // Whoever is still being answered has a handle on it: its end is not waited for.
+        gate.journal.close();
         Ok(())
     })
 }

@@ -153,13 +153,26 @@ impl<'e> Sent<'e> {
         Ok((Facts { vouched, asked_before, reply_route_lost, replaces_unknown, ..found }, false))
     }
 
-    /// Judges it again; tells as well whether the record itself said what was known.
-    pub fn judge(&self, bench: Bench<'_>, lookup: &mut Lookup<'_>) -> Result<(Verdict, bool), Unjudged> {
-        let submission = self.submission();
-        let (facts, is_recorded) = self.facts(bench, &submission, lookup)?;
-        let verdict = judge(&submission, &facts, bench.profile, self.received());
-        let counted = self.counted(bench.profile, &facts, verdict.class);
-        Ok((if counted.is_empty() { verdict } else { verdict.with(counted) }, is_recorded))
+    /// Whether it was judged by exactly these settings. Of a record without grounds the profile's name tells.
+    pub fn is_judged_by(&self, profile: &Profile) -> bool {
+        match self.grounds.and_then(Grounds::profile) {
+            Some(digest) => digest == profile.digest(),
+            None => self.record.profile == profile.name,
+        }
+    }
+
+    /// Judges it again by these facts; `counted` where they tell how often the sender wrote to the recipient.
+    pub fn judge(&self, profile: &Profile, submission: &Submission<'_>, facts: &Facts<'_>, counted: bool) -> Verdict {
+        let verdict = judge(submission, facts, profile, self.received());
+        let mut taken_over = self.counted(profile, facts, verdict.class);
+        if counted {
+            // What the recipient agreed to is no setting, and was found by the counts of then.
+            let is_found = verdict.findings.iter().any(|finding| finding.rule == Rule::R19);
+            taken_over.retain(|finding| {
+                finding.rule != Rule::R19 || !is_found && finding.why.starts_with(r19_frequency::CONSENT)
+            });
+        }
+        if taken_over.is_empty() { verdict } else { verdict.with(taken_over) }
     }
 
     /// The same with the whole reasoning, by these facts and at this moment.

@@ -42,7 +42,7 @@ mod weighing;
 mod write;
 
 pub(super) use awaiting::Schedule;
-pub(super) use counting::Counted;
+pub(super) use counting::{Counted, mark};
 pub(super) use delivery::Waiting;
 use long::Held;
 pub(super) use long::key_of;

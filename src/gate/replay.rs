@@ -9,16 +9,27 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 use serde::Serialize;
 
+mod change;
+mod frequency;
+
 use super::again::{Bench, Lookup, Sent, Unjudged};
-use super::record::{self, Grounds, Record};
-use crate::rules::{Effect, Rule, Verdict};
+use super::desk::mark;
+use super::record::{self, Content, Grounds, List, Long, PartOutcome, Record, name};
+use crate::rules::{Class, Decision, Facts, Operation, Rule, Verdict};
 use crate::store::EntryId;
+use crate::store::sends::Pair;
+use change::Change;
+pub(super) use change::word;
+use frequency::{Moment, Tally};
 
 /// Ports or senders that are told apart; what exceeds this is counted together.
 const MOST_NAMES: usize = 10_000;
 
 /// The name under which those are counted.
 const OTHERS: &str = "(others)";
+
+/// Changes of do-not-disturb lists that are told.
+const MOST_LISTS: usize = 100;
 
 /// Examples of one kind of change.
 const ALIKE: usize = 3;
@@ -35,6 +46,18 @@ pub struct Report {
     /// Those judged by what the consents know today of that time: their records are older than grounds are, or the
     /// register now has another sender for them.
     pub looked_up: u64,
+    /// Those that had been judged by other settings: for these R19 was counted again, by the profile's limits.
+    pub recounted: u64,
+    /// From when on the messages before the first one count, where the profile sets a limit.
+    pub counted_since: Option<Timestamp>,
+    /// Messages that no longer found room among the counts, so that later ones may pass which should not.
+    pub uncounted: u64,
+    /// Of the recounted ones, those with a finding of R25: measures are taken over as they were.
+    pub measured: u64,
+    /// Those whose provider declares a class by a TLV, and whose older records do not say by which: judged without.
+    pub undeclared: u64,
+    /// Do-not-disturb lists that changed meanwhile: whom they spared before is known of judged messages only.
+    pub lists: Vec<ListChange>,
     /// Those that were not judged again, by reason.
     pub unjudged: BTreeMap<String, u64>,
     /// Entries of the journal that cannot be read.
@@ -53,6 +76,19 @@ pub struct Report {
     pub reclassed: BTreeMap<String, u64>,
     /// Some of the changed messages.
     pub examples: Vec<Example>,
+}
+
+/// A do-not-disturb list that was read anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ListChange {
+    /// When.
+    pub at: Timestamp,
+    /// The list's name.
+    pub name: String,
+    /// Entries that were new.
+    pub added: u64,
+    /// Entries that were there no longer.
+    pub removed: u64,
 }
 
 /// How often a rule speaks otherwise.
@@ -96,6 +132,7 @@ pub struct Replay<'r> {
     bench: Bench<'r>,
     most_examples: usize,
     report: Report,
+    tally: Tally<'r>,
     /// How many examples there are of each kind of change.
     shown: HashMap<String, usize>,
 }
@@ -103,12 +140,39 @@ pub struct Replay<'r> {
 impl<'r> Replay<'r> {
     /// Nothing judged yet.
     pub fn new(bench: Bench<'r>, most_examples: usize) -> Self {
-        Self { bench, most_examples, report: Report::default(), shown: HashMap::new() }
+        let tally = Tally::new(bench.profile);
+        Self { bench, most_examples, report: Report::default(), tally, shown: HashMap::new() }
     }
 
     /// What it has come to so far.
     pub const fn report(&self) -> &Report {
         &self.report
+    }
+
+    /// From when on messages count for those of this moment: they are to be remembered before it is reached.
+    pub fn counts_from(&mut self, at: Timestamp) -> Option<Timestamp> {
+        self.report.counted_since = self.tally.counts_from(at);
+        self.report.counted_since
+    }
+
+    /// Takes note of an entry from before the first that is judged: what passed then counts.
+    pub fn remember(&mut self, id: EntryId, payload: &[u8]) {
+        // One that cannot be read counts for nothing, as it did for nobody.
+        let Ok((record, grounds)) = Grounds::decode(payload) else { return };
+        let (Record::Submission(sent) | Record::Long(Long { submission: sent, .. })) = &record else {
+            return self.end(&record);
+        };
+        let forwarded = sent.verdict == "forward" && sent.class == Class::Commercial.name();
+        let Ok(message) = Sent::of(sent, grounds.as_ref()) else { return };
+        if !forwarded || message.submission().operation == Operation::ReplaceSm {
+            return;
+        }
+        if let (Some(sender), Some(msisdn)) = (sent.sender.as_deref(), sent.msisdn) {
+            // It may have had another id then.
+            let sender = self.bench.register.sender(sender).map_or(sender, |known| &known.id);
+            let moment = moment(Pair::new(sender, msisdn), sent, message.delivery());
+            self.tally.count(name(id), moment, message.received());
+        }
     }
 
     /// Judges an entry again, if it is a message's. One that cannot be read is counted, and the others go on.
@@ -121,19 +185,69 @@ impl<'r> Replay<'r> {
                 return;
             }
         };
-        let record = match &record {
-            Record::Submission(record) => record,
-            Record::Long(long) => &long.submission,
-            _ => return,
+        let sent = match &record {
+            Record::Submission(sent) | Record::Long(Long { submission: sent, .. }) => sent,
+            other => return self.end(other),
         };
         self.report.messages += 1;
-        let again = Sent::of(record, grounds.as_ref()).and_then(|sent| sent.judge(self.bench, lookup));
-        match again {
+        match self.judge(id, sent, grounds.as_ref(), lookup) {
             Ok((verdict, is_recorded)) => {
                 self.report.looked_up += u64::from(!is_recorded);
-                self.compare(id, record, &verdict);
+                self.compare(id, sent, &verdict);
             }
             Err(why) => *self.report.unjudged.entry(reason(&why)).or_default() += 1,
+        }
+    }
+
+    /// What it comes to now, and whether the record itself said what was known.
+    fn judge(
+        &mut self,
+        id: EntryId,
+        record: &record::Submission<'_>,
+        grounds: Option<&Grounds<'_>>,
+        lookup: &mut Lookup<'_>,
+    ) -> Result<(Verdict, bool), Unjudged> {
+        let sent = Sent::of(record, grounds)?;
+        let submission = sent.submission();
+        let (mut facts, is_recorded) = sent.facts(self.bench, &submission, lookup)?;
+        let declares = facts.identity.provider.class_tlv.is_some();
+        self.report.undeclared += u64::from(declares && grounds.is_none());
+        let place = pair(&facts).filter(|_| submission.operation != Operation::ReplaceSm);
+        let place = place.map(|pair| moment(pair, record, sent.delivery()));
+        let is_other = !sent.is_judged_by(self.bench.profile);
+        if is_other {
+            self.report.recounted += 1;
+            self.report.measured += u64::from(record.findings.iter().any(|finding| finding.rule == Rule::R25.id()));
+            facts.sent = place.map(|place| self.tally.sent(&place, sent.received())).unwrap_or_default();
+        }
+        let verdict = sent.judge(self.bench.profile, &submission, &facts, is_other);
+        if let Some(place) = place
+            && verdict.decision == Decision::Forward
+            && verdict.class == Class::Commercial
+        {
+            self.tally.count(name(id), place, sent.received());
+            self.report.uncounted = self.tally.left_out();
+        }
+        Ok((verdict, is_recorded))
+    }
+
+    /// What became of a message, and of the lists.
+    fn end(&mut self, record: &Record<'_>) {
+        match record {
+            Record::Outcome(outcome) => self.tally.end(outcome, false),
+            Record::PartOutcome(PartOutcome { outcome, .. }) => self.tally.end(outcome, true),
+            Record::List(list) => self.note(list),
+            _ => {}
+        }
+    }
+
+    /// Whom a list spared before it changed, nobody knows any more.
+    fn note(&mut self, list: &List<'_>) {
+        let matters = self.report.messages > 0 && list.added + list.removed > 0;
+        if matters && self.report.lists.len() < MOST_LISTS {
+            let at = Timestamp::from_millisecond(list.at_ms).unwrap_or_default();
+            let name = list.name.to_string();
+            self.report.lists.push(ListChange { at, name, added: list.added, removed: list.removed });
         }
     }
 
@@ -191,53 +305,18 @@ impl<'r> Replay<'r> {
     }
 }
 
-/// How a second verdict differs.
-struct Change {
-    decision: String,
-    is_same_answer: bool,
-    class: Option<String>,
-    /// Rule with its effect, whether that stops the message, and why.
-    new: Vec<(String, bool, String)>,
-    gone: Vec<(String, bool, String)>,
+/// Between whom a message goes, where both are known.
+fn pair(facts: &Facts<'_>) -> Option<Pair> {
+    Some(Pair::new(&facts.identity.sender?.id, facts.identity.msisdn?.0))
 }
 
-impl Change {
-    fn of(record: &record::Submission<'_>, verdict: &Verdict) -> Self {
-        let now = verdict.decision.to_string();
-        let fails = |effect: &str| matches!(effect, "failed" | "held");
-        let same = |finding: &crate::rules::Finding, then: &record::Finding<'_>| {
-            finding.rule.id() == then.rule && word(finding.effect) == then.effect
-        };
-        let new = verdict.findings.iter().filter(|now| !record.findings.iter().any(|then| same(now, then)));
-        let gone = record.findings.iter().filter(|then| !verdict.findings.iter().any(|now| same(now, then)));
-        Self {
-            is_same_answer: now == record.verdict && verdict.status.0 == record.status,
-            decision: format!("{} -> {now}", record.verdict),
-            class: (verdict.class.name() != record.class).then(|| format!("{} -> {}", record.class, verdict.class)),
-            new: new.map(|f| (f.rule.to_string(), fails(word(f.effect)), f.why.to_string())).collect(),
-            gone: gone.map(|f| (f.rule.to_string(), fails(&f.effect), f.why.to_string())).collect(),
-        }
-    }
-
-    fn is_none(&self) -> bool {
-        self.is_same_answer && self.class.is_none() && self.new.is_empty() && self.gone.is_empty()
-    }
-
-    /// Changes of one kind have the same decision, class and rules.
-    fn kind(&self) -> String {
-        let rules = |list: &[(String, bool, String)]| list.iter().map(|(rule, ..)| rule.clone()).collect::<String>();
-        format!("{} {:?} {} {}", self.decision, self.class, rules(&self.new), rules(&self.gone))
-    }
-}
-
-/// An effect as records have it.
-pub(super) const fn word(effect: Effect) -> &'static str {
-    match effect {
-        Effect::Failed => "failed",
-        Effect::Held => "held",
-        Effect::Alert => "alert",
-        Effect::Observed => "observed",
-    }
+/// Its place among those that count.
+fn moment(pair: Pair, record: &record::Submission<'_>, delivery: Timestamp) -> Moment {
+    let text = match &record.content {
+        Content::Text(text) => text.as_ref(),
+        Content::Opaque(..) => "",
+    };
+    Moment { pair, at_s: delivery.as_second(), mark: mark(record.source.addr.as_bytes(), text) }
 }
 
 /// Reasons with a detail of their own are counted together.

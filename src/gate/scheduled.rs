@@ -254,6 +254,19 @@ mod tests {
     }
 
     #[test]
+    fn a_full_table_has_no_room_takes_in_those_admitted_before_and_never_more() {
+        let scheduled = Scheduled::default();
+        for n in 0..2 * MOST as u64 {
+            assert_eq!(scheduled.has_room(), n < MOST as u64);
+            scheduled.add(id(n), 1_000_000_000, whose(), n);
+        }
+        scheduled.add(id(7_000_000), 1_000_000_000, whose(), 7);
+        assert_eq!(scheduled.lock().waiting.len(), 2 * MOST, "it does not grow without bound");
+        (0..=MOST as u64).for_each(|n| scheduled.remove(id(n), 1_000_000_000));
+        assert!(scheduled.has_room());
+    }
+
+    #[test]
     fn what_is_delivered_or_withdrawn_is_forgotten() {
         let scheduled = Scheduled::default();
         scheduled.add(id(1), 5_000, whose(), 1);

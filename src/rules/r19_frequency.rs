@@ -3,7 +3,7 @@
 //! Owns how a frequency is counted: in the calendar's own periods, in the profile's
 //! time zone, by the time of delivery. Refuses to remember: the facts say what was sent before.
 
-use jiff::civil::{Date, Weekday};
+use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 
@@ -15,6 +15,9 @@ use crate::document::Section;
 
 /// What it answers.
 pub const EXCEEDED: Code = Code::Own(0xD);
+
+/// How a finding begins that rests on what the recipient agreed to, and not on the profile.
+pub const CONSENT: &str = "the consent";
 
 pub(super) const ABOUT: About = About {
     name: "frequency",
@@ -63,7 +66,7 @@ pub(super) fn check(case: &Case<'_>) -> Option<Flaw> {
     let sent = |limit: Frequency| count(&facts.sent, limit.per, at, &case.profile.time_zone);
     let exceeded = |limit: &Frequency| sent(*limit) >= usize::from(limit.count);
     let (limit, whose) = match facts.frequency.filter(exceeded) {
-        Some(limit) => (limit, "the consent"),
+        Some(limit) => (limit, CONSENT),
         None => (case.profile.frequency.limits.iter().copied().find(exceeded)?, "the profile"),
     };
     let (sent, period) = (sent(limit), limit.per.name());
@@ -80,6 +83,13 @@ fn first_day(per: Period, day: Date) -> Date {
         Period::Quarter => Date::new(day.year(), (day.month() - 1) / 3 * 3 + 1, 1).unwrap_or(day),
         Period::Year => day.first_of_year(),
     }
+}
+
+/// When the longest of the periods began that this moment is in; `None` without limits.
+pub fn begin(limits: &[Frequency], at: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    let day = zone.to_datetime(at).date();
+    let first = limits.iter().map(|limit| first_day(limit.per, day)).min()?;
+    Some(first.to_datetime(Time::midnight()).to_zoned_datetime(zone.clone()).ok()?.timestamp())
 }
 
 /// For how many days a message matters to a frequency, at the longest.
@@ -114,6 +124,17 @@ mod tests {
     fn counted(per: Period, now: &str, sent: &[&str]) -> usize {
         let sent: Vec<Timestamp> = sent.iter().map(|text| at(text)).collect();
         count(&sent, per, at(now), &TimeZone::fixed(jiff::tz::offset(8)))
+    }
+
+    #[test]
+    fn the_longest_period_begins_where_its_calendar_says() {
+        let zone = TimeZone::fixed(jiff::tz::offset(8));
+        let limit = |text: &str| Frequency::parse(text).unwrap();
+        let now = at("2026-11-25T00:30:00");
+        assert_eq!(begin(&[], now, &zone), None);
+        assert_eq!(begin(&[limit("2/day")], now, &zone), Some(at("2026-11-25T00:00:00")));
+        assert_eq!(begin(&[limit("2/day"), limit("5/week")], now, &zone), Some(at("2026-11-23T00:00:00")));
+        assert_eq!(begin(&[limit("9/year"), limit("1/month")], now, &zone), Some(at("2026-01-01T00:00:00")));
     }
 
     #[test]

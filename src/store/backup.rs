@@ -4,18 +4,18 @@
 //! key, to write over what is there, and to call a backup whole before every octet of it is on disk.
 //! Driven by the command line, through a running gate or without one.
 //!
-//! **How it is consistent.** Days that are over are copied one by one. The databases that are written to (the
-//! last two days, consents, counts) are read row by row while the keys of changed rows are remembered; then the
+//! **How it is consistent.** Days that are over are copied as the files they are. The databases that are written to (days
+//! that are not finished, consents, counts) are read row by row while the keys of changed rows are remembered; then the
 //! changed rows are read again and again until they are few; then all changes to all of these databases wait
 //! for some milliseconds, in which the last changed rows are read. So each copy is what its database was at that
 //! moment, the same for all of them, whatever their rows mean and in whatever order they are written; what was
 //! durable before the backup began is in it. Keys are copied after the rows they open, because a day's key is
-//! older than its rows; a day that expired meanwhile is left out.
+//! older than its rows; a day that expired meanwhile is left out, and one that was rewritten is copied again.
 //!
-//! **How it is cheap.** A file that is in the folder already, of a day that has not been changed since or of the
-//! same length and time, stays where it is. The manifest is replaced last; until then the backup before is whole.
+//! **How it is cheap.** A file that is in the folder already, of the same length and time, stays where it is: days that
+//! are over among them. The manifest is replaced last; until then the backup before is whole.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::engine::{Engine, EngineError};
-use super::journal::Day;
+use super::journal::{Day, TABLE};
 use super::lock::{Lock, create_private_dir, sync_dir};
 use super::{Consents, Journal, Sha256, StoreError};
 use crate::clock;
@@ -51,8 +51,8 @@ pub trait Lend {
 /// Octets of rows between two looks at the pace.
 const CHUNK: usize = 256 << 10;
 
-/// How many days, from the last one back, may still be written to.
-const LIVE_DAYS: usize = 2;
+/// How often a backup is begun anew where a database went away under it.
+const TRIES: usize = 3;
 
 /// What a backup takes.
 pub struct Sources<'s> {
@@ -113,6 +113,9 @@ pub enum BackupError {
         /// Where, and what was expected.
         what: String,
     },
+    /// A database went away under the copying.
+    #[error("{0} was closed meanwhile: try again once the gate is well")]
+    Closed(String),
     /// Whoever asked for it is gone.
     #[error("given up: nobody waits for the backup any more")]
     GivenUp,
@@ -164,27 +167,36 @@ pub fn backup(
     if before.is_none() && !holds_nothing(dir)? {
         return Err(folder(dir, "is not empty, and holds no backup"));
     }
+    let mut job = Job { dir, round: String::new(), before, pace: Pace::new(octets_per_second), tell };
     let began = clock::wall();
-    let round = began.strftime("%Y%m%dT%H%M%S.%3fZ").to_string();
-    let mut job = Job { dir, round, before, pace: Pace::new(octets_per_second), tell };
-    job.run(sources, Manifest::new(began)).inspect_err(|_| {
-        // What is left of it would be taken for nothing, and goes with the next backup at the latest.
-        let _leftover = fs::remove_dir_all(dir.join(&job.round));
-    })
+    let mut tries = 0;
+    loop {
+        let before = job.before.clone();
+        job.round = clock::wall().strftime("%Y%m%dT%H%M%S.%3fZ").to_string();
+        let made = job.run(&sources, Manifest::new(began));
+        if made.is_err() {
+            // It would be taken for nothing, and goes with the next backup at the latest.
+            let _leftover = fs::remove_dir_all(dir.join(&job.round));
+        }
+        tries += 1;
+        match made {
+            // A day that was finished just now lies elsewhere, and a store that failed is opened anew.
+            Err(BackupError::Closed(_)) if tries < TRIES => job.before = before,
+            other => return other,
+        }
+    }
 }
 
 impl Job<'_> {
-    fn run(&mut self, sources: Sources<'_>, mut manifest: Manifest) -> Result<Manifest, BackupError> {
-        let days = sources.journal.days()?;
-        let closed = days.len().saturating_sub(LIVE_DAYS);
-        for day in &days[..closed] {
-            manifest.databases.extend(self.closed_day(sources.journal, *day)?);
-        }
-        live::copy(self, &sources, &mut manifest)?;
+    fn run(&mut self, sources: &Sources<'_>, mut manifest: Manifest) -> Result<Manifest, BackupError> {
+        live::copy(self, sources, &mut manifest)?;
         // One that expired meanwhile has no key any more.
         let left = sources.journal.days()?;
         manifest.databases.retain(|database| is_left(&database.name, &left));
         files::copy_data(self, sources.data, sources.master, &mut manifest)?;
+        // One that was finished meanwhile is there as a file.
+        let files: HashSet<&str> = manifest.files.iter().map(|file| file.name.as_str()).collect();
+        manifest.databases.retain(|database| !files.contains(format!("{}/{TABLE}", database.name).as_str()));
         files::copy_settings(self, sources.settings, &mut manifest)?;
         create_private_dir(&self.dir.join(&self.round))?;
         sync_all(&self.dir.join(&self.round))?;
@@ -193,26 +205,19 @@ impl Job<'_> {
         Ok(manifest)
     }
 
-    /// A day that is over; `None` where it expired just now.
-    fn closed_day(&mut self, journal: &Journal, day: Day) -> Result<Option<Database>, BackupError> {
-        let name = day_name(day);
-        let Some(lend) = journal.lend(day)? else { return Ok(None) };
-        let version = version(&name, &lend)?;
-        let before = self.before.as_ref().and_then(|before| before.databases.iter().find(|copied| copied.name == name));
-        if let Some(before) = before.filter(|before| before.version == version && self.is_there(&before.copy)) {
-            let (before, octets) = (before.clone(), before.copy.octets);
-            self.told(Step { name, octets, reused: true })?;
-            return Ok(Some(before));
-        }
-        live::copy_one(self, name, lend, version).map(Some)
-    }
-
     fn told(&mut self, step: Step) -> Result<(), BackupError> {
         if (self.tell)(&step) { Ok(()) } else { Err(BackupError::GivenUp) }
     }
 
     fn is_there(&self, copy: &Copy) -> bool {
         fs::metadata(self.dir.join(&copy.path)).is_ok_and(|metadata| metadata.len() == copy.octets)
+    }
+
+    /// The name, or one like it where a copy of this round has it already.
+    fn free(&self, name: &str) -> String {
+        let taken = |name: &str| self.dir.join(&self.round).join(name).exists();
+        let others = (1..).map(|n| format!("{name}.{n}"));
+        std::iter::once(name.to_owned()).chain(others).find(|name| !taken(name)).unwrap_or_default()
     }
 
     /// A new file for a copy, and its path below the backup's folder.
@@ -233,16 +238,6 @@ impl Job<'_> {
         Ok(Copy { path, octets: written.octets, sha256: written.sha256 })
     }
 }
-
-fn version(name: &str, lend: &Lender) -> Result<Option<(String, u64)>, BackupError> {
-    let engine = lend().ok_or_else(|| BackupError::database(name, CLOSED))?;
-    engine.sync().map_err(|e| BackupError::database(name, e))?;
-    let version = engine.copying().map(super::engine::Copying::version);
-    Ok(version.map(|version| (format!("{:032x}", version.identity), version.changes)))
-}
-
-/// What is said of a database that went away under the copying.
-const CLOSED: &str = "was closed meanwhile: try again once the gate is well";
 
 fn failed(name: &str) -> impl Fn(EngineError) -> BackupError + '_ {
     move |error| BackupError::database(name, error)

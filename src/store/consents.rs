@@ -227,7 +227,7 @@ impl Consents {
 impl Lend for Consents {
     fn lend(&self) -> Result<Lender, StoreError> {
         let ledger = Arc::downgrade(&self.ledger()?);
-        Ok(Box::new(move || ledger.upgrade().map(|ledger| Arc::clone(&ledger.engine))))
+        Ok(Box::new(move || ledger.upgrade().map(|ledger| Arc::clone(&ledger.plain))))
     }
 }
 

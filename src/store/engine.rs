@@ -65,23 +65,12 @@ pub trait Engine: Send + Sync + Debug {
     }
 }
 
-/// A database's name for good, and how often it was changed: the same twice means the same rows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Version {
-    /// Drawn by lot when it was made.
-    pub identity: u128,
-    /// Rows put and removed since then.
-    pub changes: u64,
-}
-
 /// A row's key.
 pub type Key = Box<[u8]>;
 
 /// Copying a database that goes on being written to: whoever reads all rows, and then again those that changed
-/// meanwhile, has it as it is at the last look.
-pub trait Copying {
-    /// Which state it is in.
-    fn version(&self) -> Version;
+/// meanwhile, has it as it is at the last look. Its rows are given as they lie on disk, whatever seals them above.
+pub trait Copying: Engine {
     /// From now on the keys of changed rows are remembered; false where they are for somebody else.
     fn watch(&self) -> bool;
     /// Nobody asks for changed rows any more.

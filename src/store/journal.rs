@@ -5,7 +5,7 @@
 //! [`Schema`] does. Driven by the gate; read by the command line.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ pub use find::{Entries, Query, WholeEntries};
 pub use heads::{Extent, Head, KnownHead, Running, Standing};
 pub use id::{Day, EntryId, InvalidEntryId};
 pub use verify::{Check, Fault, Verified};
+
+pub(in crate::store) use swap::TABLE;
 
 use days::Days;
 use eye::Eye;
@@ -215,7 +217,7 @@ struct Inner {
     days: Arc<Days>,
     eye: Arc<Eye>,
     progress: watch::Receiver<Progress>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Journal {
@@ -227,7 +229,7 @@ impl Journal {
         let front = Arc::new(Front::new(Arc::clone(&days), &options));
         let (publish, progress) = watch::channel(Progress { durable: 0, spooled: 0, health: Health::Up });
         let eye = Arc::new(Eye::new(publish));
-        let mut inner = Inner { front, days, eye, progress, threads: Vec::new() };
+        let inner = Inner { front, days, eye, progress, threads: Mutex::default() };
         let (front, days, eye) = (Arc::clone(&inner.front), Arc::clone(&inner.days), Arc::clone(&inner.eye));
         let writer = Writer::new(front, days, eye, options.interval);
         inner.start("journal", move || writer.run(recovered)).map_err(|e| StoreError::io(dir, "start a thread", e))?;
@@ -249,6 +251,12 @@ impl Journal {
     /// another key, nothing is found by it, and it counts to the entry's length.
     pub fn append_parts(&self, content: &[u8], signalling: &[u8]) -> Result<Ticket, AppendError> {
         self.inner.front.append(content, signalling)
+    }
+
+    /// Writes what is left, signs how far the day has come, and takes no more; whoever still has a handle
+    /// can go on reading.
+    pub fn close(&self) {
+        self.inner.close();
     }
 
     /// Follows the writer.
@@ -357,22 +365,30 @@ impl std::fmt::Debug for Journal {
 }
 
 impl Inner {
-    fn start(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-        self.threads.push(std::thread::Builder::new().name(name.to_owned()).spawn(run)?);
+    fn start(&self, name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        self.threads().push(std::thread::Builder::new().name(name.to_owned()).spawn(run)?);
         Ok(())
     }
-}
 
-impl Drop for Inner {
-    fn drop(&mut self) {
+    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
         self.front.close();
         self.eye.stop();
         self.days.stop_sealing();
-        for thread in self.threads.drain(..) {
+        for thread in self.threads().drain(..) {
             thread.thread().unpark();
             if thread.join().is_err() {
                 tracing::error!("a thread of the journal ended in a panic");
             }
         }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
     }
 }

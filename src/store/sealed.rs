@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use super::StoreError;
-use super::engine::{Engine, EngineError, Fault, Row, VALUE_BYTES};
+use super::engine::{Copying, Engine, EngineError, Fault, Row, VALUE_BYTES};
 use super::keys::{Key, Keys, OVERHEAD, Sealer};
 
 /// Longest value before it is sealed.
@@ -110,6 +110,11 @@ impl Engine for Sealed {
             }
         })?;
         failed.map_or(Ok(()), Err)
+    }
+
+    /// Copies stay sealed.
+    fn copying(&self) -> Option<&dyn Copying> {
+        self.engine.copying()
     }
 }
 

@@ -35,6 +35,7 @@ fn a_hold_of_a_number_keeps_its_entries_and_nothing_else_until_it_is_lifted() {
     let item = plan.items.iter().find(|item| item.day == gone && item.what == Piece::Day).expect("what is left");
     assert!(item.held && item.holds == [id.as_str()], "{item:?}");
     assert_eq!(scene.purge(&[]).gone, [], "it is not looked through every night");
+    scene.verify();
     assert!(scene.folder.run(&["retention", "plan"]).ok().contains(&format!("held by {id}")));
 
     let said = scene.folder.run(&["hold", "lift", &id, "--why", "closed"]).ok();

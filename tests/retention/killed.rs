@@ -47,6 +47,7 @@ fn a_purge_cut_by_a_kill_completes_later_and_loses_nothing_else() {
         let purged = scene.purge(&[]);
         assert!(purged.complete && purged.faults.is_empty(), "{purged:?}");
         check(&scene.filled, &scene.kept(), &gone, &thinned);
+        scene.verify();
         let plan = scene.plan(&[]);
         assert_eq!(plan.due().count(), 0, "{plan:?}");
         assert!(plan.items.iter().filter(|item| item.what == Piece::Day).all(|item| item.held || !item.due));

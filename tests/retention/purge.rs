@@ -43,6 +43,7 @@ fn what_has_expired_gives_its_space_back_and_all_else_stays() {
         assert_eq!(words, ["begun", "done"], "{day}");
     }
     assert_eq!(scene.purge(&[]).gone, [], "nothing is left to do");
+    scene.verify();
 }
 
 #[test]
@@ -61,6 +62,7 @@ fn signalling_goes_a_month_after_its_day_and_the_content_stays() {
     }
     assert_eq!(kept[&stays], scene.filled[&stays]);
     assert_eq!(scene.purge(&[]).gone, []);
+    scene.verify();
 }
 
 #[test]
@@ -130,6 +132,13 @@ fn a_running_gate_does_it_by_itself_and_says_so() {
     let said = scene.folder.run(&["status"]).ok();
     assert!(said.contains("retention: 1 gone"), "{said}");
     assert!(scene.folder.run(&["retention", "run"]).ok().contains("0 gone"));
+    let said = scene.folder.run(&["hold", "set", "--msisdn", "13800100007", "--why", "case 118"]).ok();
+    assert!(said.starts_with("H1 holds"), "{said}");
+    assert!(scene.folder.run(&["hold", "list"]).ok().contains("138****0007"));
+    assert_eq!(scene.folder.status().retention.holds, 1);
+    let held: Vec<_> = scene.plan(&[]).items.into_iter().filter(|item| item.holds == ["H1"]).collect();
+    assert_eq!(held.len(), 4, "two days, each with its signalling: {held:?}");
+    assert!(scene.folder.run(&["hold", "lift", "h1", "--why", "closed"]).ok().starts_with("H1 is lifted"));
     assert!(gate.stop().success());
     assert_eq!(scene.kept().keys().copied().collect::<Vec<_>>(), [stays]);
 }

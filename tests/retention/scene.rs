@@ -117,6 +117,11 @@ impl Scene {
         serde_json::from_str(&said.ok()).expect("what was purged")
     }
 
+    /// What has expired is told from what is missing.
+    pub(crate) fn verify(&self) {
+        self.folder.run(&["journal", "verify"]).ok();
+    }
+
     /// The records of purges, in their order: what, and what came of it.
     pub(crate) fn recorded(&self) -> Vec<(String, String)> {
         let said = self.folder.run(&["journal", "find", "--sessions", "--json"]).ok();

@@ -3,8 +3,10 @@
  * Loaded before libc, it copies a file under POWER_CUT_LIVE to the same place under
  * POWER_CUT_SHADOW each time the file is fsynced, as it was when the call began, and lets
  * the call return only then. What the shadow holds is what a power cut would have left.
- * A rename is not kept: no folder of the store is synced for one. */
+ * A name that a file got later is kept once its folder is synced: by the file's number, the folder
+ * of the same name with `.files` behind it has the file as it was synced last. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -64,20 +66,58 @@ static int copy(int fd, const char *to)
     return got == 0;
 }
 
+/* Where a file is kept by its number. */
+static void by_number(char *path, ino_t number)
+{
+    snprintf(path, PATH_MAX, "%s.files/%llu", getenv("POWER_CUT_SHADOW"), (unsigned long long)number);
+}
+
+/* Keeps the names of a synced folder: those of files that were synced before under other names. */
+static void keep_names(int fd, const char *shadow)
+{
+    char kept[PATH_MAX], name[PATH_MAX + 256], live[64];
+    struct stat about;
+    snprintf(live, sizeof live, "/proc/self/fd/%d", fd);
+    DIR *folder = opendir(live);
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        snprintf(name, sizeof name, "%s/%s", shadow, entry->d_name);
+        by_number(kept, entry->d_ino);
+        if (entry->d_type == DT_REG && stat(name, &about) != 0 && stat(kept, &about) == 0) {
+            make_parents(name);
+            if (link(kept, name) != 0)
+                fprintf(stderr, "power_cut: %s cannot be kept\n", name);
+        }
+    }
+    if (folder)
+        closedir(folder);
+}
+
 static int synced(int fd, const char *name)
 {
     char shadow[PATH_MAX], fresh[PATH_MAX + 8];
     struct stat about;
     int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);
-    if (fstat(fd, &about) != 0 || !S_ISREG(about.st_mode) || !shadow_of(fd, shadow))
+    int is_known = fstat(fd, &about) == 0 && (S_ISREG(about.st_mode) || S_ISDIR(about.st_mode));
+    if (!is_known || !shadow_of(fd, shadow))
         return real(fd);
     pthread_mutex_lock(&one);
+    if (S_ISDIR(about.st_mode)) {
+        keep_names(fd, shadow);
+        pthread_mutex_unlock(&one);
+        return real(fd);
+    }
     snprintf(fresh, sizeof fresh, "%s.fresh", shadow);
     make_parents(fresh);
     int copied = copy(fd, fresh);
     int result = real(fd);
-    if (copied && result == 0)
+    if (copied && result == 0) {
+        char kept[PATH_MAX];
         rename(fresh, shadow);
+        by_number(kept, about.st_ino);
+        make_parents(kept);
+        unlink(kept);
+        link(shadow, kept);
+    }
     pthread_mutex_unlock(&one);
     if (!copied) {
         fprintf(stderr, "power_cut: %s could not be copied\n", shadow);

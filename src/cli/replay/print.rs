@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::gate::replay::{Example, Report};
@@ -35,6 +36,7 @@ pub(super) fn report(
     if report.looked_up > 0 {
         writeln!(out, "  {} by what the consents had recorded by then: their records do not say", report.looked_up)?;
     }
+    remarks(out, report, zone)?;
     if report.changed == 0 {
         return Ok(());
     }
@@ -45,6 +47,42 @@ pub(super) fn report(
     grouped(out, "by port", &report.ports)?;
     grouped(out, "by sender", &report.senders)?;
     examples(out, &report.examples, zone)
+}
+
+/// What is not as it would have been, told whatever the result is.
+fn remarks(out: &mut impl Write, report: &Report, zone: &TimeZone) -> io::Result<()> {
+    let local = |at: Timestamp| at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
+    if report.recounted > 0 {
+        let since = report.counted_since.map(|at| format!(", messages from {} on", local(at))).unwrap_or_default();
+        writeln!(
+            out,
+            "  {} had been judged by other settings: the profile's frequency (R19) is counted again{since};\n    \
+             what recipients agreed to (R19) and measures (R25, in {} of them) are taken over as they were found then,\n    \
+             by the thresholds of then",
+            report.recounted, report.measured
+        )?;
+    }
+    if report.undeclared > 0 {
+        writeln!(
+            out,
+            "  {} without the class that their provider may have declared by its class_tlv: their records do not say",
+            report.undeclared
+        )?;
+    }
+    if report.uncounted > 0 {
+        writeln!(out, "  {} found no room among the counts: R19 may miss some of what came later", report.uncounted)?;
+    }
+    for list in &report.lists {
+        writeln!(
+            out,
+            "  do-not-disturb list {} changed at {}: {} new, {} gone; whom it spared before is known of judged messages only",
+            list.name,
+            local(list.at),
+            list.added,
+            list.removed
+        )?;
+    }
+    Ok(())
 }
 
 fn counted(out: &mut impl Write, what: &str, counts: &BTreeMap<String, u64>) -> io::Result<()> {

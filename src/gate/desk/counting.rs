@@ -274,7 +274,7 @@ fn mark_of(submission: &Submission<'_>) -> u32 {
     mark(submission.source.addr.0, submission.content.readable().unwrap_or_default())
 }
 
-pub(super) fn mark(source: &[u8], text: &str) -> u32 {
+pub(in crate::gate) fn mark(source: &[u8], text: &str) -> u32 {
     let mut hasher = SipHasher13::new_with_keys(0x6D61_726B, 0);
     hasher.write(source);
     hasher.write_u8(0);

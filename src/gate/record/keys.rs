@@ -206,73 +206,81 @@ impl Schema for RecordSchema {
     }
 
     fn keys(&self, payload: &[u8], emit: &mut dyn FnMut(Index, &[u8])) {
-        let head = Head::decode(payload);
-        match head {
-            Some(Head::Part(_)) => emit(Index::Source, ACKNOWLEDGED),
-            Some(Head::Long(_) | Head::PartOutcome(_) | Head::Report(_)) => acknowledged(payload, emit),
-            Some(Head::Measure(_)) => emit(Index::Source, MEASURES),
-            Some(Head::Complaint(_) | Head::CaseStep(_)) => emit(Index::Source, COMPLAINTS),
-            Some(Head::Asked(_)) => emit(Index::Source, ASKED),
-            Some(Head::Silence(_)) => emit(Index::Source, SILENCE),
-            Some(Head::Scheduled(_) | Head::Withdrawn(_)) => emit(Index::Source, SCHEDULED),
-            _ => {}
+        let Some(head) = Head::decode(payload) else { return };
+        emit_kind(&head, payload, emit);
+        emit_parties(head, emit);
+    }
+}
+
+/// The kinds that are looked for as such.
+fn emit_kind(head: &Head<'_>, payload: &[u8], emit: &mut dyn FnMut(Index, &[u8])) {
+    match head {
+        Head::Part(_) => emit(Index::Source, ACKNOWLEDGED),
+        Head::Long(_) | Head::PartOutcome(_) | Head::Report(_) => acknowledged(payload, emit),
+        Head::Measure(_) => emit(Index::Source, MEASURES),
+        Head::Complaint(_) | Head::CaseStep(_) => emit(Index::Source, COMPLAINTS),
+        Head::Asked(_) => emit(Index::Source, ASKED),
+        Head::Silence(_) => emit(Index::Source, SILENCE),
+        Head::Scheduled(_) | Head::Withdrawn(_) => emit(Index::Source, SCHEDULED),
+        _ => {}
+    }
+}
+
+/// Who is concerned, and what was decided.
+fn emit_parties(head: Head<'_>, emit: &mut dyn FnMut(Index, &[u8])) {
+    match head {
+        Head::Submission(judged) | Head::Long(judged) => {
+            emit_message(&judged.message, emit);
+            emit_judgement(&judged, emit);
         }
-        match head {
-            Some(Head::Submission(judged) | Head::Long(judged)) => {
-                emit_message(&judged.message, emit);
-                emit_judgement(&judged, emit);
-            }
-            Some(Head::Part(head)) => {
-                emit_message(&head.message, emit);
-                emit(Index::Provider, head.origin.provider.as_bytes());
-            }
-            Some(
-                Head::Report(head)
-                | Head::Taken(head)
-                | Head::Complaint(head)
-                | Head::Asked(head)
-                | Head::Silence(head)
-                | Head::Withdrawn(head)
-                | Head::CaseStep(head),
-            ) => {
-                emit(Index::Destination, head.subscriber.as_bytes());
-                emit(Index::Source, head.port.as_bytes());
-            }
-            Some(Head::Outcome(head) | Head::PartOutcome(head) | Head::Scheduled(head)) => {
-                emit(Index::Destination, head.subscriber.as_bytes());
-                emit(Index::Source, head.port.as_bytes());
-                if let Some(message_id) = &head.message_id {
-                    emit_message_id(message_id, emit);
-                }
-            }
-            Some(Head::Delivery(head, receipt)) => {
-                emit(Index::Destination, subscriber_key(head.msisdn, &head.source.addr).as_bytes());
-                emit(Index::Source, head.destination.addr.as_bytes());
-                if let Some(message_id) = receipt.as_ref().and_then(|receipt| receipt.message_id.as_ref()) {
-                    emit_message_id(message_id, emit);
-                }
-            }
-            Some(Head::Session(session)) => {
-                emit(Index::Provider, session.origin.provider.as_bytes());
-                if session.event.starts_with("reply route ") {
-                    emit(Index::Source, REPLY_ROUTE);
-                }
-            }
-            Some(Head::Change(head)) => {
-                emit(Index::Source, CHANGES);
-                emit(Index::Source, &change_key(&head.what));
-                if !head.subscriber.is_empty() {
-                    emit(Index::Destination, head.subscriber.as_bytes());
-                }
-            }
-            Some(Head::Accessed(head)) => {
-                emit(Index::Source, ACCESSES);
-                if !head.subscriber.is_empty() {
-                    emit(Index::Source, &accessed_key(&head.subscriber));
-                }
-            }
-            Some(Head::Measure(_) | Head::List(_)) | None => {}
+        Head::Part(head) => {
+            emit_message(&head.message, emit);
+            emit(Index::Provider, head.origin.provider.as_bytes());
         }
+        Head::Report(head)
+        | Head::Taken(head)
+        | Head::Complaint(head)
+        | Head::Asked(head)
+        | Head::Silence(head)
+        | Head::Withdrawn(head)
+        | Head::CaseStep(head) => {
+            emit(Index::Destination, head.subscriber.as_bytes());
+            emit(Index::Source, head.port.as_bytes());
+        }
+        Head::Outcome(head) | Head::PartOutcome(head) | Head::Scheduled(head) => {
+            emit(Index::Destination, head.subscriber.as_bytes());
+            emit(Index::Source, head.port.as_bytes());
+            if let Some(message_id) = &head.message_id {
+                emit_message_id(message_id, emit);
+            }
+        }
+        Head::Delivery(head, receipt) => {
+            emit(Index::Destination, subscriber_key(head.msisdn, &head.source.addr).as_bytes());
+            emit(Index::Source, head.destination.addr.as_bytes());
+            if let Some(message_id) = receipt.as_ref().and_then(|receipt| receipt.message_id.as_ref()) {
+                emit_message_id(message_id, emit);
+            }
+        }
+        Head::Session(session) => {
+            emit(Index::Provider, session.origin.provider.as_bytes());
+            if session.event.starts_with("reply route ") {
+                emit(Index::Source, REPLY_ROUTE);
+            }
+        }
+        Head::Change(head) => {
+            emit(Index::Source, CHANGES);
+            emit(Index::Source, &change_key(&head.what));
+            if !head.subscriber.is_empty() {
+                emit(Index::Destination, head.subscriber.as_bytes());
+            }
+        }
+        Head::Accessed(head) => {
+            emit(Index::Source, ACCESSES);
+            if !head.subscriber.is_empty() {
+                emit(Index::Source, &accessed_key(&head.subscriber));
+            }
+        }
+        Head::Measure(_) | Head::List(_) => {}
     }
 }
 

@@ -49,7 +49,8 @@ impl Digits {
 
     /// The phone these digits are, without its country code; `groups` tells how they were written.
     pub(super) fn as_phone(self, groups: usize) -> Option<Self> {
-        if self.length > LONGEST {
+        // The lengths below, and those with the country's code before them.
+        if !matches!(self.length, 5..=8 | 10..=16) {
             return None;
         }
         let domestic = match self.length {

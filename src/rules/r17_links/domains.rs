@@ -122,3 +122,31 @@ fn goes_on(behind: &str) -> bool {
         None => behind.starts_with(char::is_whitespace) && behind.trim_start().starts_with(is_more),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_whole_and_says_one_thing_of_each_name() {
+        assert!(TABLE.len() > 1300, "{} names", TABLE.len());
+        for pair in TABLE.windows(2) {
+            // Traditional and simplified characters fold to one name.
+            assert!(pair[0].0 < pair[1].0 || pair[0] == pair[1] && !pair[0].0.is_ascii(), "{pair:?}");
+        }
+        assert!(TABLE.iter().all(|(name, _)| name.chars().all(|c| !c.is_ascii_uppercase() && c != '.')));
+        for ending in ["zip", "mov", "rs", "py", "sh", "md", "pl", "ps", "cab", "java", "dot", "html", "pdf"] {
+            assert_eq!(kind(ending), None, "{ending}");
+        }
+    }
+
+    #[test]
+    fn what_speaks_for_a_host_depends_on_its_domain() {
+        assert!(is_host("Evil", "Com", " now") && is_host("evil", "de", " now") && is_host("evil", "pizza", ". Now"));
+        assert!(!is_host("evil", "De", "") && !is_host("evil", "pizza", " now") && !is_host("2", "de", ""));
+        assert!(!is_host("mr", "wang", "") && !is_host("a.m", "to", "") && is_host("evil", "wang", ""));
+        assert!(is_foreign_host("", "青禾", "网站") && !is_foreign_host("", "美食", "购物"));
+        assert!(is_foreign_host("", "登录青禾", "购物") && is_foreign_host("打开 ", "青禾", "购物"));
+        assert!(is_foreign_host("", "青禾", "com") && !is_foreign_host("", "青禾", "de"));
+    }
+}

@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 
 use super::rows::Writer;
 use super::{BackupError, CHUNK, Copied, Job, Manifest, Step, by_name};
+use crate::store::journal::{Day, TABLE};
 
-/// The folders of databases: of these only what was set aside as damaged is taken as it is.
+/// The folders of databases: of these only days that are over, and what was set aside as damaged, are taken as they are.
 const DATABASES: [&str; 3] = ["journal", "consents", "sends"];
+const JOURNAL: &str = "journal";
 
 /// How the name of a database that was set aside goes on.
 const ASIDE: [&str; 2] = [".broken-", ".damaged-"];
@@ -25,8 +27,46 @@ const PASSING: [&str; 4] = ["lock", "sock", "new", "tmp"];
 const KEYS: &str = "keys";
 const WRAPPED: &str = "key";
 
+/// How often the files are looked at again where a day was rewritten while they were copied.
+const LOOKS: usize = 10;
+
 /// Copies the files of the data directory.
+///
+/// A day that is rewritten meanwhile has other keys and another head than before: then all are looked at once
+/// more, until the days are those that the keys and heads were copied for.
 pub(super) fn copy_data(
+    job: &mut Job<'_>,
+    data: &Path,
+    master: Option<&Path>,
+    manifest: &mut Manifest,
+) -> Result<(), BackupError> {
+    for _ in 0..LOOKS {
+        let before = std::mem::take(&mut manifest.files);
+        if let Some(known) = &mut job.before {
+            known.files.extend(before);
+        }
+        copy_once(job, data, master, manifest)?;
+        let mut days = manifest.files.iter().filter(|file| Path::new(&file.name).starts_with(JOURNAL));
+        if days.all(|day| is_unchanged(data, day)) {
+            return Ok(());
+        }
+    }
+    Err(BackupError::database(JOURNAL, "days are rewritten faster than they are copied: try again later"))
+}
+
+fn is_unchanged(data: &Path, copied: &Copied) -> bool {
+    fs::metadata(data.join(&copied.name)).is_ok_and(|now| is_copied(copied, &now))
+}
+
+fn is_copied(copied: &Copied, now: &fs::Metadata) -> bool {
+    copied.copy.octets == now.len() && copied.modified_ns == modified_ns(now)
+}
+
+fn modified_ns(metadata: &fs::Metadata) -> i128 {
+    i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec())
+}
+
+fn copy_once(
     job: &mut Job<'_>,
     data: &Path,
     master: Option<&Path>,
@@ -77,15 +117,15 @@ pub(super) fn copy_settings(
 /// Whether a file or folder, by its name in the data directory, is one of those that are copied as they are.
 fn is_taken(name: &str) -> bool {
     let path = Path::new(name);
-    let mut parts = path.iter().filter_map(|part| part.to_str());
-    let (top, next) = (parts.next().unwrap_or_default(), parts.next());
+    let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
     let ending = path.extension().or(path.file_name()).and_then(|ending| ending.to_str()).unwrap_or_default();
-    if PASSING.contains(&ending) {
-        return false;
-    }
-    match next {
-        Some(next) if DATABASES.contains(&top) => ASIDE.iter().any(|aside| next.contains(aside)),
-        Some(_) if top == KEYS => ending == WRAPPED,
+    match parts.as_slice() {
+        _ if PASSING.contains(&ending) => false,
+        // A file in its place is whole and never changed: another takes its place.
+        [JOURNAL, day] if day.parse::<Day>().is_ok() => true,
+        [JOURNAL, day, rest @ ..] if day.parse::<Day>().is_ok() => rest == [TABLE],
+        [top, next, ..] if DATABASES.contains(top) => ASIDE.iter().any(|aside| next.contains(aside)),
+        [KEYS, ..] if parts.len() > 1 => ending == WRAPPED,
         _ => true,
     }
 }
@@ -98,9 +138,9 @@ fn copy(job: &mut Job<'_>, path: &Path, name: &str, before: Option<&Copied>) -> 
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other.map_err(failed)?,
     };
-    let modified_ns = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
-    let same = |before: &&Copied| before.copy.octets == metadata.len() && before.modified_ns == modified_ns;
-    if let Some(before) = before.filter(same).filter(|before| job.is_there(&before.copy)) {
+    if let Some(before) =
+        before.filter(|before| is_copied(before, &metadata)).filter(|before| job.is_there(&before.copy))
+    {
         job.told(Step { name: name.to_owned(), octets: before.copy.octets, reused: true })?;
         return Ok(Some(before.clone()));
     }
@@ -108,7 +148,7 @@ fn copy(job: &mut Job<'_>, path: &Path, name: &str, before: Option<&Copied>) -> 
         Some(absolute) => format!("settings/{absolute}"),
         None => format!("data/{name}"),
     };
-    let (copied, mut out) = job.create(&place, Writer::create)?;
+    let (copied, mut out) = job.create(&job.free(&place), Writer::create)?;
     let mut buffer = vec![0; CHUNK];
     loop {
         let read = file.read(&mut buffer).map_err(failed)?;
@@ -119,7 +159,7 @@ fn copy(job: &mut Job<'_>, path: &Path, name: &str, before: Option<&Copied>) -> 
         job.pace.took(read as u64);
     }
     let copy = job.finish(name, copied, out)?;
-    Ok(Some(Copied { name: name.to_owned(), copy, modified_ns }))
+    Ok(Some(Copied { name: name.to_owned(), copy, modified_ns: modified_ns(&metadata) }))
 }
 
 fn listed(folder: &Path) -> Result<Vec<PathBuf>, BackupError> {
@@ -146,6 +186,8 @@ mod tests {
             "heads/20261124.json",
             "measures.json",
             "journal",
+            "journal/20261124",
+            "journal/20261124/table",
             "journal/20261124.broken-1/db",
             "sends/db.damaged-17/db",
             "imports/0123.json",
@@ -154,8 +196,9 @@ mod tests {
             "keys/master",
             "keys/master.old",
             "keys/x.key.new",
-            "journal/20261124",
             "journal/20261124/db",
+            "journal/20261124/forget",
+            "journal/20261124.ready/table",
             "journal/20261123.going/db",
             "journal/lock",
             "consents/db",
@@ -164,7 +207,7 @@ mod tests {
             "portcullis.sock",
             "register.last-good.new",
         ];
-        assert_eq!(taken.map(is_taken), [true; 9]);
-        assert_eq!(left.map(is_taken), [false; 12]);
+        assert_eq!(taken.map(is_taken), [true; 11]);
+        assert_eq!(left.map(is_taken), [false; 13]);
     }
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::rows::Writer;
-use super::{BackupError, CHUNK, CLOSED, Database, Job, LIVE_DAYS, Lend, Lender, Manifest, Pace, Sources};
+use super::{BackupError, CHUNK, Database, Job, Lend, Lender, Manifest, Pace, Sources};
 use super::{day_name, failed};
 use crate::clock;
 use crate::store::engine::{Copying, Engine, EngineError};
@@ -46,7 +46,7 @@ pub(super) fn copy(job: &mut Job<'_>, sources: &Sources<'_>, manifest: &mut Mani
     }
     let (mut days, mut read): (Vec<Day>, usize) = Default::default();
     loop {
-        for day in last_days(sources)?.into_iter().filter(|day| !days.contains(day)).collect::<Vec<_>>() {
+        for day in sources.journal.days()?.into_iter().filter(|day| !days.contains(day)).collect::<Vec<_>>() {
             days.push(day);
             if let Some(lend) = sources.journal.lend(day)? {
                 open.push(Source::open(job, day_name(day), lend)?);
@@ -58,7 +58,7 @@ pub(super) fn copy(job: &mut Job<'_>, sources: &Sources<'_>, manifest: &mut Mani
         catch_up(&mut open)?;
         let moment = still(&mut open, |open| {
             // Midnight may have come: the day that began is of the same moment.
-            if last_days(sources)?.iter().any(|day| !days.contains(day)) {
+            if sources.journal.days()?.iter().any(|day| !days.contains(day)) {
                 return Ok(None);
             }
             open.iter_mut().try_for_each(|source| source.read_changed().map(drop))?;
@@ -70,28 +70,9 @@ pub(super) fn copy(job: &mut Job<'_>, sources: &Sources<'_>, manifest: &mut Mani
         }
     }
     for source in open {
-        manifest.databases.push(source.finish(job, None)?);
+        manifest.databases.push(source.finish(job)?);
     }
     Ok(())
-}
-
-/// Copies one that nobody writes to, as a rule.
-pub(super) fn copy_one(
-    job: &mut Job<'_>,
-    name: String,
-    lend: Lender,
-    version: Option<(String, u64)>,
-) -> Result<Database, BackupError> {
-    let mut open = [Source::open(job, name, lend)?];
-    read_all(&mut open, 0, &mut job.pace)?;
-    still(&mut open, |open| open[0].read_changed())?;
-    let [source] = open;
-    source.finish(job, version)
-}
-
-fn last_days(sources: &Sources<'_>) -> Result<Vec<Day>, BackupError> {
-    let mut days = sources.journal.days()?;
-    Ok(days.split_off(days.len().saturating_sub(LIVE_DAYS)))
 }
 
 /// Reads every row of one of them, a chunk at a time, and meanwhile what changes too much in any.
@@ -151,14 +132,14 @@ impl Source {
 
     /// Reads the next rows; tells their octets, none at the end.
     fn read_chunk(&mut self, from: &mut Vec<u8>) -> Result<usize, BackupError> {
-        let engine = self.watched.engine()?;
         let (mut rows, mut octets) = (Vec::new(), 0);
-        let scanned = engine.scan(from, &END, &mut |key, value| {
-            octets += 1 + key.len() + value.len();
-            rows.push((key.to_vec(), value.to_vec()));
-            octets < CHUNK
-        });
-        scanned.map_err(failed(&self.watched.name))?;
+        self.watched.copying(|copying| {
+            copying.scan(from, &END, &mut |key, value| {
+                octets += 1 + key.len() + value.len();
+                rows.push((key.to_vec(), value.to_vec()));
+                octets < CHUNK
+            })
+        })?;
         for (key, value) in &rows {
             self.write(key, Some(value))?;
         }
@@ -171,10 +152,9 @@ impl Source {
 
     /// Reads again what changed; tells how many rows that were.
     fn read_changed(&mut self) -> Result<usize, BackupError> {
-        let engine = self.watched.engine()?;
         let keys = self.watched.copying(|copying| copying.changed())?;
         for key in &keys {
-            let value = engine.get(key).map_err(failed(&self.watched.name))?;
+            let value = self.watched.copying(|copying| copying.get(key))?;
             self.write(key, value.as_deref())?;
         }
         Ok(keys.len())
@@ -185,18 +165,18 @@ impl Source {
     }
 
     /// The copy is on disk when this returns.
-    fn finish(self, job: &mut Job<'_>, version: Option<(String, u64)>) -> Result<Database, BackupError> {
+    fn finish(self, job: &mut Job<'_>) -> Result<Database, BackupError> {
         let Self { watched, path, file } = self;
         let (name, rows) = (watched.name.clone(), file.rows());
         drop(watched);
         let copy = job.finish(&name, path, file)?;
-        Ok(Database { name, copy, rows, version })
+        Ok(Database { name, copy, rows })
     }
 }
 
 impl Watched {
     fn new(name: String, lend: Lender) -> Result<Self, BackupError> {
-        let engine = lend().ok_or_else(|| BackupError::database(&name, CLOSED))?;
+        let engine = lend().ok_or_else(|| BackupError::Closed(name.clone()))?;
         match engine.copying().map(Copying::watch) {
             Some(true) => Ok(Self { name, lend }),
             Some(false) => Err(BackupError::database(&name, "is being copied by another backup")),
@@ -205,12 +185,12 @@ impl Watched {
     }
 
     fn engine(&self) -> Result<Arc<dyn Engine>, BackupError> {
-        (self.lend)().ok_or_else(|| BackupError::database(&self.name, CLOSED))
+        (self.lend)().ok_or_else(|| BackupError::Closed(self.name.clone()))
     }
 
     fn copying<T>(&self, ask: impl FnOnce(&dyn Copying) -> Result<T, EngineError>) -> Result<T, BackupError> {
         let engine = self.engine()?;
-        let copying = engine.copying().ok_or_else(|| BackupError::database(&self.name, CLOSED))?;
+        let copying = engine.copying().ok_or_else(|| BackupError::Closed(self.name.clone()))?;
         ask(copying).map_err(failed(&self.name))
     }
 }

@@ -48,8 +48,6 @@ pub struct Database {
     pub copy: Copy,
     /// Rows in that file; of one that was changed while it was read, some more than once.
     pub rows: u64,
-    /// Of one that was not being written to: its own name and how often it was changed.
-    pub version: Option<(String, u64)>,
 }
 
 /// A file.

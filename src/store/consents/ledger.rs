@@ -45,6 +45,8 @@ pub(super) struct Desk {
 #[derive(Debug)]
 pub(super) struct Ledger {
     pub(super) engine: Arc<dyn Engine>,
+    /// The same as it lies on disk, for copies of it.
+    pub(super) plain: Arc<dyn Engine>,
     path: PathBuf,
     pub(super) codes: Codes,
     pub(super) names: RwLock<Names>,
@@ -62,7 +64,7 @@ impl Ledger {
             Some(_) => return Err(StoreError::damaged(&path, "layout version: this program reads 1, 2 and 3")),
             None => begin(&plain, &path, keys)?,
         };
-        let engine: Arc<dyn Engine> = Arc::new(Sealed::new(plain, rows_of(&key)));
+        let engine: Arc<dyn Engine> = Arc::new(Sealed::new(Arc::clone(&plain), rows_of(&key)));
         let counts = engine.get(COUNT_KEY).map_err(failed)?.unwrap_or_default();
         let (count, items) = match counts.as_chunks::<8>() {
             ([count, items], []) => (u64::from_be_bytes(*count), u64::from_be_bytes(*items)),
@@ -71,7 +73,7 @@ impl Ledger {
         let names = RwLock::new(Names::load(&*engine).map_err(failed)?);
         let desk = Mutex::new(Desk { evidence: Evidence::load(&*engine).map_err(failed)?, items, uncounted: 0 });
         let (codes, count) = (Codes::new(key.derive("codes").hasher()), AtomicU64::new(count));
-        Ok(Self { engine, path, codes, names, desk, count, commit: Commit::default() })
+        Ok(Self { engine, plain, path, codes, names, desk, count, commit: Commit::default() })
     }
 
     /// How many buckets there are.

@@ -23,7 +23,7 @@ use copying::Changes;
 mod copying;
 
 /// The tree that says which changes the database has: one log holds all trees, so a number in it
-/// stands for every change made before. Behind it how many changes there were.
+/// stands for every change made before.
 const STAMPS: &[u8] = b"wal";
 
 const STAMP: &[u8] = b"#";
@@ -64,8 +64,7 @@ impl Engines for Sled {
             other => other?,
         };
         let stamps = contained(&path, || db.open_tree(STAMPS))?;
-        let (wal, count) = redo(dir, &path, &db, &stamps)?;
-        let changes = Changes::new(&path, &stamps, count)?;
+        let wal = redo(dir, &path, &db, &stamps)?;
         let file = File::open(&path).map_err(|e| refused(&path, &e))?;
         let metadata = file.metadata().map_err(|e| refused(&path, &e))?;
         let inode = (metadata.dev(), metadata.ino());
@@ -73,7 +72,7 @@ impl Engines for Sled {
             db: Some(db),
             stamps: Some(stamps),
             wal: Mutex::new(wal),
-            changes,
+            changes: Changes::default(),
             has_failed: AtomicBool::new(false),
             file,
             inode,
@@ -168,10 +167,7 @@ impl Open {
     /// The database has the changes up to this number; nothing of later ones.
     fn stamp(&self, number: u64) -> Result<(), EngineError> {
         match &self.stamps {
-            Some(stamps) => {
-                let stamp = [number.to_be_bytes(), self.changes.count().to_be_bytes()].concat();
-                contained(&self.path, || stamps.insert(STAMP, stamp).map(drop))
-            }
+            Some(stamps) => contained(&self.path, || stamps.insert(STAMP, &number.to_be_bytes()).map(drop)),
             None => Err(refused(&self.path, &"closed")),
         }
     }
@@ -266,19 +262,15 @@ fn once_released(open: impl Fn() -> Result<::sled::Db, EngineError>) -> Result<:
     open()
 }
 
-/// Makes up for the changes that the database has not got; tells how many it ever had.
-fn redo(dir: &Path, path: &Path, db: &::sled::Db, stamps: &::sled::Tree) -> Result<(Wal, u64), EngineError> {
+/// Makes up for the changes that the database has not got.
+fn redo(dir: &Path, path: &Path, db: &::sled::Db, stamps: &::sled::Tree) -> Result<Wal, EngineError> {
     let stamp = contained(path, || stamps.get(STAMP))?;
-    let (since, mut changes) = match stamp.as_deref().map(<[u8]>::as_chunks) {
-        None => (0, 0),
-        // Changes were not always counted.
-        Some(([since], [])) => (u64::from_be_bytes(*since), 0),
-        Some(([since, changes], [])) => (u64::from_be_bytes(*since), u64::from_be_bytes(*changes)),
-        Some(_) => return Err(broken(path, "stamp of the database")),
+    let since = match stamp.as_deref() {
+        Some(stamp) => stamp.try_into().map(u64::from_be_bytes).map_err(|_| broken(path, "stamp of the database"))?,
+        None => 0,
     };
     let mut failed = None;
     let read = Wal::open(dir.join("wal"), since, &mut |key, value| {
-        changes += 1;
         contained(path, || change(db, key, value)).map_err(|e| {
             let said = io::Error::other(e.to_string());
             failed = Some(e);
@@ -288,7 +280,7 @@ fn redo(dir: &Path, path: &Path, db: &::sled::Db, stamps: &::sled::Tree) -> Resu
     match (read, failed) {
         (_, Some(error)) => Err(error),
         (Ok((_, Read::Gap)), _) => Err(broken(path, "changes between the database and its log are missing")),
-        (Ok((wal, _)), _) => Ok((wal, changes)),
+        (Ok((wal, _)), _) => Ok(wal),
         (Err(e), _) if e.kind() == io::ErrorKind::InvalidData => Err(broken(path, &e.to_string())),
         (Err(e), _) => Err(refused(path, &e)),
     }

@@ -154,9 +154,13 @@ impl Days {
     }
 
     /// A day's database, for whoever copies it. The one that is written to is lent only, so that after a failure
-    /// it can be opened anew; the others stay open meanwhile.
+    /// it can be opened anew; the others stay open meanwhile. One that is a file needs nobody to read it.
     pub(super) fn lend(&self, day: Day) -> Result<Option<Lender>, StoreError> {
-        let Some(store) = self.reader(day)? else { return Ok(None) };
+        if self.path(day).join(TABLE).exists() {
+            return Ok(None);
+        }
+        // It may have been finished at this moment.
+        let Some(store) = self.reader(day)?.filter(|store| !store.is_table()) else { return Ok(None) };
         let is_written = self.open().slots.get(&day).is_some_and(|slot| slot.writing);
         if !is_written {
             return Ok(Some(Box::new(move || Some(Arc::clone(&store.engine)))));
@@ -205,7 +209,10 @@ impl Days {
         }
     }
 
+    /// The days there are, oldest first.
     pub(super) fn list(&self) -> Result<Vec<Day>, StoreError> {
+        // Not in the moment in which one takes another's place.
+        let _open = self.open();
         let mut days: Vec<Day> = self.names()?.iter().filter_map(|name| name.parse().ok()).collect();
         days.sort_unstable();
         Ok(days)

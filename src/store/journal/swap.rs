@@ -20,7 +20,7 @@ use crate::store::engine::TableWriter;
 use crate::store::lock::{create_private_dir, sync_dir};
 
 /// The file of a day that is over.
-pub(super) const TABLE: &str = "table";
+pub(in crate::store) const TABLE: &str = "table";
 
 /// The list of keys that go once the folder is in place.
 const FORGET: &str = "forget";

@@ -253,7 +253,8 @@ impl Verifying<'_> {
         match flow {
             Ok((blocks, entries)) => {
                 self.found.blocks += blocks;
-                self.found.entries += entries;
+                // What is not in a block yet is sealed, and not in the chain.
+                self.found.entries += entries + store.tail().pending.len() as u64;
                 Flow::Continue(())
             }
             Err(flow) => flow,
