@@ -81,15 +81,11 @@ pub(super) fn page(
     Ok(last)
 }
 
-/// Entries, one after the other.
-type Read = Box<dyn Iterator<Item = Result<(EntryId, Parts), StoreError>>>;
+/// An entry, as far as it was read.
+type Read = Result<(EntryId, Parts), StoreError>;
 
 /// The entries to look at; their signalling, too, where they are shown by themselves.
-fn read(
-    journal: &Journal,
-    query: &Query,
-    asked: Entries,
-) -> Result<Read, StoreError> {
+fn read(journal: &Journal, query: &Query, asked: Entries) -> Result<Box<dyn Iterator<Item = Read>>, StoreError> {
     if query.sessions || query.kind == Some(Kind::Session) {
         return Ok(Box::new(journal.find_parts(asked)?));
     }
@@ -166,7 +162,8 @@ fn candidate(conditions: &Conditions, id: EntryId, kept: &Kept<'_>) -> Option<Ca
         Record::Delivery(delivery) => Some(subscriber_key(delivery.msisdn, &delivery.source.addr)),
         _ => None,
     };
-    let shows = subscriber.map_or(Shows::Itself(Box::new(found)), |subscriber| Shows::Of(subscriber.into_owned()));
+    let shows =
+        subscriber.map_or_else(|| Shows::Itself(Box::new(found)), |subscriber| Shows::Of(subscriber.into_owned()));
     is_asked.then_some(Candidate { id, at_ms, shows })
 }
 
