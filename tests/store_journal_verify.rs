@@ -78,10 +78,17 @@ fn silent_octets(dir: &Path, half: usize, expected: &[(EntryId, Parts)]) -> Vec<
                 silent.push(file.to_string_lossy().into_owned());
             }
             std::fs::write(&file, &whole).unwrap();
+            forget_kept_tips(dir);
         }
     }
     assert_sound(&open(dir));
     silent
+}
+
+/// What a journal found amiss when it was opened is told for good, until somebody deletes it.
+fn forget_kept_tips(dir: &Path) {
+    let is_kept = |file: &PathBuf| file.to_string_lossy().contains("/tip.");
+    files(&dir.join("heads")).iter().filter(|file| is_kept(file)).for_each(|file| std::fs::remove_file(file).unwrap());
 }
 
 /// The files of a journal as a crash leaves them.
@@ -203,6 +210,7 @@ fn blocks_that_are_missing_changed_or_elsewhere_are_named() {
         assert!(!faults(dir.path()).is_empty(), "an index row of {} is missing", char::from(tag));
     }
     std::fs::write(&path, &whole).unwrap();
+    forget_kept_tips(dir.path());
     assert_sound(&open(dir.path()));
 }
 
@@ -237,7 +245,7 @@ fn days_and_heads_that_are_missing_or_older_are_named() {
         std::fs::remove_dir_all(dir.join("journal/20261118")).unwrap();
         copy(&older, &dir.join("journal/20261118"));
     });
-    assert!(older_day.contains("20261118 1 blocks at the end are missing: head 4 has 70 entries"), "{older_day}");
+    assert!(older_day.contains("blocks at the end are missing: head 4 has 70 entries"), "{older_day}");
     let no_day = after(&|dir| std::fs::remove_dir_all(dir.join("journal/20261117")).unwrap());
     assert_eq!(no_day, "20261117 the day is missing, and was not signed to have expired");
     let no_head = after(&|dir| std::fs::remove_file(dir.join("heads/20261118.json")).unwrap());
@@ -259,6 +267,48 @@ fn days_and_heads_that_are_missing_or_older_are_named() {
         })
         .unwrap();
     assert_eq!(found, ["head 4, kept elsewhere, is missing"]);
+}
+
+#[test]
+fn an_end_that_was_cut_off_is_told_however_much_is_written_after() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path());
+    append(&journal, 0..200, NOON);
+    drop(journal);
+    let (day, older) = (dir.path().join("journal/20261117"), dir.path().join("older"));
+    copy(&day, &older);
+    let journal = open(dir.path());
+    append(&journal, 200..400, NOON);
+    drop(journal);
+    assert_eq!(open(dir.path()).incidents(), []);
+    std::fs::remove_dir_all(&day).unwrap();
+    copy(&older, &day);
+    let journal = open(dir.path());
+    assert_eq!(journal.incidents().len(), 1);
+    append(&journal, 200..500, NOON);
+    append(&journal, 0..5, NOON + DAY);
+    drop(journal);
+    let journal = open(dir.path());
+    journal.seal().unwrap();
+    assert_eq!((all(&journal).len(), journal.incidents()), (505, Vec::new()));
+    let faults = verify(&journal).1;
+    assert!(faults.len() == 1 && faults[0].place == "heads/tip.1", "{faults:?}");
+    assert!(faults[0].what.contains("20261117 has not all of the 400 entries that were signed"), "{faults:?}");
+}
+
+#[test]
+fn a_tip_that_is_gone_or_changed_is_told_however_much_is_written_after() {
+    for change in [|tip: &Path| std::fs::remove_file(tip).unwrap(), |tip: &Path| std::fs::write(tip, "{}\n").unwrap()] {
+        let dir = tempfile::tempdir().unwrap();
+        sealed(dir.path(), 1, 60);
+        change(&dir.path().join("heads/tip"));
+        drop(open(dir.path()));
+        let journal = open(dir.path());
+        append(&journal, 0..5, NOON + DAY);
+        drop(journal);
+        let faults = faults(dir.path());
+        assert!(faults.len() == 1 && faults[0].place == "heads/tip.1", "{faults:?}");
+    }
 }
 
 #[test]

@@ -107,6 +107,7 @@ impl Days {
     pub(super) fn start(&self) -> Result<Option<Arc<DayStore>>, StoreError> {
         self.finish_swaps()?;
         self.finish_drops()?;
+        self.compare_with_tip()?;
         match self.list()?.last() {
             Some(day) if !self.is_over(*day) => self.writer(*day).map(Some),
             _ => Ok(None),
@@ -296,8 +297,12 @@ impl Days {
         std::fs::rename(&path, &aside).map_err(|e| StoreError::io(&path, "set the broken day aside", e))?;
         sync_dir(&self.dir)?;
         tracing::error!(day = %day, aside = %aside.display(), why, "a day of the journal cannot be read and was set aside");
-        self.incidents.lock().unwrap_or_else(PoisonError::into_inner).push(Incident { day, aside, why });
+        self.tell(Incident { day, aside, why });
         Ok(())
+    }
+
+    pub(super) fn tell(&self, incident: Incident) {
+        self.incidents.lock().unwrap_or_else(PoisonError::into_inner).push(incident);
     }
 
     /// All that is in the folder.

@@ -119,7 +119,18 @@ pub(super) struct Wrong {
     pub(super) what: String,
 }
 
+/// A tip that the journal did not match once, with the reason.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Kept {
+    pub(super) file: String,
+    pub(super) why: String,
+    pub(super) tip: Option<Running>,
+}
+
 const TIP: &str = "tip";
+
+/// How the names of tips begin that the journal did not match.
+const KEPT: &str = "tip.";
 
 const PUBLIC_KEY: &str = "key.pem";
 
@@ -259,13 +270,62 @@ impl Heads {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(|e| wrong(&e.to_string()))?,
         };
-        let (line, signature) = text.split_once('\n').ok_or_else(|| wrong("is cut short"))?;
+        self.opened_tip(&text).map(Some).map_err(|what| wrong(&what))
+    }
+
+    fn opened_tip(&self, text: &str) -> Result<Running, String> {
+        let (line, signature) = text.split_once('\n').ok_or("is cut short")?;
         let signature = signature.strip_suffix('\n').and_then(|hex| HEXLOWER.decode(hex.as_bytes()).ok());
-        let public_key = self.keys.signer().map_err(|e| wrong(&e.to_string()))?.public_key();
+        let public_key = self.keys.signer().map_err(|e| e.to_string())?.public_key();
         if !signature.is_some_and(|signature| verify(&public_key, line.as_bytes(), &signature)) {
-            return Err(wrong("is not as it was signed"));
+            return Err("is not as it was signed".to_owned());
         }
-        serde_json::from_str(line).map(Some).map_err(|e| wrong(&e.to_string()))
+        serde_json::from_str(line).map_err(|e| e.to_string())
+    }
+
+    /// Keeps the tip for good, as it is or is not there, before the next one takes its place: the journal does
+    /// not match it. Gives its file; nothing where it is kept already.
+    pub(super) fn keep_tip(&self, why: &str) -> Result<Option<PathBuf>, StoreError> {
+        let failed = |e| StoreError::io(&self.dir, "keep the tip", e);
+        let tip = match fs::read(self.dir.join(TIP)) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+            other => other.map_err(failed)?,
+        };
+        let text = [why.replace('\n', " ").as_bytes(), b"\n", &tip].concat();
+        let mut number = 1_u32;
+        loop {
+            let name = format!("{KEPT}{number}");
+            match fs::read(self.dir.join(&name)) {
+                Ok(there) if there == text => return Ok(None),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                    self.make_dir()?;
+                    put(&self.dir, &name, &text).map_err(failed)?;
+                    return sync_dir(&self.dir).map(|()| Some(self.dir.join(name)));
+                }
+                other => other.map_err(failed)?,
+            };
+            number += 1;
+        }
+    }
+
+    /// The tips that the journal did not match once.
+    pub(super) fn kept_tips(&self) -> Result<Vec<Kept>, StoreError> {
+        let mut kept = Vec::new();
+        if !self.dir.is_dir() {
+            return Ok(kept);
+        }
+        let failed = |e| StoreError::io(&self.dir, "read the tips that were kept", e);
+        for entry in fs::read_dir(&self.dir).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let file = file_name(&path);
+            if file.starts_with(KEPT) {
+                let text = String::from_utf8_lossy(&fs::read(&path).map_err(failed)?).into_owned();
+                let (why, tip) = text.split_once('\n').unwrap_or((&text, ""));
+                kept.push(Kept { file, why: why.to_owned(), tip: self.opened_tip(tip).ok() });
+            }
+        }
+        kept.sort_by(|a, b| a.file.cmp(&b.file));
+        Ok(kept)
     }
 }
 

@@ -1,0 +1,86 @@
+//! Whether what is there is what was signed, before anything else is built and signed on it.
+//!
+//! Owns the comparison of the last tip with its day when the journal is opened. What differs is kept for the
+//! verifier for good, and told; the journal goes on. Driven by whoever opens the journal.
+
+use data_encoding::HEXLOWER;
+
+use super::chain::Tip;
+use super::day::DayStore;
+use super::days::Days;
+use super::heads::{Running, Standing, Wrong};
+use super::{Day, Incident};
+use crate::clock;
+use crate::store::StoreError;
+
+impl Days {
+    /// Keeps the tip that was signed last where the journal is not what it was signed for: the next one takes
+    /// its place, and nothing else would tell that the end of a day, or the last head, was taken away.
+    pub(super) fn compare_with_tip(&self) -> Result<(), StoreError> {
+        let tip = self.heads.read_tip();
+        let why = match &tip {
+            Err(Wrong { file, what }) => Some(format!("{file} {what}")),
+            Ok(Some(tip)) => self.differs_from(tip)?,
+            Ok(None) => {
+                let sealed = self.heads.list()?.iter().any(|known| known.head.standing == Standing::Sealed);
+                sealed.then(|| "the tip is missing".to_owned())
+            }
+        };
+        let Some(why) = why else { return Ok(()) };
+        let day = tip.ok().flatten().and_then(|tip| tip.day.parse().ok());
+        let day = day.unwrap_or_else(|| self.span(clock::wall().as_millisecond()).day);
+        if let Some(aside) = self.heads.keep_tip(&why)? {
+            tracing::error!(kept = %aside.display(), why, "the journal is not what was signed last");
+            self.tell(Incident { day, aside, why });
+        }
+        Ok(())
+    }
+
+    /// What of a tip the journal does not match.
+    fn differs_from(&self, tip: &Running) -> Result<Option<String>, StoreError> {
+        let heads = self.heads.list()?;
+        if let Some((serial, sha256)) = &tip.head
+            && !heads.iter().any(|known| known.head.serial == *serial && known.sha256 == *sha256)
+        {
+            return Ok(Some(format!("head {serial} is missing or another")));
+        }
+        let Ok(day) = tip.day.parse::<Day>() else { return Ok(None) };
+        if self.heads.of(day)?.is_some_and(|known| known.head.standing != Standing::Sealed) {
+            return Ok(None);
+        }
+        let there = match self.reader_with(day, self.cache()) {
+            Ok(None) => return Ok(Some(format!("{day} is missing"))),
+            Ok(Some(store)) => store.tip_at(tip.blocks),
+            Err(e) => Err(e),
+        };
+        Ok(match there {
+            Ok(Some(there)) if (there.entries, HEXLOWER.encode(&there.chain)) == (tip.entries, tip.chain.clone()) => {
+                None
+            }
+            Ok(Some(_)) => Some(format!("{day} is another than was signed when it had {} entries", tip.entries)),
+            Ok(None) => Some(format!("{day} has not all of the {} entries that were signed", tip.entries)),
+            Err(e) => Some(e.to_string().replace('\n', " ")),
+        })
+    }
+}
+
+impl DayStore {
+    /// The chain when it had so many blocks; `None` where it has not come so far.
+    fn tip_at(&self, blocks: u32) -> Result<Option<Tip>, StoreError> {
+        let begin = Tip::of(self.day, self.generation());
+        if blocks == 0 {
+            return Ok(Some(begin));
+        }
+        let (mut low, mut high) = (0, self.next_number());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let passed = self.raw_of(middle)?.and_then(|raw| raw.link).map_or(begin, |link| Tip::after(&link));
+            match passed.blocks.cmp(&blocks) {
+                std::cmp::Ordering::Equal => return Ok(Some(passed)),
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Less => low = middle + 1,
+            }
+        }
+        Ok(None)
+    }
+}
