@@ -286,7 +286,7 @@ impl Days {
     }
 
     /// A day begun anew gives no number again that the one set aside may have given.
-    fn times_set_aside(&self, day: Day) -> Result<u64, StoreError> {
+    pub(super) fn times_set_aside(&self, day: Day) -> Result<u64, StoreError> {
         let aside = format!("{day}.broken-");
         Ok(self.names()?.iter().filter(|name| name.starts_with(&aside)).count() as u64)
     }

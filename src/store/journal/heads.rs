@@ -158,10 +158,10 @@ impl Heads {
             return Ok(());
         }
         let head = Head {
-            serial: last.map_or(0, |last| last.head.serial) + 1,
+            serial: last.map_or(0, |last| last.head.serial).max(self.named_by_tips()?) + 1,
             before: last.map(|last| last.sha256.clone()),
             day: day.to_string(),
-            revision: of_day.map_or(0, |of_day| of_day.head.revision) + 1,
+            revision: self.free_revision(day, of_day.map_or(0, |of_day| of_day.head.revision)),
             layout,
             standing,
             signalling_expired,
@@ -172,7 +172,36 @@ impl Heads {
         let text = text.map_err(|e| StoreError::io(&self.dir, "write the head", e))? + "\n";
         self.write(&name(day, head.revision), text.as_bytes())?;
         known.push(KnownHead { sha256: HEXLOWER.encode(&sum(text.as_bytes())), head });
+        if let Err(e) = self.name_in_tip(known) {
+            tracing::error!(error = %e, "the tip could not be signed anew; it does not name the last head");
+        }
         Ok(())
+    }
+
+    /// The last head that a tip names: where it is gone, its serial is not given again, and the gap stays.
+    fn named_by_tips(&self) -> Result<u64, StoreError> {
+        let tips = self.tips()?;
+        Ok(tips.iter().filter_map(|tip| tip.head.as_ref()).map(|(serial, _)| *serial).max().unwrap_or(0))
+    }
+
+    /// The next revision: a file that does not read as a head any more is not written over either.
+    fn free_revision(&self, day: Day, last: u32) -> u32 {
+        let is_free = |revision: &u32| !self.dir.join(format!("{}.json", name(day, *revision))).exists();
+        (last + 1..).find(is_free).unwrap_or(u32::MAX)
+    }
+
+    /// Has the tip name the head that was just made, so that it cannot be taken away. One that names a head that
+    /// is not there stays as it is.
+    fn name_in_tip(&self, known: &[KnownHead]) -> Result<(), StoreError> {
+        let (Ok(Some(tip)), Some(last)) = (self.read_tip(), known.last()) else { return Ok(()) };
+        let is_there = |(serial, sha256): &(u64, String)| {
+            known.iter().any(|known| known.head.serial == *serial && known.sha256 == *sha256)
+        };
+        if !tip.head.as_ref().is_none_or(is_there) {
+            return Ok(());
+        }
+        let head = Some((last.head.serial, last.sha256.clone()));
+        self.write_tip(&Running { head, made: clock::wall(), ..tip })
     }
 
     /// The last head of that day.
@@ -189,17 +218,23 @@ impl Heads {
 
     /// Signs how far the day being written has come.
     pub(super) fn sign_tip(&self, day: Day, tip: &Tip) -> Result<(), StoreError> {
-        let head = self.known()?.as_ref().and_then(|known| known.last().cloned());
+        let known = self.known()?;
+        let head = known.as_ref().and_then(|known| known.last());
         let running = Running {
             day: day.to_string(),
             entries: tip.entries,
             blocks: tip.blocks,
             chain: HEXLOWER.encode(&tip.chain),
-            head: head.map(|known| (known.head.serial, known.sha256)),
+            head: head.map(|known| (known.head.serial, known.sha256.clone())),
             made: clock::wall(),
         };
+        self.write_tip(&running)
+    }
+
+    /// Whoever calls this holds what is known of the heads.
+    fn write_tip(&self, running: &Running) -> Result<(), StoreError> {
         let failed = |e| StoreError::io(&self.dir, "write the tip", e);
-        let line = serde_json::to_string(&running).map_err(|e| failed(io::Error::other(e)))?;
+        let line = serde_json::to_string(running).map_err(|e| failed(io::Error::other(e)))?;
         let signature = HEXLOWER.encode(&self.keys.signer()?.sign(line.as_bytes()));
         self.make_dir()?;
         put(&self.dir, TIP, format!("{line}\n{signature}\n").as_bytes()).map_err(failed)
@@ -326,6 +361,12 @@ impl Heads {
         }
         kept.sort_by(|a, b| a.file.cmp(&b.file));
         Ok(kept)
+    }
+
+    /// All that was signed of days that were being written and is still there.
+    pub(super) fn tips(&self) -> Result<Vec<Running>, StoreError> {
+        let kept = self.kept_tips()?.into_iter().filter_map(|kept| kept.tip);
+        Ok(kept.chain(self.read_tip().ok().flatten()).collect())
     }
 }
 

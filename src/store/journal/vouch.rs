@@ -1,7 +1,8 @@
 //! Whether what is there is what was signed, before anything else is built and signed on it.
 //!
-//! Owns the comparison of the last tip with its day when the journal is opened. What differs is kept for the
-//! verifier for good, and told; the journal goes on. Driven by whoever opens the journal.
+//! Owns the comparison of the last tip with its day when the journal is opened: what differs is kept for the
+//! verifier for good, and told; the journal goes on. Refuses to have a day rewritten or signed that is not what
+//! its last head says. Driven by whoever opens the journal, and by whoever rewrites a day.
 
 use data_encoding::HEXLOWER;
 
@@ -34,6 +35,31 @@ impl Days {
             self.tell(Incident { day, aside, why });
         }
         Ok(())
+    }
+
+    /// Refuses a day that is not what its last head was signed for, and a table that has no head: a head is made
+    /// before its table is in place. Nothing is built on such a day, and it is never signed again.
+    pub(super) fn vouch(&self, store: &DayStore) -> Result<(), StoreError> {
+        let day = store.day.to_string();
+        // One begun anew has a chain of its own; that another was set aside is told for good.
+        if !store.is_table() && self.times_set_aside(store.day)? > 0 {
+            return Ok(());
+        }
+        let heads = self.heads.list()?;
+        let of_day = heads.iter().rev().filter(|known| known.head.day == day);
+        let Some((serial, extent)) =
+            of_day.filter_map(|known| Some((known.head.serial, known.head.extent.as_ref()?))).next()
+        else {
+            let headless = "it has no head: that was deleted, or the table was put there";
+            return if store.is_table() { Err(store.damaged(headless)) } else { Ok(()) };
+        };
+        let is_same = match store.is_table() {
+            true => store.extent()? == *extent,
+            false => store.tip_at(extent.blocks)?.is_some_and(|tip| {
+                (tip.entries, HEXLOWER.encode(&tip.chain)) == (extent.entries, extent.chain.clone())
+            }),
+        };
+        if is_same { Ok(()) } else { Err(store.damaged(format!("it is not what head {serial} was signed for"))) }
     }
 
     /// What of a tip the journal does not match.
