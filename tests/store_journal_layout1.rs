@@ -17,7 +17,7 @@ mod days;
 #[allow(dead_code, reason = "each of the programs that share this uses its own part")]
 mod records;
 
-use days::{NOON, all, append, assert_sound, content, files, open};
+use days::{DAY, NOON, all, append, assert_sound, content, files, open, sealed, verify};
 use records::{Records, Text};
 
 const BLOCK: u64 = 80;
@@ -38,7 +38,11 @@ fn numbered(tag: u8, number: u64) -> Vec<u8> {
 
 /// Writes a day as the journal did then: two sealed blocks and a few hot rows.
 fn write_day(dir: &Path, entries: u64) {
-    let engine = Sled.open(&dir.join("journal/20261117"), 1 << 20, true).unwrap();
+    write_named(&dir.join("journal/20261117"), entries);
+}
+
+fn write_named(folder: &Path, entries: u64) {
+    let engine = Sled.open(folder, 1 << 20, true).unwrap();
     engine.put(b"V", &[1]).unwrap();
     let mut index: BTreeMap<Vec<u8>, Vec<[u8; 5]>> = BTreeMap::new();
     let in_blocks = entries / BLOCK * BLOCK;
@@ -130,4 +134,49 @@ fn what_is_held_of_layout_1_is_sealed() {
     let read: Vec<_> = all(&journal).into_iter().map(|(id, parts)| (id.number, parts.content)).collect();
     assert_eq!(read, [(5, content(5, NOON)), (165, content(165, NOON))]);
     assert_eq!(assert_sound(&journal).entries, 2);
+}
+
+/// Opens a journal whose day was replaced by inventions without a chain: they are neither read nor sealed.
+fn assert_not_believed(dir: &Path, day: &str) {
+    let folder = dir.join("journal").join(day);
+    std::fs::remove_dir_all(&folder).err();
+    write_named(&folder, 170);
+    let journal = open(dir);
+    let faults = verify(&journal).1;
+    assert!(!faults.is_empty(), "{day}: verify tells nothing");
+    assert!(journal.find(Query::default()).unwrap().all(|found| found.is_err()), "{day}: they are read");
+    drop(journal);
+}
+
+#[test]
+fn a_day_that_was_signed_is_not_believed_in_layout_1() {
+    let dir = tempfile::tempdir().unwrap();
+    sealed(dir.path(), 1, 60);
+    assert_not_believed(dir.path(), "20261117");
+    let journal = open(dir.path());
+    append(&journal, 0..3, NOON);
+    assert!(dir.path().join("journal/20261117.broken-1").exists());
+    let read: Vec<_> = all(&journal).into_iter().map(|(_, parts)| parts.content).collect();
+    assert_eq!(read, (0..3).map(|n| content(n, NOON)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_day_that_a_tip_names_is_not_believed_in_layout_1() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path());
+    append(&journal, 0..60, NOON + DAY);
+    drop(journal);
+    assert_not_believed(dir.path(), "20261118");
+}
+
+#[test]
+fn a_day_after_the_first_signature_is_not_believed_in_layout_1() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path());
+    append(&journal, 0..60, NOON);
+    drop(journal);
+    write_named(&dir.path().join("journal/99981231"), 170);
+    let journal = open(dir.path());
+    assert!(journal.incidents()[0].why.contains("days have had a chain since"), "{:?}", journal.incidents());
+    assert_eq!(all(&journal).len(), 60);
 }

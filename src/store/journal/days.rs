@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use super::day::DayStore;
 use super::heads::{Heads, Standing};
 use super::id::Span;
-use super::layout::VERSION;
+use super::layout::{VERSION, VERSION_1};
 use super::swap::{TABLE, remove};
 use super::{Day, Incident, JournalOptions, Schema};
 use crate::clock;
@@ -272,6 +272,11 @@ impl Days {
         let engine = if table.exists() { open_table(&table) } else { self.engines.open(&path, cache, create) };
         let engine = engine.map_err(|e| StoreError::engine(&path, &e))?;
         let store = DayStore::open(day, path, engine, Arc::clone(&self.schema), (&self.keys, 0))?;
+        if store.layout == VERSION_1
+            && let Some(what) = self.bars_layout_1(day)?
+        {
+            return Err(store.damaged(what));
+        }
         if store.next_number() == 0 {
             store.begin_at(self.times_set_aside(day)? << 40);
         }

@@ -235,9 +235,6 @@ impl Verifying<'_> {
             Err(e) => return self.fault(day.to_string(), None, e.to_string()),
         };
         if store.layout == VERSION_1 {
-            if head.is_some_and(|known| !expired && known.head.layout != VERSION_1) {
-                return self.fault(day.to_string(), None, "is of layout 1, and was signed with a chain");
-            }
             self.found.unchained.push(day.to_string());
             return Flow::Continue(());
         }

@@ -2,14 +2,15 @@
 //!
 //! Owns the comparison of the last tip with its day when the journal is opened: what differs is kept for the
 //! verifier for good, and told; the journal goes on. Refuses to have a day rewritten or signed that is not what
-//! its last head says. Driven by whoever opens the journal, and by whoever rewrites a day.
+//! its last head says, and to believe one without a chain where there should be one. Driven by whoever opens the journal, and by whoever rewrites a day.
 
 use data_encoding::HEXLOWER;
 
 use super::chain::Tip;
 use super::day::DayStore;
 use super::days::Days;
-use super::heads::{Running, Standing, Wrong};
+use super::heads::{Head, Running, Standing, Wrong};
+use super::layout::VERSION_1;
 use super::{Day, Incident};
 use crate::clock;
 use crate::store::StoreError;
@@ -60,6 +61,19 @@ impl Days {
             }),
         };
         if is_same { Ok(()) } else { Err(store.damaged(format!("it is not what head {serial} was signed for"))) }
+    }
+
+    /// Why a day of layout 1, which whoever can write to the disk can invent, is not genuine: it was signed with a
+    /// chain, or begins after the first signature. It is neither read nor brought to the present layout.
+    pub(super) fn bars_layout_1(&self, day: Day) -> Result<Option<String>, StoreError> {
+        let (heads, tips, name) = (self.heads.list()?, self.heads.tips()?, day.to_string());
+        let is_chained = |head: &Head| head.day == name && head.layout != VERSION_1 && head.extent.is_some();
+        if heads.iter().any(|known| is_chained(&known.head)) || tips.iter().any(|tip| tip.day == name) {
+            return Ok(Some("is of layout 1, and was signed with a chain".to_owned()));
+        }
+        let made = heads.iter().map(|known| known.head.made).chain(tips.iter().map(|tip| tip.made)).min();
+        let since = made.map(|made| self.span(made.as_millisecond()).day).filter(|since| *since < day);
+        Ok(since.map(|since| format!("is of layout 1, and days have had a chain since {since}")))
     }
 
     /// What of a tip the journal does not match.
