@@ -5,9 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use portcullis::store::engine::{TableWriter, open_table};
+use portcullis::store::engine::{Engines, Sled, TableWriter, open_table};
 use portcullis::store::journal::{Check, Fault, Parts};
-use portcullis::store::{EntryId, Journal};
+use portcullis::store::{EntryId, Index, Journal, Query};
 
 #[path = "store/days.rs"]
 #[allow(dead_code, reason = "each of the programs that share this uses its own part")]
@@ -16,7 +16,7 @@ mod days;
 mod records;
 
 use days::{DAY, NOON, all, append, assert_sound, copy, files, open, options, sealed, verify};
-use records::Text;
+use records::{Records, Text};
 
 type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -368,6 +368,39 @@ fn a_table_that_is_not_what_its_head_says_is_neither_rewritten_nor_signed() {
     assert!(verify(&journal).1.iter().any(|fault| fault.what.contains("blocks at the end are missing")));
     append(&journal, 480..481, NOON);
     assert_eq!(journal.incidents().len(), 1, "set aside for what comes late");
+}
+
+#[test]
+fn index_rows_that_are_taken_out_before_a_day_is_signed_are_written_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    sealed(dir.path(), 1, 300);
+    let whole = rows(&table(dir.path(), "20261117")).into_iter().find(|(key, _)| key[0] == b'T').unwrap();
+    let journal = open(dir.path());
+    // What comes late makes a database of the day again.
+    append(&journal, 300..301, NOON);
+    drop(journal);
+    {
+        let engine = Sled.open(&dir.path().join("journal/20261117"), 1 << 20, false).unwrap();
+        let mut keys = Vec::new();
+        let mut see = |key: &[u8], _: &[u8]| {
+            keys.push(key.to_vec());
+            true
+        };
+        engine.scan(b"D", b"E", &mut see).unwrap();
+        assert!(keys.len() > 20, "{}", keys.len());
+        keys.iter().for_each(|key| engine.remove(key).unwrap());
+        // Somebody who knows the form puts the row that says that the index is whole, too.
+        engine.put(&whole.0, &whole.1).unwrap();
+        engine.sync().unwrap();
+    }
+    let journal = open(dir.path());
+    journal.seal().unwrap();
+    for n in [0, 150, 299, 300] {
+        let key = Some((Index::Destination, Records::new(0, 1).key(Index::Destination, n)));
+        let found = journal.find(Query { key, ..Query::default() }).unwrap();
+        assert!(found.map(Result::unwrap).any(|(id, _)| id.number == n), "{n} is not found");
+    }
+    assert_sound(&journal);
 }
 
 #[test]

@@ -41,6 +41,7 @@ impl Days {
             return self.sign(&store, &[]).map(|()| true);
         }
         store.seal()?;
+        store.right_index()?;
         let tip = store.tip();
         self.build_table(day, &mut |table| copy(&store, table, &[HOT]))?;
         self.put_in_place(day, store, &tip, &[])

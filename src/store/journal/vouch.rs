@@ -10,7 +10,7 @@ use super::chain::Tip;
 use super::day::DayStore;
 use super::days::Days;
 use super::heads::{Head, Running, Standing, Wrong};
-use super::layout::VERSION_1;
+use super::layout::{BLOCK, NUMBERS, VERSION_1, block_key, first_of, number_at, seal_key, segment_of};
 use super::{Day, Incident};
 use crate::clock;
 use crate::store::StoreError;
@@ -105,6 +105,46 @@ impl Days {
 }
 
 impl DayStore {
+    /// Has the index say what the contents say, before it is signed: until then nothing else tells that a row of it
+    /// was taken out, and what it led to would not be found any more.
+    pub(super) fn right_index(&self) -> Result<(), StoreError> {
+        let (mut from, mut wrong) = (0, 0);
+        while from < NUMBERS {
+            let row = self.engine.first(&block_key(from, 0), &[BLOCK + 1]).map_err(|e| self.failed(&e))?;
+            let Some(segment) = row.and_then(|(key, _)| first_of(&key)).map(segment_of) else { break };
+            let unwritten = self.unwritten();
+            if !self.tail().segments.iter().any(|open| open.number == segment) {
+                wrong += self.right_segment(segment)?;
+            }
+            drop(unwritten);
+            from = number_at(segment, 0) + number_at(1, 0);
+        }
+        if wrong == 0 {
+            return Ok(());
+        }
+        tracing::warn!(day = %self.day, rows = wrong, "rows of the index were not what the contents say, and are written anew");
+        self.engine.sync().map_err(|e| self.failed(&e))
+    }
+
+    /// Writes the index rows of a segment that are not what its blocks say; gives how many.
+    fn right_segment(&self, number: u32) -> Result<u64, StoreError> {
+        let (mut segment, mut wrong) = (self.rebuild(number)?, 0);
+        let mut right = |key: &[u8], plain: &[u8]| {
+            let there = self.engine.get(key).map_err(|e| self.failed(&e))?;
+            if there.is_some_and(|there| self.open_row(key, there).is_ok_and(|there| there == plain)) {
+                return Ok(());
+            }
+            wrong += 1;
+            self.put_sealed(key, plain)
+        };
+        while let Some((key, plain)) = segment.next_row() {
+            right(&key, &plain)?;
+        }
+        let moments = [segment.from_ms.to_be_bytes(), segment.to_ms.to_be_bytes()].concat();
+        right(&seal_key(number), &moments)?;
+        Ok(wrong)
+    }
+
     /// The chain when it had so many blocks; `None` where it has not come so far.
     fn tip_at(&self, blocks: u32) -> Result<Option<Tip>, StoreError> {
         let begin = Tip::of(self.day, self.generation());
