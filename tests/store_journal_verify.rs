@@ -78,17 +78,10 @@ fn silent_octets(dir: &Path, half: usize, expected: &[(EntryId, Parts)]) -> Vec<
                 silent.push(file.to_string_lossy().into_owned());
             }
             std::fs::write(&file, &whole).unwrap();
-            forget_kept_tips(dir);
         }
     }
     assert_sound(&open(dir));
     silent
-}
-
-/// What a journal found amiss when it was opened is told for good, until somebody deletes it.
-fn forget_kept_tips(dir: &Path) {
-    let is_kept = |file: &PathBuf| file.to_string_lossy().contains("/tip.");
-    files(&dir.join("heads")).iter().filter(|file| is_kept(file)).for_each(|file| std::fs::remove_file(file).unwrap());
 }
 
 /// The files of a journal as a crash leaves them.
@@ -113,6 +106,9 @@ fn octets_of_the_day_being_written_count_too() {
     crashed(&image, &trial);
     let expected = all(&open(&trial));
     assert_eq!(expected.len(), 120);
+    let tip = std::fs::read_to_string(image.join("heads/tip")).unwrap();
+    let tip: serde_json::Value = serde_json::from_str(tip.lines().next().unwrap()).unwrap();
+    let signed = usize::try_from(tip["entries"].as_u64().unwrap()).unwrap();
     for file in files(&image).into_iter().filter(|file| file.to_string_lossy().contains("20261117/")) {
         let whole = std::fs::read(&file).unwrap();
         let written: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] != 0).collect();
@@ -123,7 +119,10 @@ fn octets_of_the_day_being_written_count_too() {
             octets[*at] ^= 0x04;
             let name = file.strip_prefix(&image).unwrap();
             std::fs::write(trial.join(name), &octets).unwrap();
-            assert_told_or_unchanged(&trial, &expected, &format!("{} octet {at}", name.display()));
+            // What came after the tip may be missing as after a power cut; nothing else may.
+            let (faults, read) = told(&trial);
+            let whole = read.len() >= signed && expected.starts_with(&read);
+            assert!(!faults.is_empty() || whole, "{} octet {at}: {} entries are read", name.display(), read.len());
         }
     }
 }
@@ -210,7 +209,6 @@ fn blocks_that_are_missing_changed_or_elsewhere_are_named() {
         assert!(!faults(dir.path()).is_empty(), "an index row of {} is missing", char::from(tag));
     }
     std::fs::write(&path, &whole).unwrap();
-    forget_kept_tips(dir.path());
     assert_sound(&open(dir.path()));
 }
 
@@ -283,6 +281,8 @@ fn an_end_that_was_cut_off_is_told_however_much_is_written_after() {
     assert_eq!(open(dir.path()).incidents(), []);
     std::fs::remove_dir_all(&day).unwrap();
     copy(&older, &day);
+    drop(open(dir.path()));
+    assert!(!dir.path().join("heads/tip.1").exists(), "who only looks changes nothing");
     let journal = open(dir.path());
     assert_eq!(journal.incidents().len(), 1);
     append(&journal, 200..500, NOON);

@@ -16,7 +16,7 @@ use crate::clock;
 use crate::store::StoreError;
 
 impl Days {
-    /// Keeps the tip that was signed last where the journal is not what it was signed for: the next one takes
+    /// Has the tip that was signed last kept where the journal is not what it was signed for: the next one takes
     /// its place, and nothing else would tell that the end of a day, or the last head, was taken away.
     pub(super) fn compare_with_tip(&self) -> Result<(), StoreError> {
         let tip = self.heads.read_tip();
@@ -31,10 +31,9 @@ impl Days {
         let Some(why) = why else { return Ok(()) };
         let day = tip.ok().flatten().and_then(|tip| tip.day.parse().ok());
         let day = day.unwrap_or_else(|| self.span(clock::wall().as_millisecond()).day);
-        if let Some(aside) = self.heads.keep_tip(&why)? {
-            tracing::error!(kept = %aside.display(), why, "the journal is not what was signed last");
-            self.tell(Incident { day, aside, why });
-        }
+        let aside = self.heads.doubt(&why);
+        tracing::error!(tip = %aside.display(), why, "the journal is not what was signed last");
+        self.tell(Incident { day, aside, why });
         Ok(())
     }
 
