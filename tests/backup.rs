@@ -95,6 +95,8 @@ async fn a_gate_comes_up_from_a_backup_made_under_load() {
 
     folder.plain(&["verify-backup", &backup.to_string_lossy()]).ok();
     let copy = restored(&folder, &backup, &carrier);
+    let verified = copy.run(&["journal", "verify"]);
+    assert_eq!(verified.code, Some(0), "before any gate: {}{}", verified.stdout, verified.stderr);
     let gate = copy.start();
     let ledger = told(&copy);
     let records = &ledger.messages;

@@ -85,7 +85,8 @@ impl Asker {
     }
 }
 
-/// What a request reads by itself. Whoever speaks to the socket without saying what for gets whole numbers.
+/// What a request reads by itself. Verifying is none: it shows nothing, and must not write to what it
+/// verifies. Whoever speaks to the socket without saying what for gets whole numbers.
 fn implied(request: &Request) -> Option<Reading> {
     let read = |what: &str| Some(Reading::new(&format!("socket: {what}"), true));
     match request {
@@ -103,8 +104,6 @@ fn implied(request: &Request) -> Option<Reading> {
         Request::History(msisdn) => Some(read("history")?.about("", Some(&msisdn.to_string()))),
         Request::Entry(id) => Some(read("entry")?.with("", Some(id))),
         Request::Entries(page) => Some(read("entries")?.with("after", page.after.as_ref())),
-        // All of it is read, and nothing of it shown.
-        Request::Verify(_) => Some(Reading::new("journal verify", false)),
         Request::Export => read("export"),
         Request::ExportHistory => read("export-history"),
         Request::Complaints(_) => read("complaints"),

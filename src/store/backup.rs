@@ -189,6 +189,7 @@ pub fn backup(
 
 impl Job<'_> {
     fn run(&mut self, sources: &Sources<'_>, mut manifest: Manifest) -> Result<Manifest, BackupError> {
+        let tip = files::copy_tip(self, sources.data)?;
         live::copy(self, sources, &mut manifest)?;
         // One that expired meanwhile has no key any more.
         let left = sources.journal.days()?;
@@ -197,6 +198,7 @@ impl Job<'_> {
         // One that was finished meanwhile is there as a file.
         let files: HashSet<&str> = manifest.files.iter().map(|file| file.name.as_str()).collect();
         manifest.databases.retain(|database| !files.contains(format!("{}/{TABLE}", database.name).as_str()));
+        manifest.files.extend(tip);
         files::copy_settings(self, sources.settings, &mut manifest)?;
         create_private_dir(&self.dir.join(&self.round))?;
         sync_all(&self.dir.join(&self.round))?;

@@ -27,8 +27,17 @@ const PASSING: [&str; 4] = ["lock", "sock", "new", "tmp"];
 const KEYS: &str = "keys";
 const WRAPPED: &str = "key";
 
+/// How far the last day had come, as it was signed. A copy from before the rows were copied is true of them; a later
+/// one would speak of entries that they lack.
+const TIP: &str = "heads/tip";
+
 /// How often the files are looked at again where a day was rewritten while they were copied.
 const LOOKS: usize = 10;
+
+/// Copies what has to be older than the rows; `None` where there is none.
+pub(super) fn copy_tip(job: &mut Job<'_>, data: &Path) -> Result<Option<Copied>, BackupError> {
+    copy(job, &data.join(TIP), TIP, None)
+}
 
 /// Copies the files of the data directory.
 ///
@@ -120,7 +129,7 @@ fn is_taken(name: &str) -> bool {
     let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
     let ending = path.extension().or(path.file_name()).and_then(|ending| ending.to_str()).unwrap_or_default();
     match parts.as_slice() {
-        _ if PASSING.contains(&ending) => false,
+        _ if name == TIP || PASSING.contains(&ending) => false,
         // A file in its place is whole and never changed: another takes its place.
         [JOURNAL, day] if day.parse::<Day>().is_ok() => true,
         [JOURNAL, day, rest @ ..] if day.parse::<Day>().is_ok() => rest == [TABLE],
@@ -194,6 +203,7 @@ mod tests {
         ];
         let left = [
             "keys/master",
+            "heads/tip",
             "keys/master.old",
             "keys/x.key.new",
             "journal/20261124/db",
@@ -208,6 +218,6 @@ mod tests {
             "register.last-good.new",
         ];
         assert_eq!(taken.map(is_taken), [true; 11]);
-        assert_eq!(left.map(is_taken), [false; 13]);
+        assert_eq!(left.map(is_taken), [false; 14]);
     }
 }
