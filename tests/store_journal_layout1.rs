@@ -46,7 +46,7 @@ fn write_named(folder: &Path, entries: u64) {
     engine.put(b"V", &[1]).unwrap();
     let mut index: BTreeMap<Vec<u8>, Vec<[u8; 5]>> = BTreeMap::new();
     let in_blocks = entries / BLOCK * BLOCK;
-    for first in (0..in_blocks).step_by(BLOCK as usize) {
+    for first in (0..in_blocks).step_by(usize::try_from(BLOCK).unwrap()) {
         let mut frames = Vec::new();
         for number in first..first + BLOCK {
             let content = content(number, NOON);
