@@ -17,10 +17,10 @@ mod days;
 #[allow(dead_code, reason = "each of the programs that share this uses its own part")]
 mod records;
 
-use days::{NOON, all, append, assert_sound, content, files, open};
+use days::{DAY, NOON, all, append, assert_sound, content, files, open, sealed, verify};
 use records::{Records, Text};
 
-const BLOCK: u8 = 80;
+const BLOCK: u64 = 80;
 
 fn framed(out: &mut Vec<u8>, content: &[u8]) {
     let mut length = content.len();
@@ -38,13 +38,17 @@ fn numbered(tag: u8, number: u64) -> Vec<u8> {
 
 /// Writes a day as the journal did then: two sealed blocks and a few hot rows.
 fn write_day(dir: &Path, entries: u64) {
-    let engine = Sled.open(&dir.join("journal/20261117"), 1 << 20, true).unwrap();
+    write_named(&dir.join("journal/20261117"), entries);
+}
+
+fn write_named(folder: &Path, entries: u64) {
+    let engine = Sled.open(folder, 1 << 20, true).unwrap();
     engine.put(b"V", &[1]).unwrap();
     let mut index: BTreeMap<Vec<u8>, Vec<[u8; 5]>> = BTreeMap::new();
-    let in_blocks = entries / u64::from(BLOCK) * u64::from(BLOCK);
-    for first in (0..in_blocks).step_by(BLOCK.into()) {
+    let in_blocks = entries / BLOCK * BLOCK;
+    for first in (0..in_blocks).step_by(usize::try_from(BLOCK).unwrap()) {
         let mut frames = Vec::new();
-        for number in first..first + u64::from(BLOCK) {
+        for number in first..first + BLOCK {
             let content = content(number, NOON);
             framed(&mut frames, &content);
             Text.keys(&content, &mut |kind, key| {
@@ -58,7 +62,7 @@ fn write_day(dir: &Path, entries: u64) {
             });
         }
         let packed = zstd::bulk::compress(&frames, 1).unwrap();
-        let mut value = vec![0, 1, BLOCK];
+        let mut value = vec![0, 1, u8::try_from(BLOCK).unwrap()];
         value.extend(u32::try_from(frames.len()).unwrap().to_be_bytes());
         value.extend(NOON.to_be_bytes());
         value.extend(NOON.to_be_bytes());
@@ -130,4 +134,49 @@ fn what_is_held_of_layout_1_is_sealed() {
     let read: Vec<_> = all(&journal).into_iter().map(|(id, parts)| (id.number, parts.content)).collect();
     assert_eq!(read, [(5, content(5, NOON)), (165, content(165, NOON))]);
     assert_eq!(assert_sound(&journal).entries, 2);
+}
+
+/// Opens a journal whose day was replaced by inventions without a chain: they are neither read nor sealed.
+fn assert_not_believed(dir: &Path, day: &str) {
+    let folder = dir.join("journal").join(day);
+    std::fs::remove_dir_all(&folder).err();
+    write_named(&folder, 170);
+    let journal = open(dir);
+    let faults = verify(&journal).1;
+    assert!(!faults.is_empty(), "{day}: verify tells nothing");
+    assert!(journal.find(Query::default()).unwrap().all(|found| found.is_err()), "{day}: they are read");
+    drop(journal);
+}
+
+#[test]
+fn a_day_that_was_signed_is_not_believed_in_layout_1() {
+    let dir = tempfile::tempdir().unwrap();
+    sealed(dir.path(), 1, 60);
+    assert_not_believed(dir.path(), "20261117");
+    let journal = open(dir.path());
+    append(&journal, 0..3, NOON);
+    assert!(dir.path().join("journal/20261117.broken-1").exists());
+    let read: Vec<_> = all(&journal).into_iter().map(|(_, parts)| parts.content).collect();
+    assert_eq!(read, (0..3).map(|n| content(n, NOON)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_day_that_a_tip_names_is_not_believed_in_layout_1() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path());
+    append(&journal, 0..60, NOON + DAY);
+    drop(journal);
+    assert_not_believed(dir.path(), "20261118");
+}
+
+#[test]
+fn a_day_after_the_first_signature_is_not_believed_in_layout_1() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path());
+    append(&journal, 0..60, NOON);
+    drop(journal);
+    write_named(&dir.path().join("journal/99981231"), 170);
+    let journal = open(dir.path());
+    assert!(journal.incidents()[0].why.contains("days have had a chain since"), "{:?}", journal.incidents());
+    assert_eq!(all(&journal).len(), 60);
 }

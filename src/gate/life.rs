@@ -34,6 +34,13 @@ impl Gate {
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "it cannot be told whether the configuration is another one"),
         }
+        for incident in self.journal.incidents() {
+            let kept = incident.aside.display().to_string();
+            let change = Change::new(at_ms, "journal-incident", GATE, &kept)
+                .with("day", incident.day.to_string())
+                .with("why", incident.why);
+            note(&self.journal, change);
+        }
         let change = Change::new(at_ms, "start", GATE, &data)
             .with("version", env!("CARGO_PKG_VERSION"))
             .with("process", std::process::id().to_string())

@@ -40,6 +40,7 @@ mod seals;
 mod segment;
 mod swap;
 mod verify;
+mod vouch;
 mod writer;
 
 pub use find::{Entries, Query, WholeEntries};
@@ -192,12 +193,12 @@ pub enum AppendError {
     Closed,
 }
 
-/// A day that could not be used and was set aside for a new one.
+/// A day that could not be used and was set aside for a new one, or is not as far as was signed of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Incident {
     /// The day.
     pub day: Day,
-    /// Where its files are now.
+    /// Where its files are now, or what was signed of it.
     pub aside: PathBuf,
     /// Why.
     pub why: String,
@@ -317,7 +318,7 @@ impl Journal {
         self.inner.days.lend(day)
     }
 
-    /// Days that could not be used and were set aside since the journal was opened.
+    /// What was found amiss since the journal was opened.
     pub fn incidents(&self) -> Vec<Incident> {
         self.inner.days.incidents()
     }

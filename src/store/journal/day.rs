@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::block::{BLOCK_ENTRIES, BLOCK_FRAMES, Packer};
 use super::chain::Tip;
@@ -131,6 +131,11 @@ impl DayStore {
     /// The chain up to the last block on disk.
     pub(super) fn tip(&self) -> Tip {
         self.pen.lock().unwrap_or_else(PoisonError::into_inner).tip
+    }
+
+    /// Nothing is written to it for as long as this is held.
+    pub(super) fn unwritten(&self) -> MutexGuard<'_, Pen> {
+        self.pen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Numbers the first entry of an empty day.

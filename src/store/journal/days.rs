@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use super::day::DayStore;
 use super::heads::{Heads, Standing};
 use super::id::Span;
-use super::layout::VERSION;
+use super::layout::{VERSION, VERSION_1};
 use super::swap::{TABLE, remove};
 use super::{Day, Incident, JournalOptions, Schema};
 use crate::clock;
@@ -107,6 +107,7 @@ impl Days {
     pub(super) fn start(&self) -> Result<Option<Arc<DayStore>>, StoreError> {
         self.finish_swaps()?;
         self.finish_drops()?;
+        self.compare_with_tip()?;
         match self.list()?.last() {
             Some(day) if !self.is_over(*day) => self.writer(*day).map(Some),
             _ => Ok(None),
@@ -271,6 +272,11 @@ impl Days {
         let engine = if table.exists() { open_table(&table) } else { self.engines.open(&path, cache, create) };
         let engine = engine.map_err(|e| StoreError::engine(&path, &e))?;
         let store = DayStore::open(day, path, engine, Arc::clone(&self.schema), (&self.keys, 0))?;
+        if store.layout == VERSION_1
+            && let Some(what) = self.bars_layout_1(day)?
+        {
+            return Err(store.damaged(what));
+        }
         if store.next_number() == 0 {
             store.begin_at(self.times_set_aside(day)? << 40);
         }
@@ -285,7 +291,7 @@ impl Days {
     }
 
     /// A day begun anew gives no number again that the one set aside may have given.
-    fn times_set_aside(&self, day: Day) -> Result<u64, StoreError> {
+    pub(super) fn times_set_aside(&self, day: Day) -> Result<u64, StoreError> {
         let aside = format!("{day}.broken-");
         Ok(self.names()?.iter().filter(|name| name.starts_with(&aside)).count() as u64)
     }
@@ -296,8 +302,12 @@ impl Days {
         std::fs::rename(&path, &aside).map_err(|e| StoreError::io(&path, "set the broken day aside", e))?;
         sync_dir(&self.dir)?;
         tracing::error!(day = %day, aside = %aside.display(), why, "a day of the journal cannot be read and was set aside");
-        self.incidents.lock().unwrap_or_else(PoisonError::into_inner).push(Incident { day, aside, why });
+        self.tell(Incident { day, aside, why });
         Ok(())
+    }
+
+    pub(super) fn tell(&self, incident: Incident) {
+        self.incidents.lock().unwrap_or_else(PoisonError::into_inner).push(incident);
     }
 
     /// All that is in the folder.

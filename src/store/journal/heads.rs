@@ -15,11 +15,15 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Day;
-use super::chain::{Tip, sum};
+use super::chain::sum;
 use crate::clock;
 use crate::store::StoreError;
 use crate::store::keys::{Keys, verify};
 use crate::store::lock::{create_private_dir, sync_dir};
+
+mod tips;
+
+pub(super) use tips::Kept;
 
 /// What is said of a day.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -108,6 +112,8 @@ pub struct Running {
 pub(super) struct Heads {
     dir: PathBuf,
     keys: Keys,
+    /// Why the journal is not what the tip was signed for, until that is kept.
+    doubt: Mutex<Option<String>>,
     /// All of them, once they were read.
     known: Mutex<Option<Vec<KnownHead>>>,
 }
@@ -119,13 +125,11 @@ pub(super) struct Wrong {
     pub(super) what: String,
 }
 
-const TIP: &str = "tip";
-
 const PUBLIC_KEY: &str = "key.pem";
 
 impl Heads {
     pub(super) fn new(dir: PathBuf, keys: Keys) -> Self {
-        Self { dir, keys, known: Mutex::new(None) }
+        Self { dir, keys, doubt: Mutex::new(None), known: Mutex::new(None) }
     }
 
     /// Signs what is to be said of a day, unless the last head of that day says it already.
@@ -147,10 +151,10 @@ impl Heads {
             return Ok(());
         }
         let head = Head {
-            serial: last.map_or(0, |last| last.head.serial) + 1,
+            serial: last.map_or(0, |last| last.head.serial).max(self.named_by_tips()?) + 1,
             before: last.map(|last| last.sha256.clone()),
             day: day.to_string(),
-            revision: of_day.map_or(0, |of_day| of_day.head.revision) + 1,
+            revision: self.free_revision(day, of_day.map_or(0, |of_day| of_day.head.revision)),
             layout,
             standing,
             signalling_expired,
@@ -161,7 +165,16 @@ impl Heads {
         let text = text.map_err(|e| StoreError::io(&self.dir, "write the head", e))? + "\n";
         self.write(&name(day, head.revision), text.as_bytes())?;
         known.push(KnownHead { sha256: HEXLOWER.encode(&sum(text.as_bytes())), head });
+        if let Err(e) = self.name_in_tip(known) {
+            tracing::error!(error = %e, "the tip could not be signed anew; it does not name the last head");
+        }
         Ok(())
+    }
+
+    /// The next revision: a file that does not read as a head any more is not written over either.
+    fn free_revision(&self, day: Day, last: u32) -> u32 {
+        let is_free = |revision: &u32| !self.dir.join(format!("{}.json", name(day, *revision))).exists();
+        (last + 1..).find(is_free).unwrap_or(u32::MAX)
     }
 
     /// The last head of that day.
@@ -174,24 +187,6 @@ impl Heads {
     /// All heads, in the order they were made.
     pub(super) fn list(&self) -> Result<Vec<KnownHead>, StoreError> {
         Ok(self.known()?.clone().unwrap_or_default())
-    }
-
-    /// Signs how far the day being written has come.
-    pub(super) fn sign_tip(&self, day: Day, tip: &Tip) -> Result<(), StoreError> {
-        let head = self.known()?.as_ref().and_then(|known| known.last().cloned());
-        let running = Running {
-            day: day.to_string(),
-            entries: tip.entries,
-            blocks: tip.blocks,
-            chain: HEXLOWER.encode(&tip.chain),
-            head: head.map(|known| (known.head.serial, known.sha256)),
-            made: clock::wall(),
-        };
-        let failed = |e| StoreError::io(&self.dir, "write the tip", e);
-        let line = serde_json::to_string(&running).map_err(|e| failed(io::Error::other(e)))?;
-        let signature = HEXLOWER.encode(&self.keys.signer()?.sign(line.as_bytes()));
-        self.make_dir()?;
-        put(&self.dir, TIP, format!("{line}\n{signature}\n").as_bytes()).map_err(failed)
     }
 
     /// The head's file and its signature's, the signature first: where the head is, that is.
@@ -250,22 +245,6 @@ impl Heads {
         }
         heads.sort_by_key(|known| known.head.serial);
         Ok((heads, wrong))
-    }
-
-    /// The tip signed last; `None` where there is none.
-    pub(super) fn read_tip(&self) -> Result<Option<Running>, Wrong> {
-        let wrong = |what: &str| Wrong { file: TIP.to_owned(), what: what.to_owned() };
-        let text = match fs::read_to_string(self.dir.join(TIP)) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(|e| wrong(&e.to_string()))?,
-        };
-        let (line, signature) = text.split_once('\n').ok_or_else(|| wrong("is cut short"))?;
-        let signature = signature.strip_suffix('\n').and_then(|hex| HEXLOWER.decode(hex.as_bytes()).ok());
-        let public_key = self.keys.signer().map_err(|e| wrong(&e.to_string()))?.public_key();
-        if !signature.is_some_and(|signature| verify(&public_key, line.as_bytes(), &signature)) {
-            return Err(wrong("is not as it was signed"));
-        }
-        serde_json::from_str(line).map(Some).map_err(|e| wrong(&e.to_string()))
     }
 }
 

@@ -127,7 +127,7 @@ impl DayStore {
     }
 
     /// The index of a segment, from its blocks.
-    fn rebuild(&self, number: u32) -> Result<Segment, StoreError> {
+    pub(super) fn rebuild(&self, number: u32) -> Result<Segment, StoreError> {
         let mut segment = Segment::new(number);
         let mut keys = Vec::new();
         let mut from = number_at(number, 0);

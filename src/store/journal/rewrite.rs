@@ -36,10 +36,12 @@ impl Days {
             return Ok(false);
         }
         let Some(store) = self.reader(day)?.filter(|store| store.layout != VERSION_1) else { return Ok(false) };
+        self.vouch(&store)?;
         if store.is_table() {
             return self.sign(&store, &[]).map(|()| true);
         }
         store.seal()?;
+        store.right_index()?;
         let tip = store.tip();
         self.build_table(day, &mut |table| copy(&store, table, &[HOT]))?;
         self.put_in_place(day, store, &tip, &[])
@@ -81,6 +83,7 @@ impl Days {
     }
 
     fn unseal(&self, store: Arc<DayStore>) -> Result<(), StoreError> {
+        self.vouch(&store)?;
         let (day, tip) = (store.day, store.tip());
         let dir = self.begin_building(day)?;
         let failed = |e: EngineError| StoreError::engine(&dir, &e);

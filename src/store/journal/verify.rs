@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 
 use super::days::Days;
-use super::heads::{Extent, KnownHead, Running, Standing, Wrong};
+use super::heads::{Extent, Kept, KnownHead, Running, Standing, Wrong};
 use super::layout::VERSION_1;
 use super::swap::TABLE;
 use super::{Day, EntryId};
@@ -85,7 +85,9 @@ impl Verifying<'_> {
     fn run(&mut self) -> Result<Flow, StoreError> {
         let (heads, wrong) = self.days.heads.read()?;
         let tip = self.days.heads.read_tip();
+        let kept = self.days.heads.kept_tips()?;
         let steps = self.wrong(wrong).is_break()
+            || self.kept_tips(kept).is_break()
             || self.chain_of(&heads).is_break()
             || self.kept_elsewhere(&heads).is_break()
             || self.tip(&heads, &tip)?.is_break();
@@ -129,6 +131,17 @@ impl Verifying<'_> {
 
     fn wrong(&mut self, wrong: Vec<Wrong>) -> Flow {
         wrong.into_iter().try_for_each(|Wrong { file, what }| self.fault(format!("heads/{file}"), None, what))
+    }
+
+    /// What the journal once did not match, whatever was signed since.
+    fn kept_tips(&mut self, kept: Vec<Kept>) -> Flow {
+        kept.into_iter().try_for_each(|Kept { file, why, .. }| {
+            self.fault(
+                format!("heads/{file}"),
+                None,
+                format!("the journal was not as it was signed when it was opened: {why}"),
+            )
+        })
     }
 
     /// Each head names the one before.
@@ -222,9 +235,6 @@ impl Verifying<'_> {
             Err(e) => return self.fault(day.to_string(), None, e.to_string()),
         };
         if store.layout == VERSION_1 {
-            if head.is_some_and(|known| !expired && known.head.layout != VERSION_1) {
-                return self.fault(day.to_string(), None, "is of layout 1, and was signed with a chain");
-            }
             self.found.unchained.push(day.to_string());
             return Flow::Continue(());
         }
