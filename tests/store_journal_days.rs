@@ -128,6 +128,33 @@ fn what_is_held_stays_under_its_name_and_the_rest_is_gone() {
 }
 
 #[test]
+fn a_day_whose_head_could_not_be_written_is_as_it_was_and_sealed_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path());
+    let ids = append(&journal, 0..300, NOON);
+    drop(journal);
+    // Nothing can be written where the heads are to be.
+    std::fs::remove_dir_all(dir.path().join("heads")).unwrap();
+    std::fs::write(dir.path().join("heads"), b"").unwrap();
+    let journal = open(dir.path());
+    for _ in 0..2 {
+        let error = journal.seal().unwrap_err().to_string();
+        assert!(error.contains("heads"), "{error}");
+        assert_eq!(all(&journal).len(), 300);
+        let left = files(&dir.path().join("journal"));
+        assert!(left.iter().all(|file| !file.to_string_lossy().contains("20261117.")), "{left:?}");
+    }
+    let late = append(&journal, 300..301, NOON);
+    std::fs::remove_file(dir.path().join("heads")).unwrap();
+    drop(journal);
+    let journal = open(dir.path());
+    journal.seal().unwrap();
+    assert!(journal.drop_signalling(ids[0].day).unwrap());
+    assert_eq!(journal.get(late[0]).unwrap().unwrap(), content(300, NOON));
+    assert_eq!(assert_sound(&journal).entries, 301);
+}
+
+#[test]
 fn a_day_without_its_key_is_gone_and_not_set_aside() {
     let dir = tempfile::tempdir().unwrap();
     let ids = sealed(dir.path(), 2, 50);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::day::DayStore;
 use super::days::Days;
 use super::group::{Entry, Group, Key};
-use super::heads::Standing;
+use super::heads::{Extent, Standing};
 use super::layout::{BLOCK, HOT, SIGNALLING, VERSION_1, block_key};
 use super::seals::{content_key, signalling_key};
 use super::swap::remove;
@@ -23,6 +23,15 @@ const TOGETHER: usize = 512;
 /// Octets of them.
 const TOGETHER_BYTES: usize = 256 << 10;
 
+/// What a head is to say of a day.
+#[derive(Debug)]
+pub(super) struct Said {
+    layout: u8,
+    standing: Standing,
+    signalling_expired: bool,
+    extent: Extent,
+}
+
 impl Days {
     /// Finishes a day that is over: all in one table, and a head signed. `false` where it is being written,
     /// is of layout 1, or is not there.
@@ -35,32 +44,37 @@ impl Days {
         if self.open().is_written(day) {
             return Ok(false);
         }
+        self.finish_one(day)?;
         let Some(store) = self.reader(day)?.filter(|store| store.layout != VERSION_1) else { return Ok(false) };
         if store.is_table() {
             return self.sign(&store, &[]).map(|()| true);
         }
-        store.seal()?;
-        let tip = store.tip();
+        let seen = store.seal()?;
         self.build_table(day, &mut |table| copy(&store, table, &[HOT]))?;
-        self.put_in_place(day, store, &tip, &[])
+        self.put_in_place(day, store, seen, &[])
     }
 
     /// Signs what there is of a day, some of whose keys are about to be forgotten.
     pub(super) fn sign(&self, store: &DayStore, forget: &[String]) -> Result<(), StoreError> {
+        self.note(store.day, self.said(store, forget)?)
+    }
+
+    /// What a head says of a day, some of whose keys are about to be forgotten. Reads all of its index.
+    pub(super) fn said(&self, store: &DayStore, forget: &[String]) -> Result<Said, StoreError> {
         let standing = if store.generation() == 0 { Standing::Sealed } else { Standing::Held };
         let has_signalling = store.seals.as_ref().is_some_and(|seals| seals.has_signalling());
-        let expired = !has_signalling || forget.contains(&signalling_key(store.day, store.generation()));
-        self.heads.note(store.day, store.layout, standing, expired, Some(store.extent()?))
+        let signalling_expired = !has_signalling || forget.contains(&signalling_key(store.day, store.generation()));
+        Ok(Said { layout: store.layout, standing, signalling_expired, extent: store.extent()? })
+    }
+
+    pub(super) fn note(&self, day: Day, said: Said) -> Result<(), StoreError> {
+        self.heads.note(day, said.layout, said.standing, said.signalling_expired, Some(said.extent))
     }
 
     /// Makes a day one that can be written to: a table is no more than read, and so is layout 1. What can be
     /// written to already waits for nobody.
     pub(super) fn make_writable(&self, day: Day) -> Result<(), StoreError> {
-        {
-            // Whoever puts a day in place holds this meanwhile: what is ready now was left by a failure.
-            let _open = self.open();
-            self.finish_swap(day)?;
-        }
+        self.finish_one(day)?;
         let needs_work = |store: &DayStore| store.is_table() || store.layout == VERSION_1;
         let open = || match self.path(day).is_dir() {
             true => self.reader_with(day, self.cache()),
@@ -81,7 +95,7 @@ impl Days {
     }
 
     fn unseal(&self, store: Arc<DayStore>) -> Result<(), StoreError> {
-        let (day, tip) = (store.day, store.tip());
+        let (day, seen) = (store.day, store.reach());
         let dir = self.begin_building(day)?;
         let failed = |e: EngineError| StoreError::engine(&dir, &e);
         let engine = self.engines().open(&dir, self.cache(), true).map_err(failed)?;
@@ -92,17 +106,17 @@ impl Days {
         });
         copied.map_err(|e| store.failed(&e)).and(put.and_then(|()| engine.sync()).map_err(failed))?;
         drop(engine);
-        self.put_in_place(day, store, &tip, &[]).map(drop)
+        self.put_in_place(day, store, seen, &[]).map(drop)
     }
 
     /// From layout 1 to the present one.
     fn convert(&self, store: Arc<DayStore>) -> Result<(), StoreError> {
-        let (day, tip) = (store.day, store.tip());
+        let (day, seen) = (store.day, store.reach());
         let dir = self.begin_building(day)?;
         let fresh = self.begun(day, &dir, 0)?;
         Copying::new(&fresh).all(&store, &mut |_, _| true)?;
         drop(fresh);
-        self.put_in_place(day, store, &tip, &[]).map(drop)
+        self.put_in_place(day, store, seen, &[]).map(drop)
     }
 
     /// A day that is begun in a folder aside, sealed with keys of that generation.
@@ -124,9 +138,9 @@ impl Days {
         if held.is_none() && self.keys.get(&name)?.is_none() {
             return Ok(false);
         }
-        let tip = store.tip();
+        let seen = store.reach();
         self.build_table(day, &mut |table| copy(&store, table, &[HOT, SIGNALLING]))?;
-        self.put_in_place(day, store, &tip, &[name])
+        self.put_in_place(day, store, seen, &[name])
     }
 
     /// Rids a day of every entry but those that `keep` wants: they stay under their numbers, sealed with
@@ -143,6 +157,7 @@ impl Days {
         }
         self.seal_alone(day)?;
         let Some(store) = self.reader(day)? else { return Ok(false) };
+        let seen = store.reach();
         let (mut kept, mut others) = (Vec::new(), false);
         store.each_entry(&mut |number, parts| {
             if keep(EntryId { day, number }, &parts) {
@@ -159,7 +174,6 @@ impl Days {
             drop(store);
             return self.drop_alone(day);
         }
-        let tip = store.tip();
         let generation =
             store.generation().checked_add(1).ok_or(StoreError::Limit { what: "extractions of a day", limit: 255 })?;
         let scratch = self.aside(day, "scratch");
@@ -170,12 +184,12 @@ impl Days {
         drop(fresh);
         remove(&scratch)?;
         let old = store.generation();
-        self.put_in_place(day, store, &tip, &[content_key(day, old), signalling_key(day, old)])
+        self.put_in_place(day, store, seen, &[content_key(day, old), signalling_key(day, old)])
     }
 }
 
 /// Copies a day's rows, but for those with these tags.
-fn copy(store: &DayStore, table: &mut TableWriter, without: &[u8]) -> Result<(), StoreError> {
+pub(super) fn copy(store: &DayStore, table: &mut TableWriter, without: &[u8]) -> Result<(), StoreError> {
     let mut pushed = Ok(());
     let scanned = store.engine.scan(&[], &[u8::MAX], &mut |key, value| {
         if !key.first().is_some_and(|tag| without.contains(tag)) {
@@ -202,7 +216,7 @@ impl<'d> Copying<'d> {
     fn all(mut self, from: &DayStore, wanted: &mut dyn FnMut(u64, &Parts) -> bool) -> Result<(), StoreError> {
         from.each_entry(&mut |number, parts| if wanted(number, &parts) { self.take(number, &parts) } else { Ok(()) })?;
         self.write()?;
-        self.into.seal()
+        self.into.seal().map(drop)
     }
 
     fn take(&mut self, number: u64, parts: &Parts) -> Result<(), StoreError> {
