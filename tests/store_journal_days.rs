@@ -155,6 +155,25 @@ fn a_day_whose_head_could_not_be_written_is_as_it_was_and_sealed_later() {
 }
 
 #[test]
+fn a_drop_that_was_cut_while_a_key_was_deleted_is_finished_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids = sealed(dir.path(), 2, 50);
+    let (cut, path) = (dir.path().join("cut"), dir.path().join("journal"));
+    copy(&path, &cut);
+    assert!(open(dir.path()).drop_day(ids[0].day).unwrap());
+    // The heads say that the day has expired; of its keys the first has lost its octets, and no more.
+    std::fs::remove_dir_all(&path).unwrap();
+    copy(&cut, &path);
+    let key = path.join("keys/20261117-content.key");
+    std::fs::write(&key, vec![0; std::fs::read(&key).unwrap().len()]).unwrap();
+    let journal = open(dir.path());
+    assert_eq!(journal.days().unwrap(), [ids[50].day]);
+    assert_eq!(all(&journal).len(), 50);
+    assert_sound(&journal);
+    assert!(files(&path.join("keys")).iter().all(|key| !key.to_string_lossy().contains("20261117")));
+}
+
+#[test]
 fn a_day_without_its_key_is_gone_and_not_set_aside() {
     let dir = tempfile::tempdir().unwrap();
     let ids = sealed(dir.path(), 2, 50);
