@@ -174,6 +174,21 @@ fn a_drop_that_was_cut_while_a_key_was_deleted_is_finished_at_the_next_start() {
 }
 
 #[test]
+fn a_signalling_key_that_opens_nothing_is_deleted_and_that_is_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids = sealed(dir.path(), 1, 50);
+    let keys = Keys::open(&dir.path().join("journal/keys"), &MasterSource::Beside).unwrap();
+    keys.make("20261101-signalling").unwrap();
+    let journal = open(dir.path());
+    let day = "20261101".parse().unwrap();
+    assert!(journal.drop_signalling(day).unwrap());
+    assert!(!journal.drop_signalling(day).unwrap(), "once is enough");
+    assert!(keys.get("20261101-signalling").unwrap().is_none() && keys.get("20261117-signalling").unwrap().is_some());
+    assert_eq!((all(&journal).len(), journal.days().unwrap()), (50, vec![ids[0].day]));
+    assert_sound(&journal);
+}
+
+#[test]
 fn a_day_without_its_key_is_gone_and_not_set_aside() {
     let dir = tempfile::tempdir().unwrap();
     let ids = sealed(dir.path(), 2, 50);

@@ -125,12 +125,11 @@ impl Days {
         DayStore::open(day, dir.to_owned(), engine, self.schema_shared(), (&self.keys, generation))
     }
 
-    /// Rids a day of its signalling. `false` where it is being written, is of layout 1, is not there or has
-    /// none any more. Cut short, it is done when it is asked for again.
+    /// Rids a day of its signalling. `false` where it is being written or has none, and no key for any, any more. Cut short, it is done when it is asked for again.
     pub(super) fn drop_signalling(&self, day: Day) -> Result<bool, StoreError> {
         let _alone = self.alone();
         if !self.seal_alone(day)? {
-            return Ok(false);
+            return self.forget_idle_signalling(day);
         }
         let Some(store) = self.reader(day)? else { return Ok(false) };
         let name = signalling_key(day, store.generation());
@@ -141,6 +140,20 @@ impl Days {
         let seen = store.reach();
         self.build_table(day, &mut |table| copy(&store, table, &[HOT, SIGNALLING]))?;
         self.put_in_place(day, store, seen, &[name])
+    }
+
+    /// Forgets the signalling keys of a day that has no signalling of its own: it is not there, or is of layout 1.
+    /// A beginning that came to nothing has left them, or a backup of another moment.
+    fn forget_idle_signalling(&self, day: Day) -> Result<bool, StoreError> {
+        if self.reader(day)?.is_some_and(|store| store.layout != VERSION_1) {
+            return Ok(false);
+        }
+        let of_day = format!("{day}-signalling");
+        let mut forgotten = false;
+        for name in self.keys.names()?.iter().filter(|name| name.starts_with(&of_day)) {
+            forgotten |= self.keys.forget(name)?;
+        }
+        Ok(forgotten)
     }
 
     /// Rids a day of every entry but those that `keep` wants: they stay under their numbers, sealed with
