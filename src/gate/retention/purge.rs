@@ -245,11 +245,12 @@ impl Retention {
         pace: &mut Pace<'_>,
     ) -> Result<Option<Gone>, PurgeError> {
         let mut standing = self.holds.standing();
-        let held = loop {
+        let (held, _going) = loop {
             let Some(held) = self.held(stores, item, &standing, pace)? else { return Ok(None) };
+            let going = self.holds.going();
             let now = self.holds.standing();
             if now == standing {
-                break held;
+                break (held, going);
             }
             standing = now;
         };
