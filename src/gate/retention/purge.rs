@@ -282,7 +282,8 @@ impl Retention {
         }
         changes::record(stores.journal, details().ending("begun"))?;
         let under_way = UnderWay { day: item.day, what: item.what.clone() };
-        self.change(|state| state.under_way.replace(under_way).is_none())?;
+        // Another one may be noted still: of an item that could not be done, and is noted again when it is tried again.
+        self.change(|state| state.under_way.replace(under_way.clone()) != Some(under_way))?;
         self.delete(stores, item, &held)?;
         gone.octets = item.octets.saturating_sub(self.octets(item));
         changes::record(stores.journal, details().with("freed", gone.octets.to_string()))?;
