@@ -282,7 +282,7 @@ impl Retention {
         }
         changes::record(stores.journal, details().ending("begun"))?;
         let under_way = UnderWay { day: item.day, what: item.what.clone() };
-        // Another one may be noted still: of an item that could not be done, and is noted again when it is tried again.
+        // Another may be noted still: of an item that could not be done, and is noted when it is tried again.
         self.change(|state| state.under_way.replace(under_way.clone()) != Some(under_way))?;
         self.delete(stores, item, &held)?;
         gone.octets = item.octets.saturating_sub(self.octets(item));

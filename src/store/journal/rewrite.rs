@@ -125,7 +125,8 @@ impl Days {
         DayStore::open(day, dir.to_owned(), engine, self.schema_shared(), (&self.keys, generation))
     }
 
-    /// Rids a day of its signalling. `false` where it is being written or has none, and no key for any, any more. Cut short, it is done when it is asked for again.
+    /// Rids a day of its signalling. `false` where it is being written or has none, and no key for any, any more.
+    /// Cut short, it is done when it is asked for again.
     pub(super) fn drop_signalling(&self, day: Day) -> Result<bool, StoreError> {
         let _alone = self.alone();
         if !self.seal_alone(day)? {
