@@ -107,7 +107,17 @@ pub struct EvidenceFiles {
 impl EvidenceFiles {
     /// The files of this data directory; no folder is created before the first is put.
     pub fn of(data: &Path, keys: &Keys) -> Result<Self, StoreError> {
-        Ok(Self { dir: data.join("evidence"), key: Some(keys.make(KEY)?) })
+        let dir = data.join("evidence");
+        let key = match keys.get(KEY)? {
+            Some(key) => key,
+            // Another key would find none of them, and take all of them for what nobody needs.
+            None if has_sealed(&dir)? => {
+                let what = "is missing: the evidence that was sealed with it cannot be read".to_owned();
+                return Err(StoreError::Key { path: keys.path(KEY), what });
+            }
+            None => keys.make(KEY)?,
+        };
+        Ok(Self { dir, key: Some(key) })
     }
 
     /// Any folder of plain files laid out in this way, such as an export's.
@@ -255,6 +265,19 @@ impl EvidenceFiles {
     }
 }
 
+/// Whether there is a sealed file.
+fn has_sealed(dir: &Path) -> Result<bool, StoreError> {
+    let failed = |e| StoreError::io(dir, "list the evidence", e);
+    for folder in entries(dir).map_err(failed)? {
+        for file in entries(&folder.map_err(failed)?.path()).map_err(failed)? {
+            if file.map_err(failed)?.path().extension().is_some_and(|ending| ending == SEALED) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
 /// What is in a folder; nothing where there is none.
 fn entries(dir: &Path) -> io::Result<Box<dyn Iterator<Item = io::Result<fs::DirEntry>>>> {
     match fs::read_dir(dir) {
@@ -349,6 +372,21 @@ mod tests {
         let out = EvidenceFiles::at(&folder.path().join("out"));
         assert_eq!(files.copy_to(sha256, &out).unwrap(), Found::Whole);
         assert_eq!(out.read(sha256).unwrap().unwrap(), b"I agree, 13800138000");
+    }
+
+    #[test]
+    fn a_missing_key_is_not_made_anew_where_files_wait_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let paper = folder.path().join("form.pdf");
+        fs::write(&paper, b"abc").unwrap();
+        let sha256 = files(folder.path()).put(&paper).unwrap();
+        let (key, aside) = (folder.path().join("keys/evidence.key"), folder.path().join("aside"));
+        fs::rename(&key, &aside).unwrap();
+        let keys = Keys::open(&folder.path().join("keys"), &MasterSource::Beside).unwrap();
+        let error = EvidenceFiles::of(folder.path(), &keys).unwrap_err().to_string();
+        assert!(error.contains("evidence.key is missing") && !key.exists(), "{error}");
+        fs::rename(&aside, &key).unwrap();
+        assert_eq!(files(folder.path()).check(sha256).unwrap(), Found::Whole);
     }
 
     #[test]
