@@ -128,6 +128,67 @@ fn what_is_held_stays_under_its_name_and_the_rest_is_gone() {
 }
 
 #[test]
+fn a_day_whose_head_could_not_be_written_is_as_it_was_and_sealed_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path());
+    let ids = append(&journal, 0..300, NOON);
+    drop(journal);
+    // Nothing can be written where the heads are to be.
+    std::fs::remove_dir_all(dir.path().join("heads")).unwrap();
+    std::fs::write(dir.path().join("heads"), b"").unwrap();
+    let journal = open(dir.path());
+    for _ in 0..2 {
+        let error = journal.seal().unwrap_err().to_string();
+        assert!(error.contains("heads"), "{error}");
+        assert_eq!(all(&journal).len(), 300);
+        let left = files(&dir.path().join("journal"));
+        assert!(left.iter().all(|file| !file.to_string_lossy().contains("20261117.")), "{left:?}");
+    }
+    let late = append(&journal, 300..301, NOON);
+    std::fs::remove_file(dir.path().join("heads")).unwrap();
+    drop(journal);
+    let journal = open(dir.path());
+    journal.seal().unwrap();
+    assert!(journal.drop_signalling(ids[0].day).unwrap());
+    assert_eq!(journal.get(late[0]).unwrap().unwrap(), content(300, NOON));
+    assert_eq!(assert_sound(&journal).entries, 301);
+}
+
+#[test]
+fn a_drop_that_was_cut_while_a_key_was_deleted_is_finished_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids = sealed(dir.path(), 2, 50);
+    let (cut, path) = (dir.path().join("cut"), dir.path().join("journal"));
+    copy(&path, &cut);
+    assert!(open(dir.path()).drop_day(ids[0].day).unwrap());
+    // The heads say that the day has expired; of its keys the first has lost its octets, and no more.
+    std::fs::remove_dir_all(&path).unwrap();
+    copy(&cut, &path);
+    let key = path.join("keys/20261117-content.key");
+    std::fs::write(&key, vec![0; std::fs::read(&key).unwrap().len()]).unwrap();
+    let journal = open(dir.path());
+    assert_eq!(journal.days().unwrap(), [ids[50].day]);
+    assert_eq!(all(&journal).len(), 50);
+    assert_sound(&journal);
+    assert!(files(&path.join("keys")).iter().all(|key| !key.to_string_lossy().contains("20261117")));
+}
+
+#[test]
+fn a_signalling_key_that_opens_nothing_is_deleted_and_that_is_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids = sealed(dir.path(), 1, 50);
+    let keys = Keys::open(&dir.path().join("journal/keys"), &MasterSource::Beside).unwrap();
+    keys.make("20261101-signalling").unwrap();
+    let journal = open(dir.path());
+    let day = "20261101".parse().unwrap();
+    assert!(journal.drop_signalling(day).unwrap());
+    assert!(!journal.drop_signalling(day).unwrap(), "once is enough");
+    assert!(keys.get("20261101-signalling").unwrap().is_none() && keys.get("20261117-signalling").unwrap().is_some());
+    assert_eq!((all(&journal).len(), journal.days().unwrap()), (50, vec![ids[0].day]));
+    assert_sound(&journal);
+}
+
+#[test]
 fn a_day_without_its_key_is_gone_and_not_set_aside() {
     let dir = tempfile::tempdir().unwrap();
     let ids = sealed(dir.path(), 2, 50);

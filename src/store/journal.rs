@@ -336,7 +336,7 @@ impl Journal {
     }
 
     /// Deletes a day's signalling, its key with it, and gives its space back. Refused (false) for a day that
-    /// is being written, is not there, is of layout 1 or has none any more.
+    /// is being written, and where there is neither any more.
     pub fn drop_signalling(&self, day: Day) -> Result<bool, StoreError> {
         self.inner.days.drop_signalling(day)
     }

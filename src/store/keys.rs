@@ -199,12 +199,14 @@ impl Keys {
         written.map_err(|e| StoreError::io(&path, "write the key", e))
     }
 
-    /// Files that a crash left without a name.
+    /// Files that a crash left without a name, and those of keys whose deletion it cut short: a day whose key is
+    /// there and opens nothing would count as damaged, not as expired.
     fn remove_leftovers(&self) -> Result<(), StoreError> {
         let failed = |e| StoreError::io(self.dir(), "list the keys", e);
         for entry in fs::read_dir(self.dir()).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
-            if path.extension().is_some_and(|ending| ending == LEFTOVER) {
+            let has = |wanted: &str| path.extension().is_some_and(|ending| ending == wanted);
+            if has(LEFTOVER) || (has(ENDING) && is_emptied(&path)?) {
                 fs::remove_file(&path).map_err(|e| StoreError::io(&path, "remove what a crash left", e))?;
             }
         }
@@ -224,6 +226,12 @@ impl fmt::Debug for Keys {
 
 /// The ending of a file that is being written.
 const LEFTOVER: &str = "new";
+
+/// Whether a file's octets were all overwritten.
+fn is_emptied(path: &Path) -> Result<bool, StoreError> {
+    let octets = fs::read(path).map_err(|e| StoreError::io(path, "read the key", e))?;
+    Ok(!octets.is_empty() && octets.iter().all(|octet| *octet == 0))
+}
 
 /// Writes a file that is whole and on disk before it has its name; without `replace`, one that is there is an error.
 fn write_whole(dir: &Path, path: &Path, octets: &[u8], replace: bool) -> io::Result<()> {

@@ -106,6 +106,8 @@ pub struct Holds {
     path: PathBuf,
     sealer: Sealer,
     kept: Mutex<Kept>,
+    /// Held by whoever lets something go, from its last look at what stands until it is gone.
+    going: Mutex<()>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -127,7 +129,7 @@ impl Holds {
                 format!("{what}: what is held is not known, and nothing may expire; restore the file from a backup"),
             ),
         })?;
-        Ok(Self { path, sealer, kept: Mutex::new(kept.unwrap_or_default()) })
+        Ok(Self { path, sealer, kept: Mutex::new(kept.unwrap_or_default()), going: Mutex::default() })
     }
 
     /// Every hold, those that were lifted last long ago left out.
@@ -140,9 +142,11 @@ impl Holds {
         self.kept().holds.iter().filter(|hold| hold.lifted.is_none()).cloned().collect()
     }
 
-    /// Sets a hold; it is on disk and on record when this returns.
+    /// Sets a hold; it is on disk and on record when this returns. Waits until what is being let go is gone: what
+    /// is there when this returns is held.
     pub fn set(&self, journal: &Journal, order: HoldOrder, by: &str, now: Timestamp) -> Result<Hold, HoldError> {
         order.check()?;
+        let _going = self.going();
         let mut kept = self.kept();
         if kept.holds.iter().filter(|hold| hold.lifted.is_none()).count() >= MOST {
             return Err(HoldError::Full);
@@ -197,6 +201,11 @@ impl Holds {
             .map_err(|error| StoreError::io(&self.path, "keep the legal holds", error))
     }
 
+    /// No hold is set while this is held.
+    pub(super) fn going(&self) -> MutexGuard<'_, ()> {
+        self.going.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -237,4 +246,37 @@ fn change<'c>(what: &'c str, hold: &'c Hold, by: &'c str, why: &'c str, now: Tim
         .with("from", time(order.since_ms))
         .with("until", time(order.until_ms))
         .with("why", why)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::gate::record::RecordSchema;
+    use crate::store::JournalOptions;
+    use crate::store::keys::MasterSource;
+
+    #[test]
+    fn a_hold_is_set_when_what_is_being_let_go_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = Keys::open(&folder.path().join("keys"), &MasterSource::Beside).unwrap();
+        let journal =
+            Journal::open(&folder.path().join("journal"), Arc::new(RecordSchema), JournalOptions::default()).unwrap();
+        let holds = Holds::open(folder.path(), &keys).unwrap();
+        let order = HoldOrder { msisdn: Some(8_613_800_138_001), why: "case 118".to_owned(), ..HoldOrder::default() };
+        let (said, answer) = channel();
+        std::thread::scope(|scope| {
+            let going = holds.going();
+            let set = || said.send(holds.set(&journal, order, "me", Timestamp::UNIX_EPOCH).map(|hold| hold.id));
+            let set = scope.spawn(set);
+            answer.recv_timeout(Duration::from_millis(300)).unwrap_err();
+            assert!(holds.standing().is_empty() && !set.is_finished());
+            drop(going);
+            assert_eq!(answer.recv_timeout(Duration::from_secs(60)).unwrap().unwrap(), "H1");
+        });
+        assert_eq!(holds.standing().len(), 1);
+    }
 }

@@ -245,11 +245,12 @@ impl Retention {
         pace: &mut Pace<'_>,
     ) -> Result<Option<Gone>, PurgeError> {
         let mut standing = self.holds.standing();
-        let held = loop {
+        let (held, _going) = loop {
             let Some(held) = self.held(stores, item, &standing, pace)? else { return Ok(None) };
+            let going = self.holds.going();
             let now = self.holds.standing();
             if now == standing {
-                break held;
+                break (held, going);
             }
             standing = now;
         };
@@ -281,7 +282,8 @@ impl Retention {
         }
         changes::record(stores.journal, details().ending("begun"))?;
         let under_way = UnderWay { day: item.day, what: item.what.clone() };
-        self.change(|state| state.under_way.replace(under_way).is_none())?;
+        // Another may be noted still: of an item that could not be done, and is noted when it is tried again.
+        self.change(|state| state.under_way.replace(under_way.clone()) != Some(under_way))?;
         self.delete(stores, item, &held)?;
         gone.octets = item.octets.saturating_sub(self.octets(item));
         changes::record(stores.journal, details().with("freed", gone.octets.to_string()))?;

@@ -32,6 +32,13 @@ const HOT_FRAME: usize = VALUE_BYTES - 96;
 /// Index rows written with one commit, so that a full segment delays none of them much.
 const ROWS_A_COMMIT: usize = 16;
 
+/// How far a day has come. Entries in hot rows move no chain, and have a number all the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Reach {
+    next: u64,
+    tip: Tip,
+}
+
 /// What of a day is in memory, for readers.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
@@ -138,6 +145,12 @@ impl DayStore {
         self.pen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How far it has come.
+    pub(super) fn reach(&self) -> Reach {
+        let pen = self.pen.lock().unwrap_or_else(PoisonError::into_inner);
+        Reach { next: self.next_number(), tip: pen.tip }
+    }
+
     /// Numbers the first entry of an empty day.
     pub(super) fn begin_at(&self, number: u64) {
         self.tail_mut().next = number;
@@ -192,15 +205,17 @@ impl DayStore {
         Ok(pen.tip)
     }
 
-    /// Finishes a day that nothing is written to any more: everything in blocks, every index sealed.
-    pub(super) fn seal(&self) -> Result<(), StoreError> {
+    /// Finishes a day that nothing is written to any more: everything in blocks, every index sealed. Says how far
+    /// it has come with that.
+    pub(super) fn seal(&self) -> Result<Reach, StoreError> {
         let mut pen = self.pen.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_gone() || (self.tail().segments.is_empty() && self.tail().pending.is_empty()) {
-            return Ok(());
+            return Ok(Reach { next: self.next_number(), tip: pen.tip });
         }
         self.write_blocks(&mut pen, &[])?;
         self.write_index(usize::MAX)?;
-        self.engine.sync().map_err(|e| self.failed(&e))
+        self.engine.sync().map_err(|e| self.failed(&e))?;
+        Ok(Reach { next: self.next_number(), tip: pen.tip })
     }
 
     /// An entry as it is to be written: not again if it is there already, never over another one.

@@ -175,8 +175,10 @@ impl Days {
         if let Some(store) = self.open().written(day) {
             return Ok(store);
         }
-        if let Err(StoreError::Damaged { what, .. }) = self.make_writable(day) {
-            self.set_aside(day, what)?;
+        match self.make_writable(day) {
+            Err(StoreError::Damaged { what, .. }) => self.set_aside(day, what)?,
+            // What is half done would take away what is written now.
+            other => other?,
         }
         let mut open = self.open();
         if let Some(store) = open.find(day).filter(|store| !store.is_table()) {
@@ -228,6 +230,7 @@ impl Days {
     pub(super) fn drop_alone(&self, day: Day) -> Result<bool, StoreError> {
         let path = self.path(day);
         let open = self.open();
+        self.undo_swap(day)?;
         let newest = open.slots.iter().rev().find(|(_, slot)| slot.writing).map(|(day, _)| *day);
         if newest == Some(day) || !path.is_dir() {
             return Ok(false);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::day::DayStore;
 use super::days::Days;
 use super::group::{Entry, Group, Key};
-use super::heads::Standing;
+use super::heads::{Extent, Standing};
 use super::layout::{BLOCK, HOT, SIGNALLING, VERSION_1, block_key};
 use super::seals::{content_key, signalling_key};
 use super::swap::remove;
@@ -23,6 +23,15 @@ const TOGETHER: usize = 512;
 /// Octets of them.
 const TOGETHER_BYTES: usize = 256 << 10;
 
+/// What a head is to say of a day.
+#[derive(Debug)]
+pub(super) struct Said {
+    layout: u8,
+    standing: Standing,
+    signalling_expired: bool,
+    extent: Extent,
+}
+
 impl Days {
     /// Finishes a day that is over: all in one table, and a head signed. `false` where it is being written,
     /// is of layout 1, or is not there.
@@ -35,34 +44,39 @@ impl Days {
         if self.open().is_written(day) {
             return Ok(false);
         }
+        self.finish_one(day)?;
         let Some(store) = self.reader(day)?.filter(|store| store.layout != VERSION_1) else { return Ok(false) };
         self.vouch(&store)?;
         if store.is_table() {
             return self.sign(&store, &[]).map(|()| true);
         }
-        store.seal()?;
+        let seen = store.seal()?;
         store.right_index()?;
-        let tip = store.tip();
         self.build_table(day, &mut |table| copy(&store, table, &[HOT]))?;
-        self.put_in_place(day, store, &tip, &[])
+        self.put_in_place(day, store, seen, &[])
     }
 
     /// Signs what there is of a day, some of whose keys are about to be forgotten.
     pub(super) fn sign(&self, store: &DayStore, forget: &[String]) -> Result<(), StoreError> {
+        self.note(store.day, self.said(store, forget)?)
+    }
+
+    /// What a head says of a day, some of whose keys are about to be forgotten. Reads all of its index.
+    pub(super) fn said(&self, store: &DayStore, forget: &[String]) -> Result<Said, StoreError> {
         let standing = if store.generation() == 0 { Standing::Sealed } else { Standing::Held };
         let has_signalling = store.seals.as_ref().is_some_and(|seals| seals.has_signalling());
-        let expired = !has_signalling || forget.contains(&signalling_key(store.day, store.generation()));
-        self.heads.note(store.day, store.layout, standing, expired, Some(store.extent()?))
+        let signalling_expired = !has_signalling || forget.contains(&signalling_key(store.day, store.generation()));
+        Ok(Said { layout: store.layout, standing, signalling_expired, extent: store.extent()? })
+    }
+
+    pub(super) fn note(&self, day: Day, said: Said) -> Result<(), StoreError> {
+        self.heads.note(day, said.layout, said.standing, said.signalling_expired, Some(said.extent))
     }
 
     /// Makes a day one that can be written to: a table is no more than read, and so is layout 1. What can be
     /// written to already waits for nobody.
     pub(super) fn make_writable(&self, day: Day) -> Result<(), StoreError> {
-        {
-            // Whoever puts a day in place holds this meanwhile: what is ready now was left by a failure.
-            let _open = self.open();
-            self.finish_swap(day)?;
-        }
+        self.finish_one(day)?;
         let needs_work = |store: &DayStore| store.is_table() || store.layout == VERSION_1;
         let open = || match self.path(day).is_dir() {
             true => self.reader_with(day, self.cache()),
@@ -84,7 +98,7 @@ impl Days {
 
     fn unseal(&self, store: Arc<DayStore>) -> Result<(), StoreError> {
         self.vouch(&store)?;
-        let (day, tip) = (store.day, store.tip());
+        let (day, seen) = (store.day, store.reach());
         let dir = self.begin_building(day)?;
         let failed = |e: EngineError| StoreError::engine(&dir, &e);
         let engine = self.engines().open(&dir, self.cache(), true).map_err(failed)?;
@@ -95,17 +109,17 @@ impl Days {
         });
         copied.map_err(|e| store.failed(&e)).and(put.and_then(|()| engine.sync()).map_err(failed))?;
         drop(engine);
-        self.put_in_place(day, store, &tip, &[]).map(drop)
+        self.put_in_place(day, store, seen, &[]).map(drop)
     }
 
     /// From layout 1 to the present one.
     fn convert(&self, store: Arc<DayStore>) -> Result<(), StoreError> {
-        let (day, tip) = (store.day, store.tip());
+        let (day, seen) = (store.day, store.reach());
         let dir = self.begin_building(day)?;
         let fresh = self.begun(day, &dir, 0)?;
         Copying::new(&fresh).all(&store, &mut |_, _| true)?;
         drop(fresh);
-        self.put_in_place(day, store, &tip, &[]).map(drop)
+        self.put_in_place(day, store, seen, &[]).map(drop)
     }
 
     /// A day that is begun in a folder aside, sealed with keys of that generation.
@@ -114,12 +128,12 @@ impl Days {
         DayStore::open(day, dir.to_owned(), engine, self.schema_shared(), (&self.keys, generation))
     }
 
-    /// Rids a day of its signalling. `false` where it is being written, is of layout 1, is not there or has
-    /// none any more. Cut short, it is done when it is asked for again.
+    /// Rids a day of its signalling. `false` where it is being written or has none, and no key for any, any more.
+    /// Cut short, it is done when it is asked for again.
     pub(super) fn drop_signalling(&self, day: Day) -> Result<bool, StoreError> {
         let _alone = self.alone();
         if !self.seal_alone(day)? {
-            return Ok(false);
+            return self.forget_idle_signalling(day);
         }
         let Some(store) = self.reader(day)? else { return Ok(false) };
         let name = signalling_key(day, store.generation());
@@ -127,9 +141,23 @@ impl Days {
         if held.is_none() && self.keys.get(&name)?.is_none() {
             return Ok(false);
         }
-        let tip = store.tip();
+        let seen = store.reach();
         self.build_table(day, &mut |table| copy(&store, table, &[HOT, SIGNALLING]))?;
-        self.put_in_place(day, store, &tip, &[name])
+        self.put_in_place(day, store, seen, &[name])
+    }
+
+    /// Forgets the signalling keys of a day that has no signalling of its own: it is not there, or is of layout 1.
+    /// A beginning that came to nothing has left them, or a backup of another moment.
+    fn forget_idle_signalling(&self, day: Day) -> Result<bool, StoreError> {
+        if self.reader(day)?.is_some_and(|store| store.layout != VERSION_1) {
+            return Ok(false);
+        }
+        let of_day = format!("{day}-signalling");
+        let mut forgotten = false;
+        for name in self.keys.names()?.iter().filter(|name| name.starts_with(&of_day)) {
+            forgotten |= self.keys.forget(name)?;
+        }
+        Ok(forgotten)
     }
 
     /// Rids a day of every entry but those that `keep` wants: they stay under their numbers, sealed with
@@ -146,6 +174,7 @@ impl Days {
         }
         self.seal_alone(day)?;
         let Some(store) = self.reader(day)? else { return Ok(false) };
+        let seen = store.reach();
         let (mut kept, mut others) = (Vec::new(), false);
         store.each_entry(&mut |number, parts| {
             if keep(EntryId { day, number }, &parts) {
@@ -162,7 +191,6 @@ impl Days {
             drop(store);
             return self.drop_alone(day);
         }
-        let tip = store.tip();
         let generation =
             store.generation().checked_add(1).ok_or(StoreError::Limit { what: "extractions of a day", limit: 255 })?;
         let scratch = self.aside(day, "scratch");
@@ -173,12 +201,12 @@ impl Days {
         drop(fresh);
         remove(&scratch)?;
         let old = store.generation();
-        self.put_in_place(day, store, &tip, &[content_key(day, old), signalling_key(day, old)])
+        self.put_in_place(day, store, seen, &[content_key(day, old), signalling_key(day, old)])
     }
 }
 
 /// Copies a day's rows, but for those with these tags.
-fn copy(store: &DayStore, table: &mut TableWriter, without: &[u8]) -> Result<(), StoreError> {
+pub(super) fn copy(store: &DayStore, table: &mut TableWriter, without: &[u8]) -> Result<(), StoreError> {
     let mut pushed = Ok(());
     let scanned = store.engine.scan(&[], &[u8::MAX], &mut |key, value| {
         if !key.first().is_some_and(|tag| without.contains(tag)) {
@@ -205,7 +233,7 @@ impl<'d> Copying<'d> {
     fn all(mut self, from: &DayStore, wanted: &mut dyn FnMut(u64, &Parts) -> bool) -> Result<(), StoreError> {
         from.each_entry(&mut |number, parts| if wanted(number, &parts) { self.take(number, &parts) } else { Ok(()) })?;
         self.write()?;
-        self.into.seal()
+        self.into.seal().map(drop)
     }
 
     fn take(&mut self, number: u64, parts: &Parts) -> Result<(), StoreError> {

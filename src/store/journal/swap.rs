@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Day;
-use super::chain::Tip;
-use super::day::DayStore;
+use super::day::{DayStore, Reach};
 use super::days::Days;
+use super::rewrite::Said;
 use crate::store::StoreError;
 use crate::store::engine::TableWriter;
 use crate::store::lock::{create_private_dir, sync_dir};
@@ -57,13 +57,13 @@ impl Days {
         sync_dir(&dir)
     }
 
-    /// Puts what was built in the place of `source`, whose chain had come to `seen` then, and signs it; these
-    /// keys are forgotten. `false`, and what was built is gone, where somebody has written to the day since.
+    /// Puts what was built in the place of `source`, which had come to `seen` then, and signs it; these keys
+    /// are forgotten. `false`, and what was built is gone, where somebody has written to the day since.
     pub(super) fn put_in_place(
         &self,
         day: Day,
         source: Arc<DayStore>,
-        seen: &Tip,
+        seen: Reach,
         forget: &[String],
     ) -> Result<bool, StoreError> {
         let building = self.aside(day, "building");
@@ -72,18 +72,21 @@ impl Days {
             write_list(&path, forget).map_err(|e| StoreError::io(&path, "write the list of keys", e))?;
             sync_dir(&building)?;
         }
+        // It reads the whole index: whoever wants any other day does not wait for that.
+        let said = match building.join(TABLE).exists() {
+            true => Some(self.said(&self.open_at(day, &building)?, forget)?),
+            false => None,
+        };
         for _ in 0..TURNS {
             let mut open = self.open();
-            if open.is_written(day) || source.tip() != *seen {
+            if open.is_written(day) || source.reach() != seen {
                 break;
             }
             // A database has to be closed before another folder has its name; a table may be read on.
             if source.is_table() || open.is_free_of_others(day, &source) {
                 open.forget(day);
                 drop(source);
-                rename(&building, &self.aside(day, "ready"))?;
-                sync_dir(self.dir())?;
-                self.finish_swap(day)?;
+                self.swap(day, said)?;
                 drop(open);
                 return self.finish_forgetting(day).map(|()| true);
             }
@@ -93,16 +96,61 @@ impl Days {
         remove(&building).map(|()| false)
     }
 
+    /// Has what was built take the day's place once what is said of it is signed. Where that cannot be, as on
+    /// a full disk, the day is left as it was: ready, what was built would be in everybody's way.
+    fn swap(&self, day: Day, said: Option<Said>) -> Result<(), StoreError> {
+        rename(&self.aside(day, "building"), &self.aside(day, "ready"))?;
+        let signed = sync_dir(self.dir()).and_then(|()| said.map_or(Ok(()), |said| self.note(day, said)));
+        match signed {
+            Ok(()) => self.exchange(day),
+            Err(e) => self.undo_swap(day).and(Err(e)),
+        }
+    }
+
+    /// Undoes a swap that was not finished: the day in place stays. What was ready is only deleted under a name
+    /// from which nobody takes it up half deleted.
+    pub(super) fn undo_swap(&self, day: Day) -> Result<(), StoreError> {
+        let (ready, building, path) = (self.aside(day, "ready"), self.aside(day, "building"), self.path(day));
+        if !ready.exists() {
+            return Ok(());
+        }
+        if !path.exists() {
+            return rename(&ready, &path);
+        }
+        remove(&building)?;
+        rename(&ready, &building)?;
+        remove(&building)
+    }
+
+    /// Finishes what a failure has left half done of a day that nobody writes to.
+    pub(super) fn finish_one(&self, day: Day) -> Result<(), StoreError> {
+        // Whoever puts a day in place holds this meanwhile: what is ready now was left by a failure.
+        let mut open = self.open();
+        if !self.aside(day, "ready").exists() {
+            return Ok(());
+        }
+        // What is open of it is the folder that goes.
+        open.forget(day);
+        self.finish_swap(day)?;
+        drop(open);
+        self.finish_forgetting(day)
+    }
+
     /// Puts a folder that is ready, where there is one, in the day's place. From the moment it was ready
     /// nobody has written to the day.
-    pub(super) fn finish_swap(&self, day: Day) -> Result<(), StoreError> {
-        let (ready, going, path) = (self.aside(day, "ready"), self.aside(day, "going"), self.path(day));
+    fn finish_swap(&self, day: Day) -> Result<(), StoreError> {
+        let ready = self.aside(day, "ready");
         if !ready.exists() {
             return Ok(());
         }
         if ready.join(TABLE).exists() {
             self.sign(&self.open_at(day, &ready)?, &read_list(&ready.join(FORGET))?)?;
         }
+        self.exchange(day)
+    }
+
+    fn exchange(&self, day: Day) -> Result<(), StoreError> {
+        let (ready, going, path) = (self.aside(day, "ready"), self.aside(day, "going"), self.path(day));
         if path.exists() {
             remove(&going)?;
             rename(&path, &going)?;
@@ -167,5 +215,58 @@ pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
     match fs::remove_dir_all(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other.map_err(|e| StoreError::io(path, "delete the day", e)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::group::Entry;
+    use super::super::layout::HOT;
+    use super::super::rewrite::copy;
+    use super::super::{EntryId, Index, JournalOptions, Schema};
+    use super::*;
+    use crate::store::lock::Lock;
+
+    #[derive(Debug)]
+    struct Plain;
+
+    impl Schema for Plain {
+        fn at_ms(&self, _: &[u8]) -> i64 {
+            0
+        }
+
+        fn keys(&self, _: &[u8], _: &mut dyn FnMut(Index, &[u8])) {}
+    }
+
+    /// Writes an entry, and gives the day up as after an error.
+    fn write(days: &Days, day: Day, number: u64) {
+        let entry = Entry { id: EntryId { day, number }, at_ms: 0, content: b"content", signalling: b"", keys: &[] };
+        days.writer(day).unwrap().write(std::iter::once(entry)).unwrap();
+        days.release(day, true);
+    }
+
+    #[test]
+    fn an_entry_that_came_while_the_table_was_built_is_not_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let days = Days::new(&path, Lock::take(&path).unwrap(), Arc::new(Plain), &JournalOptions::default()).unwrap();
+        let day = Day(jiff::civil::date(2026, 11, 17));
+        write(&days, day, 0);
+        let store = days.reader(day).unwrap().unwrap();
+        let seen = store.seal().unwrap();
+        let build = || days.build_table(day, &mut |table| copy(&store, table, &[HOT]));
+        build().unwrap();
+        // In a row that moves no chain.
+        let tip = store.tip();
+        write(&days, day, 1);
+        assert_eq!(store.tip(), tip);
+        assert!(!days.put_in_place(day, store, seen, &[]).unwrap());
+        let store = days.reader(day).unwrap().unwrap();
+        assert_eq!(store.get(1).unwrap().unwrap().content, b"content");
+        drop(store);
+        assert!(days.seal_day(day).unwrap());
+        let store = days.reader(day).unwrap().unwrap();
+        assert!(store.is_table());
+        assert_eq!(store.get(1).unwrap().unwrap().content, b"content");
     }
 }

@@ -137,3 +137,18 @@ fn signatures_are_of_the_key_that_stays() {
     assert!(verify(&public_key, b"head", &signature) && !verify(&public_key, b"hand", &signature));
     assert!(signer.public_pem().starts_with("-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA"));
 }
+
+#[test]
+fn a_deletion_that_was_cut_short_is_finished_when_the_keys_are_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = keys(folder.path());
+    first.make("20261124-content").unwrap();
+    first.make("20261125-content").unwrap();
+    let path = first.path("20261124-content");
+    fs::write(&path, vec![0; fs::read(&path).unwrap().len()]).unwrap();
+    drop(first);
+    let again = keys(folder.path());
+    assert_eq!(again.names().unwrap(), ["20261125-content", "signing"]);
+    assert!(again.get("20261124-content").unwrap().is_none());
+    again.make("20261124-content").unwrap();
+}
