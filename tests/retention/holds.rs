@@ -170,5 +170,10 @@ fn a_file_of_holds_that_is_damaged_stops_the_start() {
     assert!(said.stderr.contains("holds.json") && said.stderr.contains("nothing may expire"), "{}", said.stderr);
     assert_eq!(scene.folder.run(&["run"]).code, Some(1));
     std::fs::write(&file, text).expect("the file");
+    let (key, kept) = (scene.folder.config().data.join("keys/holds.key"), scene.folder.config().data.join("key"));
+    std::fs::rename(&key, &kept).expect("the key");
+    let said = scene.folder.run(&["retention", "run"]);
+    assert!(said.stderr.contains("holds.key is missing") && !key.exists(), "{}", said.stderr);
+    std::fs::rename(&kept, &key).expect("the key");
     assert_eq!(scene.purge(&[]).gone[0].kept, 3);
 }
