@@ -178,12 +178,43 @@ fn days_that_are_over_are_copied_once_and_go_when_they_expire() {
     let left: Vec<_> = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     let rounds = left.iter().filter(|name| name.to_string_lossy().ends_with('Z')).count();
     assert_eq!(rounds, 2, "what no manifest names is gone: {left:?}");
+    verified(&copy);
+}
+
+fn verified(copy: &Stores) {
     let mut faults = Vec::new();
     let verified = copy.journal.verify(&Check::default(), &mut |fault| {
         faults.push(fault);
         true
     });
     assert!(verified.is_ok() && faults.is_empty(), "{verified:?} {faults:?}");
+}
+
+#[test]
+fn a_day_that_begins_after_the_moment_leaves_no_key_without_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, dir) = (folder.path().join("data"), folder.path().join("backup"));
+    let stores = days(&data, 2);
+    let expected = stores.entries();
+    let Stores { journal, consents, sends } = &stores;
+    let sources = Sources { data: &data, journal, consents, sends: Some(sends), settings: &[], master: None };
+    let manifest = backup(sources, &dir, None, &mut |step| {
+        if step.name == "consents/db" {
+            stores.record(&Records::new(0, 1).record(9, NOON + 2 * DAY_MS));
+        }
+        true
+    })
+    .unwrap();
+    let all = stores.journal.days().unwrap();
+    let keys = |day: usize| {
+        let name = format!("keys/{}-", all[day]);
+        manifest.files.iter().filter(|file| file.name.starts_with(&name)).count()
+    };
+    assert_eq!((all.len(), keys(0), keys(1), keys(2)), (3, 2, 2, 0), "{:?}", manifest.files);
+    drop(stores);
+    let copy = Stores::open(&restored(folder.path(), &dir));
+    assert_eq!(copy.entries(), expected);
+    verified(&copy);
 }
 
 #[test]

@@ -195,6 +195,7 @@ impl Job<'_> {
         let left = sources.journal.days()?;
         manifest.databases.retain(|database| is_left(&database.name, &left));
         files::copy_data(self, sources.data, sources.master, &mut manifest)?;
+        manifest.leave_out_keys();
         // One that was finished meanwhile is there as a file.
         let files: HashSet<&str> = manifest.files.iter().map(|file| file.name.as_str()).collect();
         manifest.databases.retain(|database| !files.contains(format!("{}/{TABLE}", database.name).as_str()));

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use ring::digest;
 use serde::{Deserialize, Serialize};
 
+use super::super::journal::Day;
 use super::super::lock::sync_dir;
 use super::{BackupError, Sha256};
 
@@ -102,6 +103,14 @@ impl Manifest {
         self.databases.iter().map(|database| &database.copy).chain(files)
     }
 
+    /// Leaves out the keys of days that it has nothing of: of one that began after the moment, say, which would look
+    /// as if its rows had been lost.
+    pub(super) fn leave_out_keys(&mut self) {
+        let names = self.databases.iter().map(|database| &database.name).chain(self.files.iter().map(|file| &file.name));
+        let days: HashSet<Day> = names.filter_map(|name| day_after(name, "journal/", ['/', '.'])).collect();
+        self.files.retain(|file| day_after(&file.name, "keys/", ['-', '-']).is_none_or(|day| days.contains(&day)));
+    }
+
     /// What is restored under its name, with that.
     fn paths(&self) -> impl Iterator<Item = (&str, &Copy)> {
         let settings = self.settings.iter().map(|file| ("", &file.copy));
@@ -135,6 +144,11 @@ impl Manifest {
         }
         Ok(())
     }
+}
+
+/// The day that a name below a folder begins with, up to one of these.
+fn day_after(name: &str, folder: &str, ends: [char; 2]) -> Option<Day> {
+    name.strip_prefix(folder)?.split(ends).next()?.parse().ok()
 }
 
 /// Whether a name would be another folder's business; an empty one is nobody's.
