@@ -218,6 +218,26 @@ fn a_day_that_begins_after_the_moment_leaves_no_key_without_rows() {
 }
 
 #[test]
+fn a_day_that_cannot_be_read_is_copied_as_it_is_and_the_others_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, dir) = (folder.path().join("data"), folder.path().join("backup"));
+    drop(days(&data, 3));
+    let stores = Stores::open(&data);
+    let day = stores.journal.days().unwrap()[0].to_string();
+    fs::write(data.join(format!("keys/{day}-content.key")), "damaged").unwrap();
+    let rows = fs::read(data.join("journal").join(&day).join("db")).unwrap();
+    for _ in 0..2 {
+        let (manifest, _) = stores.backup(&data, &dir).unwrap();
+        assert_eq!(manifest.unreadable, [format!("journal/{day}")]);
+        assert!(manifest.databases.iter().all(|database| !database.name.ends_with(&day)));
+        verify(&dir, &mut |_| {}).unwrap();
+    }
+    let data = restored(folder.path(), &dir);
+    assert!(fs::read(data.join("journal").join(&day).join("db")).unwrap().len() >= rows.len());
+    assert_eq!(Stores::open(&data).journal.days().unwrap().len(), 3);
+}
+
+#[test]
 fn every_changed_octet_of_a_backup_is_noticed_and_nothing_is_written_over() {
     let folder = tempfile::tempdir().unwrap();
     let (data, dir) = (folder.path().join("data"), folder.path().join("backup"));

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::engine::{Engine, EngineError};
+use super::engine::{Engine, EngineError, Fault};
 use super::journal::{Day, TABLE};
 use super::lock::{Lock, create_private_dir, sync_dir};
 use super::{Consents, Journal, Sha256, StoreError};
@@ -119,6 +119,14 @@ pub enum BackupError {
     /// Whoever asked for it is gone.
     #[error("given up: nobody waits for the backup any more")]
     GivenUp,
+    /// A database is damaged.
+    #[error("{name}: damaged: {what}")]
+    Broken {
+        /// Which.
+        name: String,
+        /// Where.
+        what: String,
+    },
     /// A database could not be copied.
     #[error("{name}: {what}")]
     Database {
@@ -243,7 +251,10 @@ impl Job<'_> {
 }
 
 fn failed(name: &str) -> impl Fn(EngineError) -> BackupError + '_ {
-    move |error| BackupError::database(name, error)
+    move |error| match error.fault {
+        Fault::Broken => BackupError::Broken { name: name.to_owned(), what: error.what },
+        _ => BackupError::database(name, error),
+    }
 }
 
 fn day_name(day: Day) -> String {
