@@ -219,8 +219,7 @@ fn look_up(dir: &Path, records: u64) {
     let found = journal.find(Query { limit: 10, ..newest }).unwrap().count();
     println!("newest {found} of a source     {:.2} ms", ms(start.elapsed()));
     drop(journal);
-    let days: Vec<_> = std::fs::read_dir(dir).unwrap().map(|day| day.unwrap().path()).filter(|p| p.is_dir()).collect();
-    let size: u64 = days.iter().map(|day| std::fs::metadata(day.join("db")).unwrap().len()).sum();
+    let size = days::size(dir);
     println!("on disk                  {:.1} octets a record, {} MB", size as f64 / records as f64, size >> 20);
     println!("resident                 {} MB", resident() >> 10);
     let journal = open(dir, None);

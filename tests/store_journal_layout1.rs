@@ -20,7 +20,7 @@ mod records;
 use days::{NOON, all, append, assert_sound, content, files, open};
 use records::{Records, Text};
 
-const BLOCK: u64 = 80;
+const BLOCK: u8 = 80;
 
 fn framed(out: &mut Vec<u8>, content: &[u8]) {
     let mut length = content.len();
@@ -41,10 +41,10 @@ fn write_day(dir: &Path, entries: u64) {
     let engine = Sled.open(&dir.join("journal/20261117"), 1 << 20, true).unwrap();
     engine.put(b"V", &[1]).unwrap();
     let mut index: BTreeMap<Vec<u8>, Vec<[u8; 5]>> = BTreeMap::new();
-    let in_blocks = entries / BLOCK * BLOCK;
-    for first in (0..in_blocks).step_by(BLOCK as usize) {
+    let in_blocks = entries / u64::from(BLOCK) * u64::from(BLOCK);
+    for first in (0..in_blocks).step_by(BLOCK.into()) {
         let mut frames = Vec::new();
-        for number in first..first + BLOCK {
+        for number in first..first + u64::from(BLOCK) {
             let content = content(number, NOON);
             framed(&mut frames, &content);
             Text.keys(&content, &mut |kind, key| {
@@ -58,7 +58,7 @@ fn write_day(dir: &Path, entries: u64) {
             });
         }
         let packed = zstd::bulk::compress(&frames, 1).unwrap();
-        let mut value = vec![0, 1, u8::try_from(BLOCK).unwrap()];
+        let mut value = vec![0, 1, BLOCK];
         value.extend(u32::try_from(frames.len()).unwrap().to_be_bytes());
         value.extend(NOON.to_be_bytes());
         value.extend(NOON.to_be_bytes());

@@ -8,8 +8,7 @@ use jiff::Timestamp;
 use super::Gate;
 use super::changes::{GATE, note};
 use super::record::{Change, Record, change_key};
-use crate::config::Config;
-use crate::document::Fault;
+use crate::config::{Config, Fault};
 use crate::store::{Index, Query, StoreError};
 
 /// Faults of a file that are kept with its refusal.

@@ -48,7 +48,7 @@ pub(crate) fn today() -> Date {
 /// A day so long ago that it may be gone since so many days.
 pub(crate) fn expired(months: i32, days_ago: i32) -> Date {
     // Late months are shorter: the day with the same number some days earlier is surely over.
-    today().checked_sub((days_ago + 1).days()).unwrap().checked_sub(months.months()).unwrap()
+    today() - (days_ago + 1).days() - months.months()
 }
 
 pub(crate) fn zone() -> TimeZone {
@@ -85,7 +85,7 @@ impl Scene {
         let mut kept = Kept::default();
         for entry in self.journal().find_parts(Query::default()).expect("the journal") {
             let (id, parts) = entry.expect("an entry");
-            if id.day.0 < today().checked_sub(1.day()).unwrap() {
+            if id.day.0 < today() - 1.day() {
                 kept.entry(id.day.0).or_default().insert(id.number, (parts.content, parts.signalling));
             }
         }

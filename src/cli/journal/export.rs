@@ -228,9 +228,7 @@ impl<'e> Export<'e> {
                 let msisdn = crate::rules::Msisdn::parse(&delivery.source).map(|msisdn| msisdn.0);
                 let senders = delivery.taken.iter().flat_map(|taken| taken.senders.iter().cloned().map(Name::Sender));
                 self.remember(msisdn, senders.chain([Name::Provider(delivery.provider.clone())]))?;
-                let kind =
-                    if delivery.state.is_some() || delivery.receipt_of.is_some() { "receipts" } else { "replies" };
-                kind
+                if delivery.state.is_some() || delivery.receipt_of.is_some() { "receipts" } else { "replies" }
             }
             Found::Session(_) => "session events",
             Found::List(_) => "refreshed lists",

@@ -54,7 +54,9 @@ impl Conditions {
                 is_asked.then(|| (Found::List(FoundList::new(id, list)), true))
             }
             Record::Change(change) => {
-                let is_asked = self.is_beside(Kind::Change) && self.query.provider.is_none();
+                let is_asked = self.is_beside(Kind::Change)
+                    && is(&self.subscriber, &change.subscriber)
+                    && self.query.provider.is_none();
                 is_asked.then(|| (Found::Change(FoundChange::new(id, change)), true))
             }
             // The others tell what became of these.
@@ -127,17 +129,11 @@ impl Conditions {
     fn is_beside(&self, kind: Kind) -> bool {
         let query = &self.query;
         let asked = query.kind == Some(kind) || (query.kind.is_none() && query.sessions);
-        let of_messages = [
-            &query.to,
-            &query.from,
-            &query.port,
-            &query.sender,
-            &query.rule,
-            &query.verdict,
-            &query.class,
-            &query.text,
-        ];
-        asked && of_messages.iter().all(|asked| asked.is_none())
+        let of_messages =
+            [&query.from, &query.port, &query.sender, &query.rule, &query.verdict, &query.class, &query.text];
+        // A change may be of a subscriber: a consent given by hand, a legal hold.
+        let may_be_of_one = kind == Kind::Change || query.to.is_none();
+        asked && may_be_of_one && of_messages.iter().all(|asked| asked.is_none())
     }
 
     fn has_text(&self, content: &Content<'_>) -> bool {

@@ -31,7 +31,7 @@ struct Candidate {
 
 enum Shows {
     /// All there is.
-    Itself(Found),
+    Itself(Box<Found>),
     /// A thing to be joined with what else this subscriber's entries say.
     Of(String),
 }
@@ -81,12 +81,11 @@ pub(super) fn page(
     Ok(last)
 }
 
+/// An entry, as far as it was read.
+type Read = Result<(EntryId, Parts), StoreError>;
+
 /// The entries to look at; their signalling, too, where they are shown by themselves.
-fn read(
-    journal: &Journal,
-    query: &Query,
-    asked: Entries,
-) -> Result<Box<dyn Iterator<Item = Result<(EntryId, Parts), StoreError>>>, StoreError> {
+fn read(journal: &Journal, query: &Query, asked: Entries) -> Result<Box<dyn Iterator<Item = Read>>, StoreError> {
     if query.sessions || query.kind == Some(Kind::Session) {
         return Ok(Box::new(journal.find_parts(asked)?));
     }
@@ -163,7 +162,8 @@ fn candidate(conditions: &Conditions, id: EntryId, kept: &Kept<'_>) -> Option<Ca
         Record::Delivery(delivery) => Some(subscriber_key(delivery.msisdn, &delivery.source.addr)),
         _ => None,
     };
-    let shows = subscriber.map_or(Shows::Itself(found), |subscriber| Shows::Of(subscriber.into_owned()));
+    let shows =
+        subscriber.map_or_else(|| Shows::Itself(Box::new(found)), |subscriber| Shows::Of(subscriber.into_owned()));
     is_asked.then_some(Candidate { id, at_ms, shows })
 }
 
@@ -201,7 +201,7 @@ fn look_up(
         walk.run(entries, Some(&wanted), &mut collect)?;
     }
     let shown = batch.into_iter().filter_map(|candidate| match candidate.shows {
-        Shows::Itself(found) => Some(found),
+        Shows::Itself(found) => Some(*found),
         Shows::Of(_) => known.remove(&candidate.id),
     });
     Ok(shown.collect())
