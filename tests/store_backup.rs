@@ -178,12 +178,63 @@ fn days_that_are_over_are_copied_once_and_go_when_they_expire() {
     let left: Vec<_> = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     let rounds = left.iter().filter(|name| name.to_string_lossy().ends_with('Z')).count();
     assert_eq!(rounds, 2, "what no manifest names is gone: {left:?}");
+    verified(&copy);
+}
+
+fn verified(copy: &Stores) {
     let mut faults = Vec::new();
     let verified = copy.journal.verify(&Check::default(), &mut |fault| {
         faults.push(fault);
         true
     });
     assert!(verified.is_ok() && faults.is_empty(), "{verified:?} {faults:?}");
+}
+
+#[test]
+fn a_day_that_begins_after_the_moment_leaves_no_key_without_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, dir) = (folder.path().join("data"), folder.path().join("backup"));
+    let stores = days(&data, 2);
+    let expected = stores.entries();
+    let Stores { journal, consents, sends } = &stores;
+    let sources = Sources { data: &data, journal, consents, sends: Some(sends), settings: &[], master: None };
+    let manifest = backup(sources, &dir, None, &mut |step| {
+        if step.name == "consents/db" {
+            stores.record(&Records::new(0, 1).record(9, NOON + 2 * DAY_MS));
+        }
+        true
+    })
+    .unwrap();
+    let all = stores.journal.days().unwrap();
+    let keys = |day: usize| {
+        let name = format!("keys/{}-", all[day]);
+        manifest.files.iter().filter(|file| file.name.starts_with(&name)).count()
+    };
+    assert_eq!((all.len(), keys(0), keys(1), keys(2)), (3, 2, 2, 0), "{:?}", manifest.files);
+    drop(stores);
+    let copy = Stores::open(&restored(folder.path(), &dir));
+    assert_eq!(copy.entries(), expected);
+    verified(&copy);
+}
+
+#[test]
+fn a_day_that_cannot_be_read_is_copied_as_it_is_and_the_others_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, dir) = (folder.path().join("data"), folder.path().join("backup"));
+    drop(days(&data, 3));
+    let stores = Stores::open(&data);
+    let day = stores.journal.days().unwrap()[0].to_string();
+    fs::write(data.join(format!("keys/{day}-content.key")), "damaged").unwrap();
+    let rows = fs::read(data.join("journal").join(&day).join("db")).unwrap();
+    for _ in 0..2 {
+        let (manifest, _) = stores.backup(&data, &dir).unwrap();
+        assert_eq!(manifest.unreadable, [format!("journal/{day}")]);
+        assert!(manifest.databases.iter().all(|database| !database.name.ends_with(&day)));
+        verify(&dir, &mut |_| {}).unwrap();
+    }
+    let data = restored(folder.path(), &dir);
+    assert!(fs::read(data.join("journal").join(&day).join("db")).unwrap().len() >= rows.len());
+    assert_eq!(Stores::open(&data).journal.days().unwrap().len(), 3);
 }
 
 #[test]

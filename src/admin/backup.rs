@@ -52,6 +52,9 @@ pub struct Made {
     pub databases: usize,
     /// Other files.
     pub files: usize,
+    /// Days that could not be read, and are in it as the files they were.
+    #[serde(default)]
+    pub unreadable: Vec<String>,
     /// Octets of all of them.
     pub octets: u64,
     /// Octets that were there already.
@@ -84,7 +87,10 @@ fn note(journal: &Journal, dir: &Path, who: &str, made: &Result<Made, String>) {
     let about = dir.to_string_lossy();
     let change = Change::new(clock::wall().as_millisecond(), "backup", who, &about);
     let change = match made {
-        Ok(made) => change.with("moment", made.moment.to_string()).with("octets", made.octets.to_string()),
+        Ok(made) => {
+            let change = change.with("moment", made.moment.to_string()).with("octets", made.octets.to_string());
+            change.with("unreadable", made.unreadable.join(", "))
+        }
         Err(error) => change.ending(error.as_str()),
     };
     changes::note(journal, change);
@@ -96,6 +102,7 @@ impl Made {
             began: manifest.began,
             moment: manifest.moment,
             databases: manifest.databases.len(),
+            unreadable: manifest.unreadable.clone(),
             files: manifest.files.len() + manifest.settings.len(),
             octets: manifest.copies().map(|copy| copy.octets).sum(),
             reused,

@@ -158,6 +158,9 @@ fn print(args: &BackupArgs, config: &Config, made: &Made) {
         "{}: {databases} databases and {files} files, {octets} octets, {reused} of them as before; as of {moment}",
         args.dir.display()
     );
+    for day in &made.unreadable {
+        eprintln!("{day} could not be read, and was copied as the files it is");
+    }
     match &config.master_key {
         Some(file) => eprintln!("the master key is not in it: keep {} elsewhere", file.display()),
         None => eprintln!(

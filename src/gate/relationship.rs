@@ -2,8 +2,8 @@
 //!
 //! Owns the end of a relationship: no consent stands any more (its term is over, it was refused, the number has another
 //! holder, the sender left the register), and the day after which all of it may go. Refuses to let a "no" go
-//! that still protects: the last refusal stays while its sender is registered and so many months longer, and the
-//! last change of holder always, so that no consent of before, however late it comes, turns into a "yes". Pure. Driven by the retention.
+//! that still protects: the last refusal stays while its sender is registered and so many months longer, that of all
+//! senders of a provider as long as an older consent does, and the last change of holder always, so that no consent of before, however late it comes, turns into a "yes". Pure. Driven by the retention.
 
 use std::cmp::Reverse;
 
@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ToSpan};
 
-use crate::store::consents::{Held, Status};
+use crate::store::consents::{ALL_SENDERS_OF, Held, Status};
 
 /// What a decision rests on, beside the events.
 pub struct Terms<'t> {
@@ -42,7 +42,8 @@ pub fn expired(events: &[Held], terms: &Terms<'_>) -> Vec<bool> {
     let changes: Vec<i64> = events.iter().filter(|e| e.status == Status::HolderChange).map(|e| e.at_ms).collect();
     let mut goes = vec![false; events.len()];
     let mut entities: Vec<&String> = owners.iter().collect();
-    entities.sort_unstable();
+    // Refusals of all senders of a provider come last: they protect from what is left.
+    entities.sort_unstable_by_key(|entity| (is_provider(entity), *entity));
     entities.dedup();
     for entity in entities {
         let own: Vec<usize> = (0..events.len()).filter(|at| owners[*at] == *entity).collect();
@@ -54,12 +55,24 @@ pub fn expired(events: &[Held], terms: &Terms<'_>) -> Vec<bool> {
         if !is_over(end_ms) || all.iter().any(|held| (terms.is_held)(held)) {
             continue;
         }
-        let protecting = relationship.protecting().filter(|_| left_at_ms.is_none_or(|left| !is_over(end_ms.max(left))));
+        let has_left = left_at_ms.is_some_and(|left| is_over(end_ms.max(left)));
+        let protects = |no: &&Held| !has_left || (is_provider(entity) && leaves_consent(events, &goes, no.at_ms));
+        let protecting = relationship.protecting().filter(protects);
         for at in own {
             goes[at] = Some(&events[at]) != protecting;
         }
     }
     goes
+}
+
+fn is_provider(entity: &str) -> bool {
+    entity.starts_with(ALL_SENDERS_OF)
+}
+
+/// Whether a consent stays that was given before a moment: it would be a "yes" again once the "no" of then is forgotten.
+fn leaves_consent(events: &[Held], goes: &[bool], before_ms: i64) -> bool {
+    let is_consent = |held: &Held| held.status == Status::Consent && held.at_ms <= before_ms;
+    events.iter().zip(goes).any(|(held, goes)| !goes && is_consent(held))
 }
 
 /// All that was said between a subscriber and an entity.

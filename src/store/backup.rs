@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::engine::{Engine, EngineError};
+use super::engine::{Engine, EngineError, Fault};
 use super::journal::{Day, TABLE};
 use super::lock::{Lock, create_private_dir, sync_dir};
 use super::{Consents, Journal, Sha256, StoreError};
@@ -119,6 +119,14 @@ pub enum BackupError {
     /// Whoever asked for it is gone.
     #[error("given up: nobody waits for the backup any more")]
     GivenUp,
+    /// A database is damaged.
+    #[error("{name}: damaged: {what}")]
+    Broken {
+        /// Which.
+        name: String,
+        /// Where.
+        what: String,
+    },
     /// A database could not be copied.
     #[error("{name}: {what}")]
     Database {
@@ -195,6 +203,7 @@ impl Job<'_> {
         let left = sources.journal.days()?;
         manifest.databases.retain(|database| is_left(&database.name, &left));
         files::copy_data(self, sources.data, sources.master, &mut manifest)?;
+        manifest.leave_out_keys();
         // One that was finished meanwhile is there as a file.
         let files: HashSet<&str> = manifest.files.iter().map(|file| file.name.as_str()).collect();
         manifest.databases.retain(|database| !files.contains(format!("{}/{TABLE}", database.name).as_str()));
@@ -242,7 +251,10 @@ impl Job<'_> {
 }
 
 fn failed(name: &str) -> impl Fn(EngineError) -> BackupError + '_ {
-    move |error| BackupError::database(name, error)
+    move |error| match error.fault {
+        Fault::Broken => BackupError::Broken { name: name.to_owned(), what: error.what },
+        _ => BackupError::database(name, error),
+    }
 }
 
 fn day_name(day: Day) -> String {

@@ -171,7 +171,9 @@ impl EvidenceFiles {
 
     /// Removes the files that are not among these and were last put before `before`; says how many there were.
     pub fn remove_others(&self, needed: &HashSet<Sha256>, before: Timestamp) -> Result<u64, StoreError> {
-        let needed: HashSet<PathBuf> = needed.iter().map(|sha256| self.path(*sha256)).collect();
+        // Under its plain name there may be one that was damaged, and is all that is left.
+        let needed: HashSet<PathBuf> =
+            needed.iter().flat_map(|sha256| [self.path(*sha256), self.plain_path(*sha256)]).collect();
         let failed = |e| StoreError::io(&self.dir, "list the evidence", e);
         let before = SystemTime::try_from(before).map_err(io::Error::other).map_err(failed)?;
         let mut removed = 0;
@@ -352,6 +354,8 @@ mod tests {
         assert_eq!(files.seal_plain().unwrap(), 0);
         assert_eq!(plain.check(sha256).unwrap(), Found::Missing);
         assert_eq!(files.read(sha256).unwrap().unwrap(), b"I agree, 13800138000");
+        let needed = [sha256, Sha256([9; 32])].into();
+        assert_eq!(files.remove_others(&needed, Timestamp::MAX).unwrap(), 0);
         assert!(other.exists(), "what is damaged is not thrown away");
         let sealed = fs::read(files.path(sha256)).unwrap();
         assert!(!sealed.windows(11).any(|octets| octets == b"13800138000"));

@@ -313,6 +313,16 @@ impl Journal {
         self.inner.days.list()
     }
 
+    /// The days there are, and whether each is being written.
+    pub(in crate::store) fn days_written(&self) -> Result<Vec<(Day, bool)>, StoreError> {
+        self.inner.days.written()
+    }
+
+    /// The same for whoever must not wait; `None` in the moment in which one day takes another's place.
+    pub(in crate::store) fn glance(&self) -> Result<Option<Vec<(Day, bool)>>, StoreError> {
+        self.inner.days.glance()
+    }
+
     /// A day's database, for whoever copies it; `None` where there is no such day.
     pub(in crate::store) fn lend(&self, day: Day) -> Result<Option<Lender>, StoreError> {
         self.inner.days.lend(day)

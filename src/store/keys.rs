@@ -160,7 +160,7 @@ impl Keys {
     }
 
     /// Where the key of that name lies, or would.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir().join(name).with_added_extension(ENDING)
     }
 

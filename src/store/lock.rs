@@ -50,9 +50,13 @@ impl Lock {
     }
 }
 
-/// Creates `dir` and its parents, readable by the gate's user alone.
+/// Creates `dir` and its parents, readable by the gate's user alone; the names of new ones survive a power cut.
 pub(crate) fn create_private_dir(dir: &Path) -> Result<(), StoreError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| StoreError::io(dir, "create the folder", e))
+    let missing: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
+    let created = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    created.map_err(|e| StoreError::io(dir, "create the folder", e))?;
+    let parents = missing.iter().filter_map(|dir| dir.parent());
+    parents.map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir }).try_for_each(sync_dir)
 }
 
 /// Makes the names inside `dir` survive a power cut.

@@ -70,6 +70,26 @@ fn a_hold_of_a_provider_keeps_all_of_it_and_one_of_another_time_keeps_nothing() 
     assert!(scene.kept().is_empty());
 }
 
+/// What was set aside and the day begun anew in its place have the same keys.
+#[test]
+fn a_day_stays_while_what_was_set_aside_of_it_is_held() {
+    let gone = expired(5, 1);
+    let scene = Scene::with(&[gone], "");
+    let aside = scene.day_folder(gone).with_added_extension("broken-1");
+    std::fs::create_dir(&aside).expect("a day set aside");
+    std::fs::write(aside.join("db"), "damaged").expect("a day set aside");
+    let id = hold(&scene, &["--msisdn", "13800100007"]);
+    let purged = scene.purge(&[]);
+    assert!(purged.gone.iter().all(|gone| gone.octets == 0 && gone.holds == [id.as_str()]), "{purged:?}");
+    assert!(aside.exists());
+    assert_eq!(scene.kept(), scene.filled);
+    let key = format!("{}-content.key", gone.strftime("%Y%m%d"));
+    assert!(scene.keys().contains(&key), "{:?}", scene.keys());
+    scene.folder.run(&["hold", "lift", &id, "--why", "closed"]).ok();
+    scene.purge(&[]);
+    assert!(!aside.exists() && scene.kept().is_empty() && !scene.keys().contains(&key));
+}
+
 #[test]
 fn signalling_of_a_day_stays_while_something_of_it_is_held() {
     let gone = expired(1, 1);
@@ -170,5 +190,10 @@ fn a_file_of_holds_that_is_damaged_stops_the_start() {
     assert!(said.stderr.contains("holds.json") && said.stderr.contains("nothing may expire"), "{}", said.stderr);
     assert_eq!(scene.folder.run(&["run"]).code, Some(1));
     std::fs::write(&file, text).expect("the file");
+    let (key, kept) = (scene.folder.config().data.join("keys/holds.key"), scene.folder.config().data.join("key"));
+    std::fs::rename(&key, &kept).expect("the key");
+    let said = scene.folder.run(&["retention", "run"]);
+    assert!(said.stderr.contains("holds.key is missing") && !key.exists(), "{}", said.stderr);
+    std::fs::rename(&kept, &key).expect("the key");
     assert_eq!(scene.purge(&[]).gone[0].kept, 3);
 }

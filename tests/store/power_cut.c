@@ -94,7 +94,7 @@ static void keep_names(int fd, const char *shadow)
 
 static int synced(int fd, const char *name)
 {
-    char shadow[PATH_MAX], fresh[PATH_MAX + 8];
+    char shadow[PATH_MAX], fresh[PATH_MAX];
     struct stat about;
     int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);
     int is_known = fstat(fd, &about) == 0 && (S_ISREG(about.st_mode) || S_ISDIR(about.st_mode));
@@ -106,8 +106,10 @@ static int synced(int fd, const char *name)
         pthread_mutex_unlock(&one);
         return real(fd);
     }
-    snprintf(fresh, sizeof fresh, "%s.fresh", shadow);
+    /* Beside the shadow: a kill in the middle leaves nothing in it that the disk would not have. */
+    snprintf(fresh, sizeof fresh, "%s.files/fresh", getenv("POWER_CUT_SHADOW"));
     make_parents(fresh);
+    make_parents(shadow);
     int copied = copy(fd, fresh);
     int result = real(fd);
     if (copied && result == 0) {

@@ -25,6 +25,8 @@ const LONGEST_WHY: usize = 2_000;
 /// The name of the key that seals the file, and what is bound to it.
 const KEY: &str = "holds";
 
+const MISSING: &str = "is missing: what is held cannot be read, and nothing may expire; put it back from a backup";
+
 /// What an operator wants held: what meets all that is named.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HoldOrder {
@@ -121,7 +123,10 @@ impl Holds {
     /// The holds of this data directory.
     pub fn open(data: &Path, keys: &Keys) -> Result<Self, StoreError> {
         let path = data.join("holds.json");
-        let sealer = keys.make(KEY)?.derive("file").sealer();
+        // Another key would open nothing, and stand in the way of the right one.
+        let key = if path.exists() { keys.get(KEY)? } else { Some(keys.make(KEY)?) };
+        let key = key.ok_or_else(|| StoreError::Key { path: keys.path(KEY), what: MISSING.to_owned() })?;
+        let sealer = key.derive("file").sealer();
         let kept = file::read_sealed(&path, &sealer, KEY).map_err(|error| match error {
             Unusable::Io(error) => StoreError::io(&path, "read the legal holds", error),
             Unusable::Form(what) => StoreError::damaged(

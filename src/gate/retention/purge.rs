@@ -304,11 +304,16 @@ impl Retention {
         if matcher.is_empty() {
             return Ok(Some(Held::default()));
         }
-        if matches!(item.what, Piece::Aside(_)) {
-            // It cannot be read: all of it may be what is held.
+        if matches!(item.what, Piece::Aside(_)) || self.is_set_aside(item)? {
+            // It cannot be read: all of it may be what is held. The day begun anew in its place has the same keys.
             return Ok(Some(Held { by: matcher.names().into_iter().collect(), ..Held::default() }));
         }
         held::of_day(stores.journal, Day(item.day), &matcher, &mut |octets| pace.take(octets))
+    }
+
+    /// Whether a folder of that day was set aside.
+    fn is_set_aside(&self, item: &Item) -> Result<bool, StoreError> {
+        Ok(aside::list(&self.data.join("journal"))?.iter().any(|(day, _)| day.0 == item.day))
     }
 
     fn delete(&self, stores: Stores<'_>, item: &Item, held: &Held) -> Result<(), PurgeError> {

@@ -90,7 +90,7 @@ fn copy_once(
             let Some(name) = path.strip_prefix(data).ok().and_then(Path::to_str) else {
                 return Err(BackupError::Damaged { path, what: "its name is no text".to_owned() });
             };
-            if !is_taken(name) || (master.is_some() && fs::canonicalize(&path).ok() == master) {
+            if !is_taken(name, &manifest.unreadable) || (master.is_some() && fs::canonicalize(&path).ok() == master) {
                 continue;
             }
             match fs::symlink_metadata(&path) {
@@ -124,8 +124,11 @@ pub(super) fn copy_settings(
 }
 
 /// Whether a file or folder, by its name in the data directory, is one of those that are copied as they are.
-fn is_taken(name: &str) -> bool {
+fn is_taken(name: &str, unreadable: &[String]) -> bool {
     let path = Path::new(name);
+    if unreadable.iter().any(|day| path.starts_with(day)) {
+        return true;
+    }
     let parts: Vec<&str> = path.iter().filter_map(|part| part.to_str()).collect();
     let ending = path.extension().or(path.file_name()).and_then(|ending| ending.to_str()).unwrap_or_default();
     match parts.as_slice() {
@@ -198,6 +201,7 @@ mod tests {
             "journal/20261124",
             "journal/20261124/table",
             "journal/20261124.broken-1/db",
+            "journal/20261122/db",
             "sends/db.damaged-17/db",
             "imports/0123.json",
         ];
@@ -217,7 +221,8 @@ mod tests {
             "portcullis.sock",
             "register.last-good.new",
         ];
-        assert_eq!(taken.map(is_taken), [true; 11]);
-        assert_eq!(left.map(is_taken), [false; 14]);
+        let unreadable = ["journal/20261122".to_owned()];
+        assert_eq!(taken.map(|name| is_taken(name, &unreadable)), [true; 12]);
+        assert_eq!(left.map(|name| is_taken(name, &unreadable)), [false; 14]);
     }
 }

@@ -1,15 +1,17 @@
 //! Copying databases that go on being written to, all of them as they were at one moment.
 //!
-//! Owns the reading of rows, of changed rows again, and the moment in which nothing changes. Refuses to
-//! go on with a database that failed or was closed: its gate must be free to open it anew. Driven by the
-//! backup.
+//! Owns the reading of rows, of changed rows again, and the moment in which nothing changes; days that nobody writes
+//! to are read one by one before. Refuses to go on with a database that failed or was closed: its gate must be free
+//! to open it anew. Driven by the backup.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::rows::Writer;
 use super::{BackupError, CHUNK, Database, Job, Lend, Lender, Manifest, Pace, Sources};
 use super::{day_name, failed};
 use crate::clock;
+use crate::store::StoreError;
 use crate::store::engine::{Copying, Engine, EngineError};
 use crate::store::journal::Day;
 
@@ -38,27 +40,35 @@ struct Watched {
     lend: Lender,
 }
 
-/// Copies all that is written to.
+/// The days on their way.
+#[derive(Default)]
+struct Days {
+    /// Those that are written to, and copied with all else that is.
+    live: Vec<Day>,
+    /// Those that nobody wrote to when they were copied; nothing of one that is a file, is unreadable, or expired.
+    alone: BTreeMap<Day, Option<Database>>,
+}
+
+/// Copies all that is no file of its own.
 pub(super) fn copy(job: &mut Job<'_>, sources: &Sources<'_>, manifest: &mut Manifest) -> Result<(), BackupError> {
+    let mut days = Days::default();
+    // Before anything is watched: what changes meanwhile need not be remembered.
+    days.copy_alone(job, sources, manifest)?;
     let mut open = vec![Source::open(job, "consents/db".to_owned(), sources.consents.lend()?)?];
     if let Some(sends) = sources.sends {
         open.push(Source::open(job, "sends/db".to_owned(), sends.lend()?)?);
     }
-    let (mut days, mut read): (Vec<Day>, usize) = Default::default();
+    let mut read = 0;
     loop {
-        for day in sources.journal.days()?.into_iter().filter(|day| !days.contains(day)).collect::<Vec<_>>() {
-            days.push(day);
-            if let Some(lend) = sources.journal.lend(day)? {
-                open.push(Source::open(job, day_name(day), lend)?);
-            }
-        }
+        days.copy_alone(job, sources, manifest)?;
+        days.open_written(job, sources, &mut open)?;
         for at in std::mem::replace(&mut read, open.len())..open.len() {
             read_all(&mut open, at, &mut job.pace)?;
         }
         catch_up(&mut open)?;
         let moment = still(&mut open, |open| {
             // Midnight may have come: the day that began is of the same moment.
-            if sources.journal.days()?.iter().any(|day| !days.contains(day)) {
+            if !days.are_these(sources.journal.glance()?) {
                 return Ok(None);
             }
             open.iter_mut().try_for_each(|source| source.read_changed().map(drop))?;
@@ -72,7 +82,84 @@ pub(super) fn copy(job: &mut Job<'_>, sources: &Sources<'_>, manifest: &mut Mani
     for source in open {
         manifest.databases.push(source.finish(job)?);
     }
+    manifest.databases.extend(days.alone.into_values().flatten());
     Ok(())
+}
+
+impl Days {
+    /// Copies those that nobody writes to, one by one: there may be months of them.
+    fn copy_alone(
+        &mut self,
+        job: &mut Job<'_>,
+        sources: &Sources<'_>,
+        manifest: &mut Manifest,
+    ) -> Result<(), BackupError> {
+        for (day, is_written) in sources.journal.days_written()? {
+            if is_written || self.live.contains(&day) || self.alone.contains_key(&day) {
+                continue;
+            }
+            let copied = match copy_alone(job, sources, day) {
+                Err(error) if is_unreadable(&error) => {
+                    tracing::error!(%day, %error, "a day that cannot be read is copied as the files it is");
+                    manifest.unreadable.push(day_name(day));
+                    None
+                }
+                other => other?,
+            };
+            self.alone.insert(day, copied);
+        }
+        Ok(())
+    }
+
+    /// Opens those that are written to, also ones that were copied before somebody did.
+    fn open_written(
+        &mut self,
+        job: &Job<'_>,
+        sources: &Sources<'_>,
+        open: &mut Vec<Source>,
+    ) -> Result<(), BackupError> {
+        for (day, is_written) in sources.journal.days_written()? {
+            if !is_written || self.live.contains(&day) {
+                continue;
+            }
+            if let Some(lend) = sources.journal.lend(day)? {
+                open.push(Source::open(job, day_name(day), lend)?);
+                self.live.push(day);
+                self.alone.remove(&day);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether these are all there are, copied as they are to be. In the moment in which one takes another's place
+    /// that is not known, and nothing may wait for it.
+    fn are_these(&self, glance: Option<Vec<(Day, bool)>>) -> bool {
+        let is_copied =
+            |(day, is_written): &(Day, bool)| self.live.contains(day) || (!is_written && self.alone.contains_key(day));
+        glance.is_some_and(|days| days.iter().all(is_copied))
+    }
+}
+
+/// Copies a day by itself; nothing of one that is a file, or whose key was deleted.
+fn copy_alone(job: &mut Job<'_>, sources: &Sources<'_>, day: Day) -> Result<Option<Database>, BackupError> {
+    let lend = match sources.journal.lend(day) {
+        Ok(Some(lend)) => lend,
+        Ok(None) | Err(StoreError::Expired { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let mut open = [Source::open(job, day_name(day), lend)?];
+    read_all(&mut open, 0, &mut job.pace)?;
+    catch_up(&mut open)?;
+    let [source] = open;
+    source.finish(job).map(Some)
+}
+
+/// Whether a day is no use as a database, now and later.
+fn is_unreadable(error: &BackupError) -> bool {
+    matches!(
+        error,
+        BackupError::Broken { .. } | BackupError::Store(StoreError::Damaged { .. } | StoreError::Key { .. })
+    )
 }
 
 /// Reads every row of one of them, a chunk at a time, and meanwhile what changes too much in any.
@@ -126,7 +213,7 @@ fn nested(engines: &[Arc<dyn Engine>], act: &mut dyn FnMut()) {
 
 impl Source {
     fn open(job: &Job<'_>, name: String, lend: Lender) -> Result<Self, BackupError> {
-        let (path, file) = job.create(&format!("{name}.rows"), Writer::of_rows)?;
+        let (path, file) = job.create(&job.free(&format!("{name}.rows")), Writer::of_rows)?;
         Ok(Self { watched: Watched::new(name, lend)?, path, file })
     }
 

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use ring::digest;
 use serde::{Deserialize, Serialize};
 
+use super::super::journal::Day;
 use super::super::lock::sync_dir;
 use super::{BackupError, Sha256};
 
@@ -33,6 +34,9 @@ pub struct Manifest {
     pub moment: Timestamp,
     /// The databases.
     pub databases: Vec<Database>,
+    /// Days that could not be read as databases: their files are among the others, as they were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
     /// Other files of the data directory.
     pub files: Vec<Copied>,
     /// The configuration and what it names, by their paths at the time.
@@ -74,8 +78,8 @@ pub struct Copy {
 
 impl Manifest {
     pub(super) fn new(began: Timestamp) -> Self {
-        let (databases, files, settings) = Default::default();
-        Self { format: FORMAT, began, moment: began, databases, files, settings }
+        let (databases, unreadable, files, settings) = Default::default();
+        Self { format: FORMAT, began, moment: began, databases, unreadable, files, settings }
     }
 
     /// The manifest of the backup in `dir`; `None` where there is none.
@@ -100,6 +104,15 @@ impl Manifest {
     pub fn copies(&self) -> impl Iterator<Item = &Copy> {
         let files = self.files.iter().chain(&self.settings).map(|file| &file.copy);
         self.databases.iter().map(|database| &database.copy).chain(files)
+    }
+
+    /// Leaves out the keys of days that it has nothing of: of one that began after the moment, say, which would look
+    /// as if its rows had been lost.
+    pub(super) fn leave_out_keys(&mut self) {
+        let names =
+            self.databases.iter().map(|database| &database.name).chain(self.files.iter().map(|file| &file.name));
+        let days: HashSet<Day> = names.filter_map(|name| day_after(name, "journal/", ['/', '.'])).collect();
+        self.files.retain(|file| day_after(&file.name, "keys/", ['-', '-']).is_none_or(|day| days.contains(&day)));
     }
 
     /// What is restored under its name, with that.
@@ -135,6 +148,11 @@ impl Manifest {
         }
         Ok(())
     }
+}
+
+/// The day that a name below a folder begins with, up to one of these.
+fn day_after(name: &str, folder: &str, ends: [char; 2]) -> Option<Day> {
+    name.strip_prefix(folder)?.split(ends).next()?.parse().ok()
 }
 
 /// Whether a name would be another folder's business; an empty one is nobody's.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
 use jiff::tz::TimeZone;
 
@@ -215,10 +215,28 @@ impl Days {
     /// The days there are, oldest first.
     pub(super) fn list(&self) -> Result<Vec<Day>, StoreError> {
         // Not in the moment in which one takes another's place.
-        let _open = self.open();
+        let open = self.open();
+        Ok(self.named(&open)?.into_iter().map(|(day, _)| day).collect())
+    }
+
+    /// The same, with whether each is being written.
+    pub(super) fn written(&self) -> Result<Vec<(Day, bool)>, StoreError> {
+        self.named(&self.open())
+    }
+
+    /// The same for whoever must not wait; `None` while one is opened or takes another's place.
+    pub(super) fn glance(&self) -> Result<Option<Vec<(Day, bool)>>, StoreError> {
+        match self.open.try_lock() {
+            Ok(open) => self.named(&open).map(Some),
+            Err(TryLockError::Poisoned(open)) => self.named(open.get_ref()).map(Some),
+            Err(TryLockError::WouldBlock) => Ok(None),
+        }
+    }
+
+    fn named(&self, open: &Open) -> Result<Vec<(Day, bool)>, StoreError> {
         let mut days: Vec<Day> = self.names()?.iter().filter_map(|name| name.parse().ok()).collect();
         days.sort_unstable();
-        Ok(days)
+        Ok(days.into_iter().map(|day| (day, open.is_written(day))).collect())
     }
 
     /// Deletes a day; `false` if it is the one being written or is not there. Cut short, it is finished by [`Days::start`].
