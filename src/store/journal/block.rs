@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::sync::OnceLock;
 
 use zstd::dict::{DecoderDictionary, EncoderDictionary};
 use zstd::zstd_safe::{self, CCtx, DCtx};
@@ -30,7 +31,8 @@ const FRAMES_LIMIT: usize = ENTRY_BYTES + BLOCK_FRAMES + 1024;
 pub(super) struct Dictionary {
     pub(super) id: u8,
     pub(super) octets: Vec<u8>,
-    encoder: EncoderDictionary<'static>,
+    /// Prepared when it is first compressed with: of most days, one is only ever read with.
+    encoder: OnceLock<Option<EncoderDictionary<'static>>>,
     decoder: DecoderDictionary<'static>,
 }
 
@@ -39,9 +41,13 @@ impl Dictionary {
 
     /// Prepares a dictionary; `None` where zstd does not take it.
     pub(super) fn new(id: u8, octets: Vec<u8>) -> Option<Self> {
-        let encoder = EncoderDictionary::try_copy(&octets, LEVEL).ok()?;
         let decoder = DecoderDictionary::try_copy(&octets).ok()?;
-        Some(Self { id, octets, encoder, decoder })
+        Some(Self { id, octets, encoder: OnceLock::new(), decoder })
+    }
+
+    fn encoder(&self) -> Result<&EncoderDictionary<'static>, String> {
+        let encoder = self.encoder.get_or_init(|| EncoderDictionary::try_copy(&self.octets, LEVEL).ok());
+        encoder.as_ref().ok_or_else(|| "no memory to compress with a dictionary".to_owned())
     }
 
     /// Trains a dictionary from payloads that lie one after the other; `None` where they do not suffice.
@@ -146,7 +152,7 @@ impl Body {
         let Self { frames, packed } = self;
         packed.resize(zstd_safe::compress_bound(frames.len()), 0);
         let length = match dictionary {
-            Some(dictionary) => context.compress_using_cdict(&mut packed[..], frames, dictionary.encoder.as_cdict()),
+            Some(dictionary) => context.compress_using_cdict(&mut packed[..], frames, dictionary.encoder()?.as_cdict()),
             None => context.compress(&mut packed[..], frames, LEVEL),
         };
         let length = length.map_err(|code| format!("compression: {}", zstd_safe::get_error_name(code)))?;
