@@ -256,7 +256,7 @@ fn change<'c>(what: &'c str, hold: &'c Hold, by: &'c str, why: &'c str, now: Tim
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::sync_channel;
     use std::time::Duration;
 
     use super::*;
@@ -272,7 +272,7 @@ mod tests {
             Journal::open(&folder.path().join("journal"), Arc::new(RecordSchema), JournalOptions::default()).unwrap();
         let holds = Holds::open(folder.path(), &keys).unwrap();
         let order = HoldOrder { msisdn: Some(8_613_800_138_001), why: "case 118".to_owned(), ..HoldOrder::default() };
-        let (said, answer) = channel();
+        let (said, answer) = sync_channel(1);
         std::thread::scope(|scope| {
             let going = holds.going();
             let set = || said.send(holds.set(&journal, order, "me", Timestamp::UNIX_EPOCH).map(|hold| hold.id));
