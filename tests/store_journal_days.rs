@@ -133,9 +133,9 @@ fn a_day_whose_head_could_not_be_written_is_as_it_was_and_sealed_later() {
     let journal = open(dir.path());
     let ids = append(&journal, 0..300, NOON);
     drop(journal);
-    // Nothing can be written where the heads are to be.
-    std::fs::remove_dir_all(dir.path().join("heads")).unwrap();
-    std::fs::write(dir.path().join("heads"), b"").unwrap();
+    // Nothing can be written where the signature is to be.
+    let obstacle = dir.path().join("heads/20261117.sig");
+    std::fs::create_dir_all(obstacle.join("full")).unwrap();
     let journal = open(dir.path());
     for _ in 0..2 {
         let error = journal.seal().unwrap_err().to_string();
@@ -145,7 +145,7 @@ fn a_day_whose_head_could_not_be_written_is_as_it_was_and_sealed_later() {
         assert!(left.iter().all(|file| !file.to_string_lossy().contains("20261117.")), "{left:?}");
     }
     let late = append(&journal, 300..301, NOON);
-    std::fs::remove_file(dir.path().join("heads")).unwrap();
+    std::fs::remove_dir_all(obstacle).unwrap();
     drop(journal);
     let journal = open(dir.path());
     journal.seal().unwrap();
