@@ -1,7 +1,7 @@
 //! Top-level domains: which of them make a bare host a link.
 //!
 //! Owns the list of all that are delegated, and the telling of a domain from the first word of a sentence whose
-//! full stop has no blank behind it. Refuses to find hosts: [`super::urls`] does. With a scheme, a port, a path or
+//! full stop has no blank behind it. Refuses to find hosts: `urls` does. With a scheme, a port, a path or
 //! `www.` before it any name is a domain, and nobody asks here.
 
 use std::borrow::Cow;
