@@ -30,6 +30,10 @@ impl Engines for Stoppable {
     fn open(&self, dir: &Path, cache: u64, create: bool) -> Result<Arc<dyn Engine>, EngineError> {
         Ok(Arc::new(Open { engine: Sled.open(dir, cache, create)?, disk: Arc::clone(&self.0) }))
     }
+
+    fn holds(&self, dir: &Path) -> bool {
+        Sled.holds(dir)
+    }
 }
 
 impl Engine for Open {

@@ -107,6 +107,26 @@ async fn a_day_is_dropped_whole() {
     assert!(!journal.drop_day(days[0]).unwrap());
 }
 
+/// Whoever is killed while it begins a day leaves a folder without a database.
+#[tokio::test]
+async fn a_day_that_was_only_about_to_begin_hinders_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let now = jiff::Timestamp::now();
+    let today = JournalOptions::default().time_zone.to_datetime(now).strftime("%Y%m%d").to_string();
+    for day in ["20261123", &today] {
+        std::fs::create_dir_all(dir.path().join(day).join("blobs")).unwrap();
+        std::fs::write(dir.path().join(day).join("conf"), "").unwrap();
+    }
+    let journal = open(dir.path());
+    assert_eq!(find(&journal, Query::default()), Vec::<Vec<u8>>::new());
+    let entry = entry(now.as_millisecond(), 7, 1, "id");
+    let ticket = journal.append(&entry).unwrap();
+    assert_eq!(ticket.id.number, 0, "the day's first");
+    settle(&journal, ticket).await;
+    drop(journal);
+    assert_eq!(find(&open(dir.path()), Query::default()), [entry]);
+}
+
 #[test]
 fn a_held_journal_is_not_opened_twice() {
     let dir = tempfile::tempdir().unwrap();

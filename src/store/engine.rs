@@ -88,4 +88,6 @@ pub trait Engines: Send + Sync + Debug {
     /// Opens the database in `dir`; `cache` bounds its memory, in octets. Without `create`, one that
     /// is not there is an error of the system.
     fn open(&self, dir: &Path, cache: u64, create: bool) -> Result<Arc<dyn Engine>, EngineError>;
+    /// Whether `dir` holds a database or what is left of one; one that was only about to be made is none.
+    fn holds(&self, dir: &Path) -> bool;
 }

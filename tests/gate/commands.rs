@@ -118,7 +118,8 @@ async fn a_gate_that_was_killed_leaves_nothing_that_hinders_the_next() {
     let Stage { gate, folder, carrier } = stage;
     gate.kill();
     assert!(socket_path(&folder.config().data).exists(), "the socket is left behind");
-    assert_eq!(folder.run(&["consent", "grant", "--msisdn", WILLING, "--sender", "bakery"]).code, Some(0));
+    let granted = folder.run(&["consent", "grant", "--msisdn", WILLING, "--sender", "bakery"]);
+    assert_eq!(granted.code, Some(0), "{}", granted.stderr);
     let stage = Stage { gate: folder.start(), folder, carrier };
     assert_eq!(sent(&mut stage.herald().await, offer(WILLING)).await.0, crate::provider::OK);
 }

@@ -28,6 +28,10 @@ const STAMPS: &[u8] = b"wal";
 
 const STAMP: &[u8] = b"#";
 
+/// The files of a database, in its folder.
+const DATABASE: &str = "db";
+const WAL: &str = "wal";
+
 /// How often, and how long each time, a database that is still held is waited for.
 const CLOSING_TURNS: u32 = 50;
 const CLOSING_TURN: Duration = Duration::from_millis(10);
@@ -52,7 +56,7 @@ struct Open {
 
 impl Engines for Sled {
     fn open(&self, dir: &Path, cache: u64, create: bool) -> Result<Arc<dyn Engine>, EngineError> {
-        let path = dir.join("db");
+        let path = dir.join(DATABASE);
         if create {
             create_private_dir(dir).map_err(|e| refused(&path, &e))?;
         } else {
@@ -80,6 +84,12 @@ impl Engines for Sled {
         };
         opened.settle(dir)?;
         Ok(Arc::new(opened))
+    }
+
+    /// sled makes its folder for blobs and its configuration before the file of the database, and nothing is put
+    /// before that is there.
+    fn holds(&self, dir: &Path) -> bool {
+        dir.join(DATABASE).exists() || dir.join(WAL).exists()
     }
 }
 
@@ -270,7 +280,7 @@ fn redo(dir: &Path, path: &Path, db: &::sled::Db, stamps: &::sled::Tree) -> Resu
         None => 0,
     };
     let mut failed = None;
-    let read = Wal::open(dir.join("wal"), since, &mut |key, value| {
+    let read = Wal::open(dir.join(WAL), since, &mut |key, value| {
         contained(path, || change(db, key, value)).map_err(|e| {
             let said = io::Error::other(e.to_string());
             failed = Some(e);

@@ -145,13 +145,20 @@ impl Days {
         if let Some(store) = open.find(day) {
             return Ok(Some(store));
         }
-        if !self.path(day).is_dir() {
+        if !self.is_begun(day) {
             return Ok(None);
         }
         let store = self.open_day(day, cache, false)?;
         open.keep(day, &store, false);
         open.close_least_used();
         Ok(Some(store))
+    }
+
+    /// Whether anything can have been written to a day. Its folder alone says no: a process that was killed while it
+    /// began the day leaves that much.
+    fn is_begun(&self, day: Day) -> bool {
+        let path = self.path(day);
+        path.join(TABLE).exists() || self.engines.holds(&path)
     }
 
     /// A day's database, for whoever copies it. The one that is written to is lent only, so that after a failure

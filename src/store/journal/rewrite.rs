@@ -78,10 +78,7 @@ impl Days {
     pub(super) fn make_writable(&self, day: Day) -> Result<(), StoreError> {
         self.finish_one(day)?;
         let needs_work = |store: &DayStore| store.is_table() || store.layout == VERSION_1;
-        let open = || match self.path(day).is_dir() {
-            true => self.reader_with(day, self.cache()),
-            false => Ok(None),
-        };
+        let open = || self.reader_with(day, self.cache());
         if open()?.is_none_or(|store| !needs_work(&store)) {
             return Ok(());
         }

@@ -189,6 +189,9 @@ mod sick {
             let engine = Sled.open(dir, cache, create)?;
             Ok(Arc::new(SickEngine { engine, is_sick: Arc::clone(&self.is_sick) }))
         }
+        fn holds(&self, dir: &Path) -> bool {
+            Sled.holds(dir)
+        }
     }
 
     impl Engine for SickEngine {
