@@ -99,7 +99,7 @@ impl Gate {
         let trail = watched.then(|| watch.trails.of(&self.measures, &identity));
         let measure = trail.as_ref().and_then(|trail| trail.in_force(&self.measures, port_class, watch.at));
         let sampled = trail.as_ref().is_some_and(|trail| trail.samples(&self.measures));
-        let reply_route_lost = self.lost_route(&provider.system_id, now);
+        let reply_route_lost = self.lost_route(&identity, now);
         let asked = facts::look_up(&self.consents, &self.do_not_disturb, identity, submission.delivery(now));
         let (facts, outage) = match asked {
             Ok(facts) => (facts, watch.down.then(|| "the journal cannot write".to_owned())),
