@@ -31,7 +31,7 @@ pub(super) struct Routes {
     list: Mutex<HashMap<String, Account>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Account {
     /// The sessions that can receive.
     binds: BTreeMap<u64, Arc<Reach>>,
@@ -93,8 +93,8 @@ impl Reach {
             return Some("is no regular expression and counts as all");
         }
         let is_none = self.range.is_narrow() && self.refused.load().is_empty() && !ports.is_empty();
-        let takes = |number: &Box<str>| self.range.takes(number);
-        (is_none && !ports.values().flatten().any(takes)).then_some("is for none of its ports and counts as all")
+        let takes_any = || ports.values().flatten().any(|number| self.range.takes(number));
+        (is_none && !takes_any()).then_some("is for none of its ports and counts as all")
     }
 }
 
@@ -103,11 +103,11 @@ impl Routes {
     fn open(&self, provider: &str, session: u64, range: AddressRange) -> (Arc<Reach>, Turn) {
         let reach = Arc::new(Reach { range, ..Reach::default() });
         loop {
-            let ports = Arc::clone(&self.lock().entry(provider.to_owned()).or_insert_with(Account::new).ports);
+            let ports = Arc::clone(&self.lock().entry(provider.to_owned()).or_default().ports);
             // Not while everybody waits.
             reach.refused.store(Arc::new(reach.refused(&ports)));
             let mut list = self.lock();
-            let account = list.entry(provider.to_owned()).or_insert_with(Account::new);
+            let account = list.entry(provider.to_owned()).or_default();
             if !Arc::ptr_eq(&account.ports, &ports) {
                 continue;
             }
@@ -155,7 +155,7 @@ impl Routes {
 
     fn follow_account(&self, provider: &str, ports: Arc<Ports>, now: Timestamp) -> Turn {
         let mut list = self.lock();
-        let account = list.entry(provider.to_owned()).or_insert_with(Account::new);
+        let account = list.entry(provider.to_owned()).or_default();
         if *account.ports == *ports {
             return Turn::default();
         }
@@ -188,11 +188,14 @@ impl Routes {
     }
 }
 
-impl Account {
-    fn new() -> Self {
-        Self { routes: HashMap::from([(OTHERS.into(), Route::default())]), ..Self::default() }
+impl Default for Account {
+    fn default() -> Self {
+        let routes = HashMap::from([(OTHERS.into(), Route::default())]);
+        Self { binds: BTreeMap::new(), ports: Arc::default(), routes }
     }
+}
 
+impl Account {
     /// Counts the binds of each route anew, once binds or ports have changed.
     fn settle(&mut self, provider: &str, now: Option<Timestamp>) -> Turn {
         self.routes.retain(|name, _| name.as_ref() == OTHERS || self.ports.contains_key(name));

@@ -60,8 +60,8 @@ impl Routes {
         let mut all: Vec<LostRoutes> = list
             .iter()
             .filter_map(|(provider, account)| {
-                let is_lost = |(name, route): &(&Box<str>, &super::Route)| name.as_ref() != OTHERS && route.binds == 0;
-                let lost: Vec<_> = account.routes.iter().filter(is_lost).collect();
+                let own = account.routes.iter().filter(|(name, _)| name.as_ref() != OTHERS);
+                let lost: Vec<_> = own.filter(|(_, route)| route.binds == 0).collect();
                 let since = lost.iter().map(|(_, route)| route.lost.unwrap_or(now)).min()?;
                 let mut named: Vec<String> = lost.iter().map(|(name, _)| name.to_string()).collect();
                 named.sort_unstable();
