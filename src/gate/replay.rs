@@ -5,15 +5,18 @@
 //! Driven by `portcullis replay`, entry by entry.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 mod change;
 mod frequency;
+mod measured;
 
 use super::again::{Bench, Lookup, Sent, Unjudged};
 use super::desk::mark;
+use super::measures::{FoundStep, MeasureStatus};
 use super::record::{self, Content, Grounds, List, Long, PartOutcome, Record, name};
 use crate::rules::{Class, Decision, Facts, Operation, Rule, Verdict};
 use crate::store::EntryId;
@@ -21,6 +24,8 @@ use crate::store::sends::Pair;
 use change::Change;
 pub(super) use change::word;
 use frequency::{Moment, Tally};
+pub use measured::MeasureStep;
+use measured::Measured;
 
 /// Ports or senders that are told apart; what exceeds this is counted together.
 const MOST_NAMES: usize = 10_000;
@@ -46,14 +51,23 @@ pub struct Report {
     /// Those judged by what the consents know today of that time: their records are older than grounds are, or the
     /// register now has another sender for them.
     pub looked_up: u64,
-    /// Those that had been judged by other settings: for these R19 was counted again, by the profile's limits.
+    /// Those that had been judged by other settings: for these R19 and R25 were counted again, by the profile's
+    /// limits and thresholds.
     pub recounted: u64,
     /// From when on the messages before the first one count, where the profile sets a limit.
     pub counted_since: Option<Timestamp>,
     /// Messages that no longer found room among the counts, so that later ones may pass which should not.
     pub uncounted: u64,
-    /// Of the recounted ones, those with a finding of R25: measures are taken over as they were.
-    pub measured: u64,
+    /// From when on what is counted for measures is known: of what was before, only what came of it is.
+    pub measures_since: Option<Timestamp>,
+    /// Measures that the gate had in force then: taken over, because what led to them was before.
+    pub measures_before: Vec<MeasureStep>,
+    /// The first steps of measures that the profile takes, and how many there are in all.
+    pub measures: Vec<MeasureStep>,
+    /// See `measures`.
+    pub measure_steps: u64,
+    /// Messages that found no room among those counts.
+    pub unmeasured: u64,
     /// Those whose provider declares a class by a TLV, and whose older records do not say by which: judged without.
     pub undeclared: u64,
     /// Do-not-disturb lists that changed meanwhile: whom they spared before is known of judged messages only.
@@ -133,15 +147,19 @@ pub struct Replay<'r> {
     most_examples: usize,
     report: Report,
     tally: Tally<'r>,
+    measured: Measured<'r>,
+    /// From when on messages count for R19, UTC milliseconds.
+    tallied_ms: i64,
     /// How many examples there are of each kind of change.
     shown: HashMap<String, usize>,
 }
 
 impl<'r> Replay<'r> {
-    /// Nothing judged yet.
-    pub fn new(bench: Bench<'r>, most_examples: usize) -> Self {
-        let tally = Tally::new(bench.profile);
-        Self { bench, most_examples, report: Report::default(), tally, shown: HashMap::new() }
+    /// Nothing judged yet. The rates of slow-downs are told by a clock that may begin anywhere.
+    pub fn new(bench: Bench<'r>, most_examples: usize, clock: Instant) -> Self {
+        let (tally, measured) = (Tally::new(bench.profile), Measured::new(bench.profile, clock));
+        let (report, shown) = (Report::default(), HashMap::new());
+        Self { bench, most_examples, report, tally, measured, tallied_ms: i64::MAX, shown }
     }
 
     /// What it has come to so far.
@@ -150,9 +168,34 @@ impl<'r> Replay<'r> {
     }
 
     /// From when on messages count for those of this moment: they are to be remembered before it is reached.
-    pub fn counts_from(&mut self, at: Timestamp) -> Option<Timestamp> {
-        self.report.counted_since = self.tally.counts_from(at);
-        self.report.counted_since
+    pub fn counts_from(&mut self, at: Timestamp) -> Timestamp {
+        let tallied = self.tally.counts_from(at);
+        self.report.counted_since = tallied;
+        self.tallied_ms = tallied.map_or(i64::MAX, Timestamp::as_millisecond);
+        let measured = self.measured.counts_from(at);
+        tallied.map_or(measured, |tallied| tallied.min(measured))
+    }
+
+    /// Takes note of a step of a measure, oldest first: what holds before the counts begin is not in them.
+    pub fn stood(&mut self, step: FoundStep) {
+        self.measured.stood(step);
+    }
+
+    /// The same of what is in force today, once all steps are told.
+    pub fn stands(&mut self, measure: MeasureStatus) {
+        self.measured.stands(measure);
+    }
+
+    /// All of that is told; entries come now.
+    pub fn begin(&mut self) {
+        self.measured.begin(self.bench.register, &mut self.report);
+    }
+
+    /// No more entries come.
+    pub fn finish(&mut self) {
+        if self.report.recounted > 0 {
+            self.measured.finish(&mut self.report);
+        }
     }
 
     /// Takes note of an entry from before the first that is judged: what passed then counts.
@@ -162,9 +205,10 @@ impl<'r> Replay<'r> {
         let (Record::Submission(sent) | Record::Long(Long { submission: sent, .. })) = &record else {
             return self.end(&record);
         };
+        self.measured.note_recorded(sent, self.bench.register, &mut self.report);
         let forwarded = sent.verdict == "forward" && sent.class == Class::Commercial.name();
         let Ok(message) = Sent::of(sent, grounds.as_ref()) else { return };
-        if !forwarded || message.submission().operation == Operation::ReplaceSm {
+        if !forwarded || sent.received_ms < self.tallied_ms || message.submission().operation == Operation::ReplaceSm {
             return;
         }
         if let (Some(sender), Some(msisdn)) = (sent.sender.as_deref(), sent.msisdn) {
@@ -217,10 +261,14 @@ impl<'r> Replay<'r> {
         let is_other = !sent.is_judged_by(self.bench.profile);
         if is_other {
             self.report.recounted += 1;
-            self.report.measured += u64::from(record.findings.iter().any(|finding| finding.rule == Rule::R25.id()));
             facts.sent = place.map(|place| self.tally.sent(&place, sent.received())).unwrap_or_default();
         }
+        let (at_ms, port_class) = (record.received_ms, facts.identity.port_class());
+        let way = self.measured.tell(&mut facts, at_ms, is_other, &mut self.report);
         let verdict = sent.judge(self.bench.profile, &submission, &facts, is_other);
+        if let Some(way) = way {
+            self.measured.note(&way, port_class, &verdict, at_ms);
+        }
         if let Some(place) = place
             && verdict.decision == Decision::Forward
             && verdict.class == Class::Commercial
@@ -237,7 +285,7 @@ impl<'r> Replay<'r> {
             Record::Outcome(outcome) => self.tally.end(outcome, false),
             Record::PartOutcome(PartOutcome { outcome, .. }) => self.tally.end(outcome, true),
             Record::List(list) => self.note(list),
-            _ => {}
+            other => self.measured.hear(other, self.bench.register),
         }
     }
 
