@@ -192,3 +192,73 @@ impl<'p> Again<'p> {
         *seen_s = Some(until_s.max(seen));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::rules::Profile;
+    use crate::rules::r25_measures::Reach;
+
+    const WHOSE: Whose<'_> = Whose { provider: "herald", sender: Some("bakery"), port: Some("1069") };
+    const DAY_MS: i64 = 86_400_000;
+
+    fn profile(measures: &str) -> Profile {
+        Profile::parse("p", std::path::Path::new("p.toml"), &format!("[measures]\n{measures}")).expect("a profile")
+    }
+
+    fn reject(again: &mut Again<'_>, at_ms: i64) {
+        let path = again.meet(WHOSE, at_ms).expect("room");
+        again.note(&path, Noted { marketing: true, sent: false, fingerprint: None }, at_ms);
+    }
+
+    fn told(again: &Again<'_>, kind: Kind) -> Vec<(i64, Option<Step>)> {
+        let (steps, _) = again.steps(0);
+        steps.into_iter().filter(|step| step.kind == kind).map(|step| (step.at_ms, step.step)).collect()
+    }
+
+    #[test]
+    fn steps_follow_each_other_by_the_second_and_time_ends_them_in_a_silence() {
+        let profile = profile(
+            "rejects = { window = \"16s\", minimum = 2, alert = \"50%\", slow = \"60%\" }\ncalm_after = \"20s\"",
+        );
+        let mut again = Again::new(&profile.measures, clock::monotonic());
+        reject(&mut again, 10_200);
+        reject(&mut again, 10_400);
+        again.finish(12_999);
+        assert_eq!(told(&again, Kind::Port), [(11_000, Some(Step::Alert)), (12_000, Some(Step::Slow))]);
+        again.finish(DAY_MS);
+        // The second in which they were is out of the window 16 s later; 20 s after that it is over.
+        assert_eq!(told(&again, Kind::Port)[2..], [(45_000, None)]);
+        assert_eq!(told(&again, Kind::Provider), told(&again, Kind::Sender));
+        assert_eq!(again.steps(40_000).1, 9, "all are counted, and those asked for told");
+    }
+
+    #[test]
+    fn only_an_operator_ends_a_suspension_and_then_it_counts_anew() {
+        let profile = profile("rejects = { window = \"1h\", minimum = 1, suspend = \"50%\" }");
+        let mut again = Again::new(&profile.measures, clock::monotonic());
+        reject(&mut again, 1000);
+        let path = again.meet(WHOSE, 30 * DAY_MS).expect("room");
+        let now = again.instant(30 * DAY_MS);
+        let holds = |path: &Path| path.trail.in_force(&profile.measures, crate::rules::Class::Commercial, now);
+        assert_eq!(holds(&path).map(|measure| (measure.step, measure.reach)), Some((Step::Suspend, Reach::Marketing)));
+        for (kind, name) in [(Kind::Provider, "herald"), (Kind::Sender, "bakery"), (Kind::Port, "1069")] {
+            again.obey(kind, name, None, 30 * DAY_MS);
+        }
+        again.finish(31 * DAY_MS);
+        assert_eq!(holds(&path), None);
+    }
+
+    #[test]
+    fn there_is_room_for_so_many() {
+        let profile = profile("rejects = { minimum = 1, suspend = \"50%\" }");
+        let mut again = Again::new(&profile.measures, clock::monotonic());
+        let port = |n: usize| format!("1069{n}");
+        for n in 0..MOST_SUBJECTS - 2 {
+            assert!(again.meet(Whose { port: Some(&port(n)), ..WHOSE }, 0).is_some(), "{n}");
+        }
+        assert!(again.meet(Whose { port: Some("none"), ..WHOSE }, 0).is_none());
+        assert!(again.meet(WHOSE, 0).is_none() && again.meet(Whose { port: Some(&port(7)), ..WHOSE }, 0).is_some());
+    }
+}

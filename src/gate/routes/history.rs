@@ -35,6 +35,9 @@ const ANEW_MS: i64 = 24 * 60 * 60 * 1000;
 #[derive(Debug, Default)]
 pub(in crate::gate) struct Written(AtomicI64);
 
+/// Lost routes by when.
+type Lost = BTreeMap<Timestamp, Vec<Box<str>>>;
+
 /// What a record says.
 #[derive(Debug, PartialEq, Eq)]
 struct Told<'e> {
@@ -181,10 +184,10 @@ impl super::Routes {
     }
 
     /// What is lost, by provider and moment, with the number of the provider's routes.
-    fn lost_since(&self, now: Timestamp) -> Vec<(String, usize, BTreeMap<Timestamp, Vec<Box<str>>>)> {
+    fn lost_since(&self, now: Timestamp) -> Vec<(String, usize, Lost)> {
         let mut list = self.lock();
         let lost = list.iter_mut().map(|(provider, account)| {
-            let mut lost: BTreeMap<Timestamp, Vec<Box<str>>> = BTreeMap::new();
+            let mut lost = Lost::new();
             for (name, route) in account.routes.iter_mut().filter(|(_, route)| route.binds == 0) {
                 lost.entry(*route.lost.get_or_insert(now)).or_default().push(name.clone());
             }
