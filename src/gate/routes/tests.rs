@@ -1,8 +1,15 @@
 use std::path::Path;
 
+use portcullis_protocol::pdu::EnquireLink;
+use portcullis_protocol::{CommandStatus, Pdu};
 use proptest::prelude::*;
 
 use super::*;
+use crate::gate::accounts::{Accounts, Bound};
+use crate::gate::mailbox;
+use crate::gate::owed::{Owed, Report, State};
+use crate::store::EntryId;
+use crate::store::journal::Day;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::new(second, 0).unwrap()
@@ -107,6 +114,48 @@ fn a_short_port_is_tried_by_the_numbers_its_providers_have_of_it() {
     assert_eq!(routes.lost("agg1", "1069", at(1)), None);
     assert_eq!(routes.lost("agg1", "1069000101", at(1)), Some(at(0)));
     assert_eq!(routes.lost("agg2", "1069", at(1)), Some(at(0)));
+}
+
+#[test]
+fn a_receipt_of_the_gates_own_waits_for_a_bind_that_takes_its_port() {
+    let (routes, accounts) = (routes(&["1069000101", "1069000102"]), Accounts::default());
+    let bind = |session, said| {
+        let (reach, _) = routes.open("agg1", session, range(said));
+        let (mailbox, mail) = mailbox::new();
+        accounts.join("agg1", Bound { session, kind: BindKind::Receiver, reach, mailbox });
+        mail
+    };
+    let post = |route: &str| {
+        let id = EntryId { day: Day(jiff::civil::date(2026, 11, 24)), number: 1 };
+        let frame = Pdu::EnquireLink(EnquireLink::default()).to_frame(CommandStatus::ESME_ROK, 0);
+        let (provider, subscriber, port, route) = ("agg1".into(), String::new(), route.into(), route.into());
+        let (state, attempts, not_before) = (State::Unknown, 0, None);
+        accounts.post(Owed::Report(Report {
+            provider,
+            id,
+            frame,
+            subscriber,
+            port,
+            route,
+            state,
+            attempts,
+            not_before,
+        }))
+    };
+    let mut one = bind(1, "0101$");
+    assert!(post("1069000102").is_none() && one.try_recv().is_err(), "it is kept");
+    assert!(post("1069000101").is_none() && one.try_recv().is_ok());
+    assert!(post("").is_none() && one.try_recv().is_ok(), "of a number that is not in the register");
+    let mut other = bind(2, "0102$");
+    assert!(other.try_recv().is_ok() && one.try_recv().is_err());
+
+    // What a changed register gives to a bind goes out then.
+    drop(other);
+    accounts.leave(2);
+    assert!(post("1069000102").is_none() && one.try_recv().is_err());
+    routes.follow(&register(&["1069000102"]), at(1));
+    accounts.try_again();
+    assert!(one.try_recv().is_ok(), "its range is for none of the ports now, and so for all");
 }
 
 const PORTS: [&str; 4] = ["1069000101", "1069000102", "1069000111", "1069000112"];
