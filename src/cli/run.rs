@@ -13,6 +13,9 @@ use crate::admin::{Admin, handover};
 use crate::config::Config;
 use crate::proxy::{Inherited, Proxy};
 
+/// The exit code of who was ended before there was anything to drain: that of SIGTERM, as shells tell it.
+const ENDED_AT_START: i32 = 128 + 15;
+
 /// Runs the gate. SIGTERM or SIGINT drains it: no new connections, answers awaited, both legs
 /// unbound; a second signal ends it at once.
 #[derive(Args, Debug)]
@@ -38,17 +41,19 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     let config = load(&args.config)?;
     let inherited = inherited(args, &config)?;
     tokio::runtime::Runtime::new()?.block_on(async {
-        let proxy = Proxy::start(&config, inherited).await?;
+        // Caught, so that a file that may not grow is an error of the store and not the end of the gate.
+        let _file_too_large = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
+        // Before anybody may connect: whoever is served is drained, however soon the end is asked for.
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let starting = tokio::spawn(end_at_once(signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?));
+        let proxy = Proxy::start(&config, inherited, || starting.abort()).await?;
         let gate = Arc::clone(&proxy.gate);
         let admin = Admin::bind(&config.data, Arc::clone(&proxy.gate), Some(proxy.handover()))?;
         let admin = tokio::spawn(admin.serve(proxy.draining()));
         for address in proxy.addresses() {
             tracing::info!(%address, "listening");
         }
-        // Caught, so that a file that may not grow is an error of the store and not the end of the gate.
-        let _file_too_large = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
@@ -66,6 +71,15 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         gate.journal.close();
         Ok(())
     })
+}
+
+/// A gate that still starts, which may take long, serves nobody yet: it ends as if nothing caught the signal.
+async fn end_at_once(mut terminate: tokio::signal::unix::Signal, mut interrupt: tokio::signal::unix::Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    std::process::exit(ENDED_AT_START);
 }
 
 fn inherited(args: &RunArgs, config: &Config) -> Result<Inherited, Failure> {

@@ -129,7 +129,8 @@ fn minute(minute: i64) -> i64 {
 async fn recorded(records: impl IntoIterator<Item = Record<'_>>) -> (Folder, Simulator) {
     let Scene { folder, gate, provider, carrier, .. } = Scene::new().await;
     drop(provider);
-    assert!(gate.stop().success());
+    let log = gate.log_handle();
+    assert!(gate.stop().success(), "{:#?}", log());
     let journal = folder.journal();
     for record in records {
         journal.append(record.encode(Vec::new())).expect("room");
