@@ -94,7 +94,7 @@ pub(super) fn is_host(before: &str, labels: &str, domain: &str, behind: &str) ->
     match kind(domain) {
         Some(Kind::Common | Kind::Rare) => true,
         Some(Kind::Word) if is_abbreviated(labels) => false,
-        Some(Kind::Word) => is_led() || !goes_on(behind) && !(starts && behind.starts_with('!')),
+        Some(Kind::Word) => is_led() || !(goes_on(behind) || starts && behind.starts_with('!')),
         None => false,
     }
 }
