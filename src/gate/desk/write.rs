@@ -348,7 +348,7 @@ impl<'a> Pen<'a> {
             if let Some(signalling) = &signalling {
                 beside = signalling.encode(beside);
             }
-            let appended = self.gate.journal.append_parts(&content, &beside);
+            let appended = self.gate.journal.append_keyed(&content, &beside, record.at_ms(), |emit| record.keys(emit));
             if content.capacity() + beside.capacity() <= KEPT {
                 *scratch = [content, beside];
             }
