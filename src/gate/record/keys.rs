@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use smol_str::{SmolStr, format_smolstr};
+
 use super::{Change, Delivery, Name, Outcome, Record, Submission, WireAddress, entry_id};
 use crate::gate::message_id;
 use crate::store::{Index, Schema};
@@ -14,6 +16,14 @@ pub fn subscriber_key(msisdn: Option<u64>, raw: &str) -> Cow<'_, str> {
     match msisdn {
         Some(number) => Cow::Owned(number.to_string()),
         None => Cow::Borrowed(raw),
+    }
+}
+
+/// The same for whoever makes one for each message: no number needs an allocation.
+pub fn short_subscriber_key(msisdn: Option<u64>, raw: &str) -> SmolStr {
+    match msisdn {
+        Some(number) => format_smolstr!("{number}"),
+        None => raw.into(),
     }
 }
 
@@ -194,7 +204,7 @@ fn message(
     port: &WireAddress<'_>,
     emit: &mut dyn FnMut(Index, &[u8]),
 ) {
-    parties(&subscriber_key(msisdn, &subscriber.addr), &port.addr, emit);
+    parties(&short_subscriber_key(msisdn, &subscriber.addr), &port.addr, emit);
 }
 
 fn parties(subscriber: &str, port: &str, emit: &mut dyn FnMut(Index, &[u8])) {
