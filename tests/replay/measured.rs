@@ -23,11 +23,9 @@ async fn next_second() {
     tokio::time::sleep(Duration::from_millis(1100)).await;
 }
 
-/// A gate in which rejects suspend, an operator resumes and somebody complains.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_other_thresholds_would_have_stopped_is_told() {
-    let measures = "rejects = { window = \"1h\", minimum = 4, suspend = \"50%\" }";
-    let mut scene = Scene::with(&format!("[profile.measures]\n{measures}")).await;
+/// Eight messages through a gate in which rejects suspend, an operator resumes and somebody complains; when the
+/// fourth came, which suspends.
+async fn suspended_and_resumed(scene: &mut Scene) -> Timestamp {
     assert_eq!(scene.send(submit(COMMERCIAL, WILLING, OFFER)).await, OK);
     assert_eq!(scene.send(submit(COMMERCIAL, SILENT, OFFER)).await, NO_CONSENT, "1 of 2");
     for _ in 0..4 {
@@ -55,6 +53,14 @@ async fn what_other_thresholds_would_have_stopped_is_told() {
         next_second().await;
     }
     assert_eq!(scene.send(submit(COMMERCIAL, WILLING, OFFER)).await, OK);
+    before_fourth
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_other_thresholds_would_have_stopped_is_told() {
+    let measures = "rejects = { window = \"1h\", minimum = 4, suspend = \"50%\" }";
+    let mut scene = Scene::with(&format!("[profile.measures]\n{measures}")).await;
+    let before_fourth = suspended_and_resumed(&mut scene).await;
 
     let same = replay(&scene.folder, &[]);
     assert_eq!(
