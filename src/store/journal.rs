@@ -33,6 +33,7 @@ mod id;
 mod layout;
 mod recover;
 mod rewrite;
+mod room;
 mod rows;
 mod scan;
 mod sealer;
@@ -46,6 +47,7 @@ mod writer;
 pub use find::{Entries, Query, WholeEntries};
 pub use heads::{Extent, Head, KnownHead, Running, Standing};
 pub use id::{Day, EntryId, InvalidEntryId};
+pub use room::Room;
 pub use verify::{Check, Fault, Verified};
 
 pub(in crate::store) use swap::TABLE;
@@ -245,13 +247,18 @@ impl Journal {
 
     /// Hands an entry to the writer; returns at once. It is settled when [`Progress::settled`] says so.
     pub fn append(&self, content: impl AsRef<[u8]>) -> Result<Ticket, AppendError> {
-        self.inner.front.append(content.as_ref(), &[])
+        self.inner.front.append(content.as_ref(), &[], false)
     }
 
     /// The same for an entry part of which, the signalling, is to expire before the rest. It is sealed with
     /// another key, nothing is found by it, and it counts to the entry's length.
     pub fn append_parts(&self, content: &[u8], signalling: &[u8]) -> Result<Ticket, AppendError> {
-        self.inner.front.append(content, signalling)
+        self.inner.front.append(content, signalling, false)
+    }
+
+    /// Takes the room of so many entries, of so many octets in all, for whoever appends all of them or none.
+    pub fn reserve(&self, entries: usize, bytes: usize) -> Result<Room<'_>, AppendError> {
+        Room::take(self, entries, bytes)
     }
 
     /// Writes what is left, signs how far the day has come, and takes no more; whoever still has a handle
