@@ -219,7 +219,10 @@ impl Retention {
 }
 
 /// Readers of a later form keep reading this one.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// In forms before this one, what was held of a day kept all of its signalling.
+const THINNED: u32 = 2;
 
 fn read_state(path: &Path) -> Result<State, StoreError> {
     let state: Option<State> = file::read(path).map_err(|error| match error {
@@ -236,7 +239,14 @@ fn read_state(path: &Path) -> Result<State, StoreError> {
         Some(state) if state.version > VERSION => {
             Err(StoreError::damaged(path, format!("version {}: this portcullis reads {VERSION}", state.version)))
         }
-        state => Ok(state.unwrap_or_default()),
+        state => {
+            let mut state = state.unwrap_or_default();
+            if state.version < THINNED {
+                // They are looked through again, for what is not held.
+                state.remainders.retain(|left| left.what != Piece::Signalling);
+            }
+            Ok(state)
+        }
     }
 }
 

@@ -39,6 +39,7 @@ mod scan;
 mod sealer;
 mod seals;
 mod segment;
+mod signalling;
 mod swap;
 mod verify;
 mod vouch;
@@ -355,7 +356,12 @@ impl Journal {
     /// Deletes a day's signalling, its key with it, and gives its space back. Refused (false) for a day that
     /// is being written, and where there is neither any more.
     pub fn drop_signalling(&self, day: Day) -> Result<bool, StoreError> {
-        self.inner.days.drop_signalling(day)
+        self.inner.days.drop_signalling(day, None)
+    }
+
+    /// The same, but for the signalling of the entries that `keep` wants: sealed with a key of its own.
+    pub fn thin_signalling(&self, day: Day, mut keep: impl FnMut(EntryId, &Parts) -> bool) -> Result<bool, StoreError> {
+        self.inner.days.drop_signalling(day, Some(&mut keep))
     }
 
     /// Deletes all of a day but the entries that `keep` wants, which stay under their names: sealed with
