@@ -45,9 +45,21 @@ fn assert_told_or_unchanged(dir: &Path, expected: &[(EntryId, Parts)], what: &st
 
 #[test]
 fn every_octet_of_a_sealed_journal_counts() {
+    every_octet_counts(|_| {});
+}
+
+#[test]
+fn every_octet_of_held_signalling_counts() {
+    every_octet_counts(|dir| {
+        assert!(open(dir).thin_signalling("20261117".parse().unwrap(), |id, _| id.number % 3 == 1).unwrap());
+    });
+}
+
+fn every_octet_counts(prepare: impl Fn(&Path)) {
     let dir = tempfile::tempdir().unwrap();
     let whole = dir.path().join("whole");
     sealed(&whole, 1, 6);
+    prepare(&whole);
     let expected = all(&open(&whole));
     assert_eq!(expected.len(), 6);
     let silent: Vec<String> = std::thread::scope(|scope| {
@@ -63,6 +75,24 @@ fn every_octet_of_a_sealed_journal_counts() {
     // Of the table, the heads and their signatures, nothing at all goes unnoticed.
     let public: Vec<_> = silent.iter().filter(|name| !name.ends_with("key") && !name.ends_with("master")).collect();
     assert_eq!(public, Vec::<&String>::new());
+}
+
+#[test]
+fn a_key_of_held_signalling_that_is_gone_is_told_and_the_contents_stay_readable() {
+    let dir = tempfile::tempdir().unwrap();
+    let id = sealed(dir.path(), 1, 6)[1];
+    let before = all(&open(dir.path()));
+    assert!(open(dir.path()).thin_signalling(id.day, |held, _| held == id).unwrap());
+    assert_sound(&open(dir.path()));
+    std::fs::remove_file(dir.path().join("journal/keys/20261117-signalling-held-1.key")).unwrap();
+    let journal = open(dir.path());
+    let expected: Vec<_> = before.into_iter().map(|(id, parts)| (id, Parts { signalling: None, ..parts })).collect();
+    assert_eq!(all(&journal), expected);
+    let (_, faults) = verify(&journal);
+    assert!(
+        faults.iter().any(|fault| fault.what.contains("the key of the signalling that is held is gone")),
+        "{faults:?}"
+    );
 }
 
 /// Changes every other octet of every file, one at a time; gives the files of those of which nothing is told.

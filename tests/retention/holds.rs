@@ -109,6 +109,9 @@ fn signalling_of_what_is_held_stays_and_no_other() {
     check(&[21, 23, 27, 29]);
     let keys = |ending: &str| scene.keys().contains(&format!("{}-{ending}.key", gone.strftime("%Y%m%d")));
     assert!(!keys("signalling") && keys("signalling-held-1"), "{:?}", scene.keys());
+    let backup = scene.folder.path().join("backup");
+    scene.folder.run(&["backup", &backup.to_string_lossy()]).ok();
+    scene.folder.plain(&["verify-backup", &backup.to_string_lossy()]).ok();
     assert_eq!(scene.purge(&[]).gone, [], "it is not looked through every night");
     scene.folder.run(&["hold", "lift", &first, "--why", "closed"]).ok();
     scene.purge(&[]);
