@@ -116,9 +116,9 @@ impl Change {
                 copy(&before, &journal.join(format!("{DAY}.scratch")))
             }),
             2 => self.check("built", &self.before, "before", |journal| built(journal, "building")),
-            3 => self.check("ready, not signed", &self.after, "before", |journal| built(journal, "ready")),
+            3 => self.check("ready, not signed", &self.before, "before", |journal| built(journal, "ready")),
             4 => self.check("ready", &self.after, "after", |journal| built(journal, "ready")),
-            5 => self.check("half in place, not signed", &self.after, "before", out_of_place),
+            5 => self.check("half in place, not signed", &self.before, "before", out_of_place),
             6 => self.check("half in place", &self.after, "after", out_of_place),
             _ => self.check("in place, keys not forgotten", &self.after, "after", |journal| {
                 out_of_place(journal);

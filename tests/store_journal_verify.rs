@@ -77,6 +77,33 @@ fn every_octet_counts(prepare: impl Fn(&Path)) {
     assert_eq!(public, Vec::<&String>::new());
 }
 
+/// What is ready is taken up at the start: whoever puts it there while the gate stands has it signed by nobody.
+#[test]
+fn a_folder_that_was_made_ready_by_another_takes_no_days_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let (early, whole, trial) = (dir.path().join("early"), dir.path().join("whole"), dir.path().join("trial"));
+    sealed(&early, 1, 6);
+    copy(&early, &whole);
+    append(&open(&whole), 6..9, NOON);
+    let unsealed = dir.path().join("unsealed");
+    copy(&whole, &unsealed);
+    open(&whole).seal().unwrap();
+    let expected = all(&open(&whole));
+    assert_eq!(expected.len(), 9);
+    for forged in [&early, &unsealed] {
+        let _ = std::fs::remove_dir_all(&trial);
+        copy(&whole, &trial);
+        copy(&forged.join("journal/20261117"), &trial.join("journal/20261117.ready"));
+        for _ in 0..2 {
+            let journal = open(&trial);
+            assert_eq!(all(&journal), expected);
+            assert_sound(&journal);
+            journal.seal().unwrap();
+        }
+        assert!(!trial.join("journal/20261117.ready").exists());
+    }
+}
+
 #[test]
 fn a_key_of_held_signalling_that_is_gone_is_told_and_the_contents_stay_readable() {
     let dir = tempfile::tempdir().unwrap();

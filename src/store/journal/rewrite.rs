@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::day::DayStore;
 use super::days::Days;
 use super::group::{Entry, Group, Key};
-use super::heads::{Extent, Standing};
+use super::heads::{Extent, Head, Standing};
 use super::layout::{HOT, VERSION_1};
 use super::seals::{content_key, signalling_key};
 use super::swap::remove;
@@ -30,6 +30,14 @@ pub(super) struct Said {
     standing: Standing,
     signalling_expired: bool,
     extent: Extent,
+}
+
+impl Said {
+    /// Whether a head says the same.
+    pub(super) fn is(&self, head: &Head) -> bool {
+        let of_head = (head.standing, head.signalling_expired, head.extent.as_ref());
+        (self.standing, self.signalling_expired, Some(&self.extent)) == of_head
+    }
 }
 
 impl Days {
