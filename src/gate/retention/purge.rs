@@ -163,7 +163,7 @@ impl Retention {
         let time = if order.yes { now.wall } else { lock(&self.watch).time(now) };
         let today = self.zone.to_datetime(time).date();
         self.finish_what_was_begun(stores, order, now.wall)?;
-        let plan = self.plan(stores.journal, Some(today), time)?;
+        let plan = self.plan_of_day(stores.journal, today)?;
         let mut purged = Purged {
             at: now.wall,
             as_of: today,
@@ -382,6 +382,9 @@ impl Retention {
             let is_done = purged.complete && purged.faults.is_empty();
             if is_done && (purged.doubt.is_none() || order.by == GATE) {
                 state.last_run = Some(purged.as_of);
+            }
+            if purged.doubt.is_none() {
+                state.vouched = Some(purged.as_of);
             }
             state.last = Some(purged.clone());
             true
