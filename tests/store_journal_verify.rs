@@ -77,6 +77,40 @@ fn every_octet_counts(prepare: impl Fn(&Path)) {
     assert_eq!(public, Vec::<&String>::new());
 }
 
+/// Between midnight and its head, and also over a restart in which only the next day is written.
+#[test]
+fn the_end_of_a_day_that_has_no_head_yet_is_signed_for_though_the_next_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let (day, older) = (dir.path().join("journal/20261117"), dir.path().join("older"));
+    append(&open(dir.path()), 0..200, NOON);
+    copy(&day, &older);
+    let journal = open(dir.path());
+    append(&journal, 200..400, NOON);
+    append(&journal, 0..5, NOON + DAY);
+    drop(journal);
+    append(&open(dir.path()), 5..9, NOON + DAY);
+    let sound = dir.path().join("sound");
+    for part in ["journal", "heads"] {
+        copy(&dir.path().join(part), &sound.join(part));
+    }
+    std::fs::remove_dir_all(&day).unwrap();
+    copy(&older, &day);
+    let journal = open(dir.path());
+    let incidents = journal.incidents();
+    assert!(
+        incidents.len() == 1 && incidents[0].why.contains("20261117 has not all of the 400 entries"),
+        "{incidents:?}"
+    );
+    let (_, faults) = verify(&journal);
+    assert!(faults.iter().any(|fault| fault.place == "20261117" && fault.what.contains("tip")), "{faults:?}");
+    // Once its head says as much, the tip speaks of it no more.
+    let tip = |dir: &Path| std::fs::read_to_string(dir.join("heads/tip")).unwrap();
+    assert!(tip(&sound).contains("\"former\":[{\"day\":\"20261117\",\"entries\":400"), "{}", tip(&sound));
+    open(&sound).seal().unwrap();
+    assert_sound(&open(&sound));
+    assert!(!tip(&sound).contains("former"), "{}", tip(&sound));
+}
+
 /// What is ready is taken up at the start: whoever puts it there while the gate stands has it signed by nobody.
 #[test]
 fn a_folder_that_was_made_ready_by_another_takes_no_days_place() {

@@ -46,7 +46,7 @@ mod vouch;
 mod writer;
 
 pub use find::{Entries, Query, WholeEntries};
-pub use heads::{Extent, Head, KnownHead, Running, Standing};
+pub use heads::{Extent, Head, KnownHead, Reached, Running, Standing};
 pub use id::{Day, EntryId, InvalidEntryId};
 pub use room::Room;
 pub use verify::{Check, Fault, Verified};

@@ -147,7 +147,8 @@ impl Plan {
 /// Where the days on record do not come up to today: a gate that is there writes each day, if only of its purge.
 fn silence(vouched: Date, as_of: Date, stored: &[Stored]) -> Option<(Date, Date)> {
     let days = stored.iter().filter(|stored| stored.what == Piece::Day).map(|stored| stored.day.0);
-    let mut since: Vec<Date> = days.filter(|day| (vouched..as_of).contains(day)).chain([vouched.min(as_of), as_of]).collect();
+    let mut since: Vec<Date> =
+        days.filter(|day| (vouched..as_of).contains(day)).chain([vouched.min(as_of), as_of]).collect();
     since.sort_unstable();
     let is_long = |pair: &&[Date]| (pair[1] - pair[0]).get_days() > SILENCE;
     since.windows(2).find(is_long).map(|pair| (pair[0], pair[1]))

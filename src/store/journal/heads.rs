@@ -105,6 +105,23 @@ pub struct Running {
     pub head: Option<(u64, String)>,
     /// When this was signed.
     pub made: Timestamp,
+    /// The same of days before, whose heads do not speak of all of it yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<Reached>,
+}
+
+/// How far a day had come when that was signed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reached {
+    /// The day.
+    pub day: String,
+    /// What is there of it.
+    pub entries: u64,
+    /// Blocks they lie in.
+    pub blocks: u32,
+    /// The value of the chain then, in hexadecimal.
+    pub chain: String,
 }
 
 /// The folder of heads.
