@@ -7,6 +7,8 @@
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/gate.rs"]
 mod gate;
+#[path = "support/machine.rs"]
+mod machine;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/provider.rs"]
 mod provider;
@@ -16,8 +18,7 @@ mod stage;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
@@ -28,6 +29,7 @@ use portcullis_protocol::{CommandId, CommandStatus, Frame, Pdu};
 use rustix::process::Signal;
 
 use gate::{Folder, Gate, PATIENCE};
+use machine::Machine;
 use provider::{OK, Provider, submit};
 use stage::{COMMERCIAL_PORT, NOTICE, OFFER, REGISTER, SERVICE_PORT, Stage, options};
 
@@ -36,35 +38,11 @@ const TRY_AGAIN: CommandStatus = CommandStatus(0x64);
 /// Whose consent has long been given.
 const WILLING: [u64; 2] = [8_613_800_138_100, 8_613_800_138_199];
 
-/// What the machine does wrong.
-struct Machine {
-    library: PathBuf,
-    control: PathBuf,
-}
-
-impl Machine {
-    fn new(folder: &Path) -> Self {
-        let (library, control) = (folder.join("bad_machine.so"), folder.join("bad_machine"));
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/store/bad_machine.c");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-O2", "-o"]).arg(&library).arg(source).args(["-ldl", "-lpthread"]);
-        assert!(compiler.status().expect("a C compiler").success(), "the library does not compile");
-        let machine = Self { library, control };
-        machine.behaves("");
-        machine
-    }
-
-    /// From now on like this.
-    fn behaves(&self, how: &str) {
-        let fresh = self.control.with_extension("new");
-        fs::write(&fresh, format!("{how}\n")).and_then(|()| fs::rename(&fresh, &self.control)).expect("a file");
-    }
-
-    fn start(&self, folder: &Folder) -> Gate {
-        let mut command = folder.command(&["run"]);
-        command.env("RUST_LOG", "info").env("LD_PRELOAD", &self.library).env("BAD_MACHINE", &self.control);
-        Folder::launch(command)
-    }
+/// Starts a gate on a machine and waits until it listens.
+fn start(machine: &Machine, folder: &Folder) -> Gate {
+    let mut command = folder.command(&["run"]);
+    machine.load(command.env("RUST_LOG", "info"));
+    Folder::launch(command)
 }
 
 /// A gate on such a machine, and what it was sent.
@@ -92,7 +70,7 @@ impl Scene {
         let head = "msisdn,sender,category,status,at,method,evidence,expires_at\n";
         folder.feed(&["consent", "import", "-"], &format!("{head}{rows}")).ok();
         let machine = Machine::new(folder.path());
-        let stage = Stage { gate: machine.start(&folder), folder, carrier };
+        let stage = Stage { gate: start(&machine, &folder), folder, carrier };
         let provider = stage.herald().await;
         Self { stage, machine, provider, sent: BTreeMap::new(), next: WILLING[0] }
     }
@@ -103,7 +81,7 @@ impl Scene {
         gate.signal(signal);
         gate.ended();
         folder.configure("", carrier.address(), more);
-        let stage = Stage { gate: machine.start(&folder), folder, carrier };
+        let stage = Stage { gate: start(&machine, &folder), folder, carrier };
         let provider = stage.herald().await;
         Self { stage, machine, provider, sent, next }
     }
