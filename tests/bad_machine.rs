@@ -4,9 +4,13 @@
 //!
 //! The faults are made by a preloaded library (`store/bad_machine.c`), one store at a time.
 
+#[path = "bad_machine/expired.rs"]
+mod expired;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/gate.rs"]
 mod gate;
+#[path = "bad_machine/keys_and_heads.rs"]
+mod keys_and_heads;
 #[path = "support/machine.rs"]
 mod machine;
 #[expect(dead_code, reason = "other tests use the rest")]
@@ -35,6 +39,9 @@ use stage::{COMMERCIAL_PORT, NOTICE, OFFER, REGISTER, SERVICE_PORT, Stage, optio
 
 const TRY_AGAIN: CommandStatus = CommandStatus(0x64);
 
+/// Settings by which the counts are needed.
+const LIMIT: &str = "[profile]\nfrequency = \"50/day\"";
+
 /// Whose consent has long been given.
 const WILLING: [u64; 2] = [8_613_800_138_100, 8_613_800_138_199];
 
@@ -57,7 +64,7 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        Self::with(REGISTER, "[profile]\nfrequency = \"50/day\"").await
+        Self::with(REGISTER, LIMIT).await
     }
 
     async fn with(register: &str, more: &str) -> Self {
@@ -241,7 +248,7 @@ async fn a_wall_clock_that_jumps_a_day_loses_no_record() {
     };
     assert_eq!(days(), 3, "the clock did jump");
     scene.machine.behaves("clock 0");
-    let mut scene = scene.again("[profile]\nfrequency = \"50/day\"", Signal::KILL).await;
+    let mut scene = scene.again(LIMIT, Signal::KILL).await;
     assert_eq!(days(), 3, "no day went away");
     assert_eq!(scene.stage.folder.status().totals.unknown, 0, "every forward had its end");
     assert_eq!(scene.offer().await, OK);
