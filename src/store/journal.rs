@@ -254,6 +254,18 @@ impl Journal {
         self.inner.front.append(content, signalling)
     }
 
+    /// The same for whoever has at hand what the [`Schema`] would have to read out of the content again: its moment
+    /// and, emitted by `keys`, its keys.
+    pub fn append_keyed(
+        &self,
+        content: &[u8],
+        signalling: &[u8],
+        at_ms: i64,
+        keys: impl FnOnce(&mut dyn FnMut(Index, &[u8])),
+    ) -> Result<Ticket, AppendError> {
+        self.inner.front.append_keyed(content, signalling, at_ms, keys)
+    }
+
     /// Writes what is left, signs how far the day has come, and takes no more; whoever still has a handle
     /// can go on reading.
     pub fn close(&self) {

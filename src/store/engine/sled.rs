@@ -218,6 +218,10 @@ impl Engine for Open {
         Ok(self.with(|db| db.get(key))?.map(|value| value.to_vec()))
     }
 
+    fn look(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<bool, EngineError> {
+        Ok(self.with(|db| db.get(key))?.map(|value| see(&value)).is_some())
+    }
+
     fn first(&self, from: &[u8], until: &[u8]) -> Result<Option<Row>, EngineError> {
         let row = self.with(|db| db.range(from..until).next().transpose())?;
         Ok(row.map(|(key, value)| (key.to_vec(), value.to_vec())))
