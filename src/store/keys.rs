@@ -10,7 +10,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
@@ -85,14 +85,16 @@ impl Keys {
 
     /// The key of that name, made where there is none; it is on disk when this returns.
     pub fn make(&self, name: &str) -> Result<Key, StoreError> {
-        if let Some(key) = self.get(name)? {
+        // Held to the end: a rotation meanwhile would pass over a file that its old master is about to wrap.
+        let master = self.master();
+        if let Some(key) = self.unwrap(name, &[&master])? {
             return Ok(key);
         }
         let key = Key::random().map_err(|what| self.fault(name, what))?;
-        match self.write(name, &key, &self.master(), false) {
+        match self.write(name, &key, &master, false) {
             // Made meanwhile, by another thread: theirs is the one.
             Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
-                self.get(name)?.ok_or_else(|| self.fault(name, "came and went"))
+                self.unwrap(name, &[&master])?.ok_or_else(|| self.fault(name, "came and went"))
             }
             other => other.map(|()| key),
         }
@@ -100,6 +102,8 @@ impl Keys {
 
     /// Deletes a key for good; false where there was none.
     pub fn forget(&self, name: &str) -> Result<bool, StoreError> {
+        // A rotation that has read it would write it again.
+        let _unturned = self.master();
         let path = self.path(name);
         // Where the file system writes in place, its octets go first.
         let octets = match OpenOptions::new().write(true).open(&path) {
@@ -155,8 +159,9 @@ impl Keys {
         Ok(wrapped)
     }
 
-    fn master(&self) -> Master {
-        self.inner.master.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The master; none takes its place while it is held.
+    fn master(&self) -> RwLockReadGuard<'_, Master> {
+        self.inner.master.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the key of that name lies, or would.
