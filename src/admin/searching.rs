@@ -39,6 +39,10 @@ impl Finder for Lines<'_> {
         (self.emit)(Line::Walked { entries, at_ms })
     }
 
+    fn wants_entries(&self) -> bool {
+        self.whole
+    }
+
     fn entry(&mut self, id: EntryId, parts: &Parts) -> bool {
         if !self.whole {
             return true;

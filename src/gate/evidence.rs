@@ -161,6 +161,9 @@ pub enum EvidenceError {
     /// The end of the page before is no entry's name.
     #[error(transparent)]
     After(#[from] crate::store::journal::InvalidEntryId),
+    /// What came back could not be told from what came to others.
+    #[error("more messages are found than can be joined with what came back: ask for a shorter time")]
+    TooMany,
 }
 
 /// Who takes what a search finds; an answer of false stops it.
@@ -171,6 +174,11 @@ pub trait Finder {
     /// So many entries have been read by now, the last of them of this moment: told from time to time.
     fn walked(&mut self, _entries: u64, _at_ms: i64) -> bool {
         true
+    }
+
+    /// Whether it takes entries as they are kept.
+    fn wants_entries(&self) -> bool {
+        false
     }
 
     /// An entry of what is found, or of what became of it, as it is kept; not told of pages.
@@ -227,7 +235,8 @@ fn by_message_id(
     let walk = Walk::new(journal, query, conditions);
     for subscriber in subscribers {
         let key = Some((Index::Destination, subscriber.into_bytes()));
-        walk.run(Entries { key, ..Entries::default() }, Some(&wanted), finder)?;
+        // Carriers use their ids again.
+        walk.run(Entries { key, since_ms: query.since_ms, ..Entries::default() }, Some(&wanted), finder)?;
     }
     Ok(None)
 }
