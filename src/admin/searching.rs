@@ -39,6 +39,10 @@ impl Finder for Lines<'_> {
         (self.emit)(Line::Walked { entries, at_ms })
     }
 
+    fn wanting(&mut self, what: String) {
+        (self.emit)(Line::Wanting(what));
+    }
+
     fn wants_entries(&self) -> bool {
         self.whole
     }

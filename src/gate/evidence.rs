@@ -176,6 +176,9 @@ pub trait Finder {
         true
     }
 
+    /// Something that cannot be looked at, in words.
+    fn wanting(&mut self, _what: String) {}
+
     /// Whether it takes entries as they are kept.
     fn wants_entries(&self) -> bool {
         false
@@ -201,6 +204,20 @@ pub fn find(journal: &Journal, query: &Query, mut emit: &mut dyn FnMut(Found) ->
 
 /// The same for any finder. Where it ended because there is enough, it gives where the next page goes on.
 pub fn search(journal: &Journal, query: &Query, finder: &mut dyn Finder) -> Result<Option<EntryId>, EvidenceError> {
+    let asked = Entries { since_ms: query.since_ms, until_ms: query.until_ms, ..Entries::default() };
+    let before = journal.days_of(&asked)?;
+    let more = look(journal, query, finder)?;
+    let after = journal.days_of(&asked)?;
+    for day in before.iter().filter(|day| !after.contains(day)) {
+        finder.wanting(format!("the day {day} went while it was asked for: not all of it may be here"));
+    }
+    for folder in journal.set_aside_of(&asked)? {
+        finder.wanting(format!("what is in {folder}: it cannot be read and was set aside"));
+    }
+    Ok(more)
+}
+
+fn look(journal: &Journal, query: &Query, finder: &mut dyn Finder) -> Result<Option<EntryId>, EvidenceError> {
     let conditions = Conditions::of(query);
     if let Some(message_id) = &query.message_id {
         return by_message_id(journal, query, &conditions, message_id, finder);

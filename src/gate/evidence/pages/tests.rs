@@ -14,19 +14,23 @@ use crate::store::{JournalOptions, Ticket};
 const PORTS: [&str; 3] = ["10690001230801", "10690001230802", "1065500012399"];
 const DAY_MS: i64 = 86_400_000;
 
+fn opened(folder: &tempfile::TempDir, time_zone: TimeZone) -> Journal {
+    let options = JournalOptions { time_zone, ..JournalOptions::default() };
+    Journal::open(folder.path(), Arc::new(RecordSchema), options).unwrap()
+}
+
 /// A journal of its own.
 struct Book {
     journal: Journal,
     last: Option<Ticket>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Book {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = JournalOptions { time_zone: TimeZone::UTC, ..JournalOptions::default() };
-        let journal = Journal::open(folder.path(), Arc::new(RecordSchema), options).unwrap();
-        Self { journal, last: None, _folder: folder }
+        let journal = opened(&folder, TimeZone::UTC);
+        Self { journal, last: None, folder }
     }
 
     fn write(&mut self, record: &Record<'_>) -> Name {
@@ -245,12 +249,17 @@ fn a_search_that_finds_nothing_ends_when_nobody_listens() {
 struct Extract {
     found: Vec<Found>,
     entries: Vec<String>,
+    wanting: Vec<String>,
 }
 
 impl Finder for Extract {
     fn found(&mut self, found: Found) -> bool {
         self.found.push(found);
         true
+    }
+
+    fn wanting(&mut self, what: String) {
+        self.wanting.push(what);
     }
 
     fn wants_entries(&self) -> bool {
@@ -328,7 +337,8 @@ fn entries_are_those_of_all_that_is_found_and_of_nothing_else() {
     assert_eq!(extract.entries, expected.into_iter().map(shown).collect::<Vec<_>>());
     let [Found::Message(message)] = extract.found.as_slice() else { panic!("{:?}", extract.found) };
     assert_eq!((message.receipts.len(), message.replies.len()), (1, 1));
-    let extract = book.extract(&Query { rule: Some("R23".to_owned()), sender: Some("shop".to_owned()), ..Query::default() });
+    let extract =
+        book.extract(&Query { rule: Some("R23".to_owned()), sender: Some("shop".to_owned()), ..Query::default() });
     assert_eq!((extract.found.len(), extract.entries.len()), (2, 4), "{extract:?}");
 }
 
@@ -349,4 +359,54 @@ fn what_comes_back_after_many_more_messages_is_shown_by_itself() {
     let alone = extract.found.iter().filter(|found| matches!(found, Found::Delivery(_)));
     assert_eq!(alone.map(Found::id).collect::<Vec<_>>(), [shown(receipt), shown(reply)]);
     assert!([receipt, reply].into_iter().all(|late| extract.entries.contains(&shown(late))));
+}
+
+#[test]
+fn a_day_that_cannot_be_read_is_not_passed_over() {
+    let mut book = Book::new();
+    let first = book.write(&submission(AT, "8613800000001", PORTS[0], true, 1));
+    book.write(&submission(AT + 5 * DAY_MS, "8613800000001", PORTS[0], true, 2));
+    let query = Query { to: Some("13800000001".to_owned()), ..Query::default() };
+    assert_eq!((book.extract(&query).found.len(), book.extract(&query).wanting.len()), (2, 0));
+    let Book { journal, folder, .. } = book;
+    drop(journal);
+    let day = entry_id(first).unwrap().day;
+    let aside = format!("{day}.broken-1");
+    std::fs::create_dir(folder.path().join(&aside)).unwrap();
+    let key = folder.path().join(format!("keys/{day}-content.key"));
+    let kept = std::fs::read(&key).unwrap();
+    std::fs::remove_file(&key).unwrap();
+    let journal = opened(&folder, TimeZone::UTC);
+    let error = search(&journal, &query, &mut Extract::default()).unwrap_err().to_string();
+    assert!(error.contains(&day.to_string()) && error.contains("key was deleted"), "{error}");
+    drop(journal);
+    std::fs::write(&key, kept).unwrap();
+    let journal = opened(&folder, TimeZone::UTC);
+    let mut extract = Extract::default();
+    search(&journal, &query, &mut extract).unwrap();
+    assert!(extract.found.len() == 2 && extract.wanting.len() == 1, "{extract:?}");
+    assert!(extract.wanting[0].contains(&aside), "{:?}", extract.wanting);
+    // What has expired is no fault, and needs no word.
+    assert!(journal.drop_day(day).unwrap());
+    std::fs::remove_dir(folder.path().join(&aside)).unwrap();
+    let mut extract = Extract::default();
+    search(&journal, &query, &mut extract).unwrap();
+    assert_eq!((extract.found.len(), extract.wanting.len()), (1, 0));
+}
+
+#[test]
+fn the_edges_of_a_time_are_found_after_a_change_of_the_zone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut book = Book { journal: opened(&folder, TimeZone::get("Asia/Shanghai").unwrap()), last: None, folder };
+    let evening = TimeZone::UTC.to_datetime(jiff::Timestamp::from_millisecond(AT).unwrap()).date().at(17, 0, 0, 0);
+    let at_ms = TimeZone::UTC.to_timestamp(evening).unwrap().as_millisecond();
+    let of = book.write(&submission(at_ms, "8613800000001", PORTS[0], true, 1));
+    settle(&book.journal, book.last.unwrap()).unwrap();
+    let Book { journal, folder, .. } = book;
+    drop(journal);
+    let journal = opened(&folder, TimeZone::UTC);
+    let query = Query { since_ms: Some(at_ms - 1000), until_ms: Some(at_ms + 1000), ..Query::default() };
+    let mut extract = Extract::default();
+    search(&journal, &query, &mut extract).unwrap();
+    assert_eq!(extract.found.iter().map(Found::id).collect::<Vec<_>>(), [shown(of)]);
 }
