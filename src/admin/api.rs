@@ -20,7 +20,7 @@ use crate::gate::measures::{self, FoundStep, MeasureStatus, Measures, Order, Ste
 use crate::gate::readings::{FoundReading, Reading, ReadingQuery};
 use crate::gate::record::Change;
 use crate::gate::retention::{Hold, HoldOrder, Plan, Purged, Retention, RetentionStatus};
-use crate::gate::{Probe, SessionStatus, Totals};
+use crate::gate::{LostRoutes, Probe, SessionStatus, Totals};
 use crate::register::Register;
 use crate::store::consents::Held;
 use crate::store::keys::Master;
@@ -251,6 +251,9 @@ pub struct Status {
     /// What was purged last, and what is held.
     #[serde(default)]
     pub retention: RetentionStatus,
+    /// Ports that no reply comes in to, by provider; told where the profile has `reply_route_dead_after`.
+    #[serde(default)]
+    pub lost_routes: Vec<LostRoutes>,
 }
 
 /// The store, for answering.
