@@ -38,6 +38,8 @@ mod parts;
 mod provider;
 #[path = "gate/readings.rs"]
 mod readings;
+#[path = "gate/refused.rs"]
+mod refused;
 #[path = "gate/reload.rs"]
 mod reload;
 #[path = "support/samples.rs"]
