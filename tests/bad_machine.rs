@@ -193,6 +193,35 @@ async fn a_disk_that_is_read_only_or_full_holds_marketing_back_and_heals() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_finds_no_room_says_so_and_harms_nothing() {
+    let mut scene = Scene::new().await;
+    assert_eq!(scene.offer().await, OK);
+    let target = fs::canonicalize(scene.stage.folder.path()).expect("a folder").join("backup");
+    let path = target.to_str().expect("UTF-8");
+    for fault in ["full", "readonly"] {
+        scene.machine.behaves(&format!("{fault} {path}"));
+        let said = scene.stage.folder.run(&["backup", path]);
+        assert!(said.code == Some(1) && said.stderr.contains("backup"), "{fault}: {}", said.stderr);
+        let half = scene.stage.folder.plain(&["verify-backup", path]);
+        assert_eq!(half.code, Some(1), "{fault}: {}", half.stdout);
+        assert_eq!(scene.offer().await, OK, "{fault}: the gate does not mind");
+    }
+    scene.machine.behaves("");
+    scene.stage.folder.run(&["backup", path]).ok();
+    scene.stage.folder.plain(&["verify-backup", path]).ok();
+    // One that was there already stays as it is.
+    assert_eq!(scene.notice().await, OK);
+    scene.machine.behaves(&format!("full {path}"));
+    let said = scene.stage.folder.run(&["backup", path]);
+    assert!(said.code == Some(1) && said.stderr.contains("No space left"), "{}", said.stderr);
+    scene.stage.folder.plain(&["verify-backup", path]).ok();
+    scene.machine.behaves("");
+    scene.all_recorded();
+    scene.stage.folder.run(&["backup", path]).ok();
+    scene.stage.folder.plain(&["verify-backup", path]).ok();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_disk_delays_and_loses_nothing() {
     let mut scene = Scene::new().await;
     for store in ["journal", "consents", "sends", "keys"] {

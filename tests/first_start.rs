@@ -37,6 +37,9 @@ use portcullis_protocol::CommandId;
 use provider::{OK, Provider, bind};
 use stage::{REGISTER, WILLING, notice, options};
 
+/// Kills of each test, where the environment says nothing else.
+const ROUNDS: usize = 20;
+
 /// The longest that a gate is let run before it is killed.
 const LONGEST_MS: u64 = 400;
 
@@ -90,7 +93,7 @@ async fn send_one(address: SocketAddr) -> Option<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_start_that_is_killed_at_a_random_moment_is_made_again() {
-    let mut kills = Kills::announced();
+    let mut kills = Kills::announced(ROUNDS);
     let carrier = Simulator::start(options()).await.expect("the carrier listens");
     for _ in 0..kills.rounds() {
         let folder = Folder::new(REGISTER, carrier.address());
@@ -106,7 +109,7 @@ async fn a_first_start_that_is_killed_at_a_random_moment_is_made_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_start_that_is_killed_in_place_of_any_change_to_the_disk_is_made_again() {
-    let mut kills = Kills::announced();
+    let mut kills = Kills::announced(ROUNDS);
     let carrier = Simulator::start(options()).await.expect("the carrier listens");
     let mut changes = kills.changes(CHANGES);
     loop {

@@ -34,6 +34,9 @@ mod records;
 use kills::Kills;
 use machine::Machine;
 
+/// Kills of each scene, where the environment says nothing else.
+const ROUNDS: usize = 6;
+
 /// Set in the child: what it does, and where.
 const SCENE: &str = "STORE_KILLED_SCENE";
 const FOLDER: &str = "STORE_KILLED_FOLDER";
@@ -79,7 +82,7 @@ fn play(name: &str) {
     fs::create_dir(&template).unwrap();
     (scene.prepare)(&template);
     let machine = Machine::new(home.path());
-    let mut changes = Kills::announced().changes(scene.changes);
+    let mut changes = Kills::announced(ROUNDS).changes(scene.changes);
     loop {
         days::copy(&template, &folder);
         machine.behaves(&format!("kill {} {}", changes.next(), folder.display()));

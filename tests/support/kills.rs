@@ -1,7 +1,7 @@
 //! How often a test kills, and when.
 //!
 //! Owns the dice, whose seed is printed, and the walk over the changes to the disk in place of which something is
-//! killed. PORTCULLIS_KILLS says how often (20; `all`: in place of every change), PORTCULLIS_KILL_SEED repeats a run.
+//! killed. PORTCULLIS_KILLS says how often (`all`: in place of every change), PORTCULLIS_KILL_SEED repeats a run.
 //! Driven by the tests.
 
 use std::os::unix::process::ExitStatusExt;
@@ -12,9 +12,6 @@ use std::time::Duration;
 use portcullis::clock;
 use rustix::process::Signal;
 
-/// Where the environment says nothing else.
-const ROUNDS: usize = 20;
-
 /// How long a process may take to its end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -23,8 +20,9 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// The kills of one test.
 pub(crate) struct Kills {
     pub(crate) dice: fastrand::Rng,
-    /// `None`: at every change.
-    rounds: Option<usize>,
+    rounds: usize,
+    /// Whether in place of every change.
+    all: bool,
 }
 
 /// The changes to the disk in place of which something is killed, from the first to the last.
@@ -36,26 +34,25 @@ pub(crate) struct Changes {
 }
 
 impl Kills {
-    /// As the environment has it; says how to repeat it.
-    pub(crate) fn announced() -> Self {
-        let rounds = match std::env::var("PORTCULLIS_KILLS").ok().as_deref() {
-            Some("all") => None,
-            Some(text) => Some(text.parse().unwrap_or_else(|_| panic!("PORTCULLIS_KILLS={text:?} is no number"))),
-            None => Some(ROUNDS),
-        };
+    /// As the environment has it, or else so often; says how to repeat it.
+    pub(crate) fn announced(rounds: usize) -> Self {
+        let often = std::env::var("PORTCULLIS_KILLS").ok();
+        let all = often.as_deref() == Some("all");
+        let read = |text: &String| text.parse().unwrap_or_else(|_| panic!("PORTCULLIS_KILLS={text:?} is no number"));
+        let rounds = often.as_ref().filter(|_| !all).map_or(rounds, read);
         let seed = std::env::var("PORTCULLIS_KILL_SEED").ok();
         let seed = seed.map_or(20_261_124, |text| text.parse().expect("PORTCULLIS_KILL_SEED is a number"));
         eprintln!("PORTCULLIS_KILL_SEED={seed}");
-        Self { dice: fastrand::Rng::with_seed(seed), rounds }
+        Self { dice: fastrand::Rng::with_seed(seed), rounds, all }
     }
 
     pub(crate) fn rounds(&self) -> usize {
-        self.rounds.unwrap_or(ROUNDS)
+        self.rounds
     }
 
     /// A walk over changes, of which there are about so many.
     pub(crate) fn changes(&mut self, about: usize) -> Changes {
-        let stride = self.rounds.map_or(1, |rounds| about.div_ceil(rounds.max(1)));
+        let stride = if self.all { 1 } else { about.div_ceil(self.rounds.max(1)) };
         Changes { dice: self.dice.fork(), stride, at: 0, kills: 0 }
     }
 }
