@@ -31,6 +31,7 @@ mod heads;
 mod hot;
 mod id;
 mod layout;
+mod pace;
 mod recover;
 mod rewrite;
 mod room;
@@ -119,6 +120,8 @@ pub struct JournalOptions {
     pub keys: Option<Keys>,
     /// Where the signed heads of its days are kept; without, in its folder.
     pub heads: Option<PathBuf>,
+    /// Octets a second at which a day is rewritten of which a part has expired; `None` is as fast as it goes.
+    pub rewritten_per_second: Option<u64>,
     /// The engine underneath.
     pub engines: Arc<dyn Engines>,
 }
@@ -133,6 +136,7 @@ impl Default for JournalOptions {
             cache_bytes: 32 << 20,
             keys: None,
             heads: None,
+            rewritten_per_second: None,
             engines: Arc::new(Sled),
         }
     }

@@ -13,6 +13,7 @@ use super::day::DayStore;
 use super::heads::{Heads, Standing};
 use super::id::Span;
 use super::layout::{VERSION, VERSION_1};
+use super::pace::Waiting;
 use super::swap::{TABLE, remove};
 use super::{Day, Incident, JournalOptions, Schema};
 use crate::clock;
@@ -55,6 +56,8 @@ pub(super) struct Days {
     engines: Arc<dyn Engines>,
     open: Mutex<Open>,
     alone: Mutex<()>,
+    pub(super) waiting: Waiting,
+    pub(super) rewritten_per_second: Option<u64>,
     pub(super) stopped: Mutex<bool>,
     pub(super) stop: Condvar,
     pub(super) heads: Heads,
@@ -84,6 +87,8 @@ impl Days {
             engines: Arc::clone(&options.engines),
             open: Mutex::new(Open::default()),
             alone: Mutex::new(()),
+            waiting: Waiting::default(),
+            rewritten_per_second: options.rewritten_per_second,
             stopped: Mutex::new(false),
             stop: Condvar::new(),
             heads,
