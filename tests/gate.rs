@@ -5,6 +5,8 @@
 
 #[path = "gate/binds.rs"]
 mod binds;
+#[path = "gate/cancelled.rs"]
+mod cancelled;
 #[path = "gate/commands.rs"]
 mod commands;
 #[path = "gate/consents.rs"]

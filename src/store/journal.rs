@@ -221,6 +221,18 @@ impl Journal {
         self.inner.front.append(content, signalling, false)
     }
 
+    /// The same for whoever has at hand what the [`Schema`] would have to read out of the content again: its moment
+    /// and, emitted by `keys`, its keys.
+    pub fn append_keyed(
+        &self,
+        content: &[u8],
+        signalling: &[u8],
+        at_ms: i64,
+        keys: impl FnOnce(&mut dyn FnMut(Index, &[u8])),
+    ) -> Result<Ticket, AppendError> {
+        self.inner.front.append_keyed((content, signalling), at_ms, keys, false)
+    }
+
     /// Takes the room of so many entries, of so many octets in all, for whoever appends all of them or none.
     pub fn reserve(&self, entries: usize, bytes: usize) -> Result<Room<'_>, AppendError> {
         Room::take(self, entries, bytes)

@@ -17,7 +17,7 @@ use super::{Desk, Open, Sent, TRY_AGAIN, multi};
 use crate::gate::Gate;
 use crate::gate::parts::Part;
 use crate::gate::reading::{Reading, Recipients};
-use crate::gate::record::{self, Content, Grounds, Origin, PartOf, Record, WireAddress, name, subscriber_key};
+use crate::gate::record::{self, Content, Grounds, Origin, PartOf, Record, WireAddress, name, short_subscriber_key};
 use crate::register::Register;
 use crate::relay::Outcome;
 use crate::rules::{Effect, Msisdn, Rule};
@@ -114,7 +114,7 @@ impl<'a> Pen<'a> {
             let identity = &judgement.facts.identity;
             let msisdn = identity.msisdn.map(|msisdn| msisdn.0);
             let destination = wire_address(&judgement.to);
-            let subscriber = subscriber_key(msisdn, &destination.addr).into_owned();
+            let subscriber = short_subscriber_key(msisdn, &destination.addr);
             let (verdict, status, findings) = decision(judgement, ruling);
             let submission = record::Submission {
                 destination,
@@ -134,7 +134,7 @@ impl<'a> Pen<'a> {
             };
             let grounds = Grounds::of(handling, &judgement.facts, self.gate.profile.digest());
             let ticket = self.append_grounded(record, Some(&grounds), None)?;
-            let port = source.addr.clone().into_owned();
+            let port = source.addr.as_ref().into();
             let goes_on = judgement.is_forwarded();
             let (counted, schedule) = (judgement.counted, self.schedule(frame, reading, judgement));
             records.push(Sent {
@@ -173,8 +173,8 @@ impl<'a> Pen<'a> {
             findings: vec![finding],
             ..self.unjudged(&first.frame, reading, now)
         };
-        let source = submission.source.addr.clone().into_owned();
-        let subscriber = subscriber_key(msisdn, &submission.destination.addr).into_owned();
+        let source = submission.source.addr.as_ref().into();
+        let subscriber = short_subscriber_key(msisdn, &submission.destination.addr);
         let parts = parts.iter().map(part_of).collect();
         let ticket = self.append(Record::Long(record::Long { submission, parts }))?;
         Ok(vec![Sent { subscriber, port: source, ..Sent::nobody(ticket) }])
@@ -270,7 +270,7 @@ impl<'a> Pen<'a> {
         let unserved = answer.map(multi::unserved).unwrap_or_default();
         let mut last = None;
         for sent in open.records.iter().filter(|sent| sent.goes_on) {
-            let status = unserved.get(&sent.subscriber).map_or(status, |own| own.0);
+            let status = unserved.get(sent.subscriber.as_str()).map_or(status, |own| own.0);
             self.gate.tell_count(sent.counted.as_ref(), outcome, status);
             let ended = record::Outcome {
                 of: name(sent.id),
@@ -373,9 +373,10 @@ impl<'a> Pen<'a> {
             if let Some(signalling) = &signalling {
                 beside = signalling.encode(beside);
             }
+            let journal = &self.gate.journal;
             let appended = match self.room {
                 Some(room) => room.append_parts(&content, &beside),
-                None => self.gate.journal.append_parts(&content, &beside),
+                None => journal.append_keyed(&content, &beside, record.at_ms(), |emit| record.keys(emit)),
             };
             if content.capacity() + beside.capacity() <= KEPT {
                 *scratch = [content, beside];
@@ -392,7 +393,7 @@ impl<'a> Pen<'a> {
 impl Sent {
     /// Of a record that nothing later refers to.
     pub(super) fn nobody(ticket: Ticket) -> Self {
-        let (subscriber, port) = (String::new(), String::new());
+        let (subscriber, port) = Default::default();
         Self {
             id: ticket.id,
             sequence: ticket.sequence,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::days::Days;
 use super::group::{Entry, Group, Key};
 use super::id::Span;
-use super::{AppendError, Day, ENTRY_BYTES, EntryId, JournalOptions, Ticket};
+use super::{AppendError, Day, ENTRY_BYTES, EntryId, Index, JournalOptions, Ticket};
 
 #[derive(Debug)]
 struct State {
@@ -82,14 +82,25 @@ impl Front {
 
     /// Appends an entry; `reserved` where its room was taken before.
     pub(super) fn append(&self, content: &[u8], signalling: &[u8], reserved: bool) -> Result<Ticket, AppendError> {
+        let schema = self.days.schema();
+        self.append_keyed((content, signalling), schema.at_ms(content), |emit| schema.keys(content, emit), reserved)
+    }
+
+    /// The same, with the entry's moment and keys as told.
+    pub(super) fn append_keyed(
+        &self,
+        (content, signalling): (&[u8], &[u8]),
+        at_ms: i64,
+        tell_keys: impl FnOnce(&mut dyn FnMut(Index, &[u8])),
+        reserved: bool,
+    ) -> Result<Ticket, AppendError> {
         let bytes = content.len() + signalling.len();
         if bytes > ENTRY_BYTES {
             return Err(AppendError::TooLong { bytes, limit: ENTRY_BYTES });
         }
-        let at_ms = self.days.schema().at_ms(content);
         let mut keys = KEYS.take();
         keys.clear();
-        Key::read_all(self.days.schema(), content, &mut keys);
+        tell_keys(&mut |index, key| keys.push(Key::new(index, key)));
         let pushed = self.push(at_ms, (content, signalling), &keys, reserved);
         KEYS.set(keys);
         let (ticket, wake) = pushed?;

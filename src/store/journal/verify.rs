@@ -224,10 +224,17 @@ impl Verifying<'_> {
         self.fault(day.to_string(), None, "the day is missing, and was not signed to have expired")
     }
 
+    /// Whether a day was only about to begin: its keys are made before its first row.
+    fn is_unbegun(&self, day: Day) -> bool {
+        let has_key = |names: Vec<String>| names.iter().any(|name| name.starts_with(&format!("{day}-")));
+        self.days.path(day).is_dir() && self.days.keys.names().is_ok_and(|names| !has_key(names))
+    }
+
     fn day(&mut self, day: Day, head: Option<&KnownHead>, tip: Option<&Reached>) -> Flow {
         let expired = head.is_some_and(|known| known.head.standing == Standing::Expired);
         let store = match self.days.reader(day) {
             Ok(Some(store)) => store,
+            Ok(None) if head.is_none() && tip.is_none() && self.is_unbegun(day) => return Flow::Continue(()),
             Ok(None) => return self.gone(day, head),
             Err(StoreError::Expired { .. }) if expired => {
                 self.found.expired += 1;
