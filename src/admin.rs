@@ -140,6 +140,7 @@ impl Shared {
             measures: self.gate.measures.list(clock::wall().as_millisecond()),
             steps: self.gate.measures.totals(),
             retention: self.gate.retention.status(),
+            lost_routes: self.gate.lost_routes(clock::wall()),
         }
     }
 }

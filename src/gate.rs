@@ -5,6 +5,7 @@
 //! Driven by the proxy's sessions, each through its own [`Desk`].
 
 mod accounts;
+mod address_range;
 pub mod again;
 pub mod changes;
 pub mod complaint;
@@ -55,6 +56,7 @@ pub use limits::LONGEST_DELAY;
 pub use mailbox::Mail;
 pub use owed::{Owed, OwedPart, Report};
 pub use replies::{Probe, Step};
+pub use routes::LostRoutes;
 pub use sessions::{Full, Place, SessionLimits, SessionStatus, Sessions};
 
 use crate::config::{Config, Durability, LongMessages, MessageIdForm};
@@ -108,6 +110,7 @@ pub struct Gate {
     parts: Parts,
     accounts: Accounts,
     routes: Routes,
+    routes_written: routes::Written,
     ids: Ids,
     /// Messages that wait for the end of quiet hours.
     queue: Queue,
@@ -189,6 +192,7 @@ impl Gate {
             }),
             accounts: Accounts::default(),
             routes: Routes::default(),
+            routes_written: routes::Written::default(),
             ids: Ids::new(config.carrier.message_id),
             queue: Queue::new(queue::Limits {
                 messages: config.queue.max_messages,
@@ -207,7 +211,8 @@ impl Gate {
 
     /// Whether something has come due that [`Gate::do_chores`] does.
     pub fn has_chores(&self, now: Moment) -> bool {
-        self.silence.is_due(now.wall) || !self.scheduled.is_empty() || !self.queue.is_empty()
+        let waits = self.silence.is_due(now.wall) || !self.scheduled.is_empty() || !self.queue.is_empty();
+        waits || self.has_old_routes(now.wall)
     }
 
     /// Does what has come due. Waits for the disk, and so is nothing for a session's task; what fails is
@@ -220,6 +225,9 @@ impl Gate {
         };
         if self.silence.is_due(now.wall) {
             done("silence on consent requests", self.hear_silence(now.wall));
+        }
+        if self.has_old_routes(now.wall) {
+            self.write_routes_anew(now.wall);
         }
         done("what is scheduled for those who refused", self.withdraw_refused(now.wall));
         done("what waits for the end of quiet hours", self.release_queued(now));

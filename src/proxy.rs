@@ -111,8 +111,9 @@ struct Shared {
 
 impl Proxy {
     /// Takes the listening addresses, opens the store and serves until [`Proxy::drain`].
-    /// Sockets that listen already are used where the configuration has their address.
-    pub async fn start(config: &Config, mut inherited: Inherited) -> Result<Self, StartError> {
+    /// Sockets that listen already are used where the configuration has their address. `opened` is called once the
+    /// store is open, before anybody is served.
+    pub async fn start(config: &Config, mut inherited: Inherited, opened: impl FnOnce()) -> Result<Self, StartError> {
         // Before it is read: a change from then on is one.
         let mut watched = Watched::new(vec![config.register.clone()]);
         let register = last_good::load(config).map_err(StartError::Register)?;
@@ -137,6 +138,7 @@ impl Proxy {
         let has_predecessor = inherited.confirm().map_err(StartError::TakeOver)?;
         let mut gate = open(config, register, has_predecessor).await?;
         gate.do_not_disturb = lists;
+        opened();
         gate.record_start(config, clock::wall());
         let gate = Arc::new(gate);
         let shared = Arc::new(Shared {

@@ -155,12 +155,22 @@ impl Register {
         self.providers.iter().rev().max_by_key(|provider| provider.covers(number)).filter(|p| p.covers(number) > 0)
     }
 
+    /// The providers that send from a port, or from numbers that extend it.
+    pub fn providers_of<'r>(&'r self, port: &'r Port) -> impl Iterator<Item = &'r Provider> {
+        let number = port.number.as_bytes();
+        let best = self.providers.iter().map(|provider| provider.covers(number)).max().unwrap_or(0);
+        let sends = move |provider: &&Provider| {
+            best > 0 && provider.covers(number) == best
+                || port.extensions && provider.extensions_of(number).next().is_some()
+        };
+        self.providers.iter().filter(sends)
+    }
+
     /// The senders a provider may send for: those with a port among its numbers.
     pub fn senders_of(&self, provider: &Provider) -> BTreeSet<&str> {
         let reaches = |port: &&Port| {
             let number = port.number.as_bytes();
-            provider.covers(number) > 0
-                || port.extensions && provider.ports.iter().any(|prefix| prefix.as_bytes().starts_with(number))
+            provider.covers(number) > 0 || port.extensions && provider.extensions_of(number).next().is_some()
         };
         self.ports.iter().filter(reaches).map(|port| port.sender.as_str()).collect()
     }
@@ -210,6 +220,12 @@ impl Provider {
     pub fn covers(&self, number: &[u8]) -> usize {
         let matching = self.ports.iter().filter(|prefix| number.starts_with(prefix.as_bytes()));
         matching.map(String::len).max().unwrap_or(0)
+    }
+
+    /// Its prefixes that are longer than a number and begin with it.
+    pub fn extensions_of<'p>(&'p self, number: &'p [u8]) -> impl Iterator<Item = &'p str> {
+        let longer = move |prefix: &&String| prefix.len() > number.len() && prefix.as_bytes().starts_with(number);
+        self.ports.iter().filter(longer).map(String::as_str)
     }
 }
 
@@ -265,6 +281,11 @@ mod tests {
         let of = |id: &str| register.senders_of(register.provider(id).unwrap()).into_iter().collect::<Vec<_>>();
         assert_eq!(of("p"), ["s", "t"]);
         assert_eq!(of("q"), ["s", "u"]);
+        let by = |number: &str| {
+            let providers = register.providers_of(register.port(number.as_bytes()).unwrap());
+            providers.map(|provider| provider.system_id.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!((by("1069"), by("1065001"), by("1069022")), (vec!["p", "q"], vec!["p"], vec!["q"]));
     }
 
     #[test]

@@ -25,6 +25,7 @@ use provider::{OK, Provider, source, submit, subscriber};
 const SYNTHETIC: u64 = 999_000_000_000;
 const PORT: &str = "10690008880001";
 const NOTICES: &str = "10650008880001";
+const OTHER_PORT: &str = "10690008880003";
 const NO_REPLIES: &str = "10690008880002";
 const OFFER: &str = "【麦香坊】新炉面包今日八折。热线400-000-0088，拒收请回复R";
 const OTHER_OFFER: &str = "【麦香坊】新炉面包今日八折。热线400-000-0088，退订回TD";
@@ -52,6 +53,11 @@ number = "10690008880002"
 class = "commercial"
 sender = "bakery"
 replies = false
+
+[[port]]
+number = "10690008880003"
+class = "commercial"
+sender = "bakery"
 
 [[port]]
 number = "10650008880001"
@@ -108,7 +114,20 @@ impl Stage {
 }
 
 async fn offered(provider: &mut Provider, text: &str) -> CommandStatus {
-    provider.ask(submit(PORT, "8613900008888", text)).await.command_status()
+    offered_from(provider, PORT, text).await
+}
+
+async fn offered_from(provider: &mut Provider, port: &str, text: &str) -> CommandStatus {
+    provider.ask(submit(port, "8613900008888", text)).await.command_status()
+}
+
+/// Offers again and again until the answer is this one.
+async fn until(provider: &mut Provider, port: &str, status: CommandStatus) {
+    let end = clock::monotonic() + PATIENCE;
+    while offered_from(provider, port, OFFER).await != status {
+        assert!(clock::monotonic() < end, "never {status:?} on {port}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -207,7 +226,10 @@ async fn a_dead_route_makes_the_way_to_refuse_none() {
     }
     assert_eq!(offered(&mut sending, OFFER).await, OPT_OUT);
     let why = stage.folder.sent_to("8613900008888").pop().map(|record| format!("{:?}", record.findings));
-    assert!(why.as_ref().is_some_and(|why| why.contains("no bind of herald has received replies since")), "{why:?}");
+    assert!(
+        why.as_ref().is_some_and(|why| why.contains("no bind of herald has taken replies to 10690008880001 since")),
+        "{why:?}"
+    );
 
     let receiving = stage.bound(CommandId::BIND_RECEIVER).await;
     let end = clock::monotonic() + PATIENCE;
@@ -247,4 +269,120 @@ async fn a_restart_does_not_make_a_lost_route_fresh() {
     stage = Stage { folder, carrier, gate };
     assert_eq!(stage.fault(PORT, "TD"), before, "since when it is lost");
     assert_eq!(lost(&stage).len(), 3, "{:?}", lost(&stage));
+}
+
+/// Two binds, each for a port of its own: with one of them its port goes dead, and no other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bind_for_some_ports_takes_only_those_with_it() {
+    let stage = Stage::new("[profile]\nreply_route_dead_after = \"1s\"").await;
+    let mut sending = stage.bound(CommandId::BIND_TRANSMITTER).await;
+    let mut one = Provider::connect(stage.gate.address).await;
+    assert_eq!(one.bind_for(CommandId::BIND_TRANSCEIVER, "herald", "^10690008880001$").await, OK);
+    let fault = stage.fault(OTHER_PORT, "TD");
+    assert!(fault.starts_with("route: no bind of herald takes replies to 10690008880003 since "), "{fault}");
+    assert!(fault.contains("address_range \"^10690008880001$\""), "{fault}");
+    until(&mut sending, OTHER_PORT, OPT_OUT).await;
+    assert_eq!(offered(&mut sending, OFFER).await, OK);
+    let status = stage.folder.status();
+    let named = &status.lost_routes[0].named;
+    assert!(named.iter().any(|port| port == OTHER_PORT) && !named.iter().any(|port| port == PORT), "{named:?}");
+    assert!(stage.folder.run(&["status"]).ok().contains("of 4 ports of herald do not come in since"));
+
+    let mut other = Provider::connect(stage.gate.address).await;
+    assert_eq!(other.bind_for(CommandId::BIND_RECEIVER, "herald", "0003$").await, OK);
+    until(&mut sending, OTHER_PORT, OK).await;
+    let probe = stage.probe(OTHER_PORT, "TD");
+    let route = probe.steps.iter().find(|step| step.of == "route").expect("a route");
+    assert!(probe.honoured && route.found.contains("address_range \"0003$\""), "{probe:?}");
+    assert!(route.found.contains(&other.address().to_string()), "{probe:?}");
+
+    drop(one);
+    until(&mut sending, PORT, OPT_OUT).await;
+    assert_eq!(offered_from(&mut sending, OTHER_PORT, OFFER).await, OK);
+    let fault = stage.fault(PORT, "TD");
+    assert!(fault.starts_with("route: no bind of herald takes replies to 10690008880001 since "), "{fault}");
+}
+
+/// What peers put into `address_range` that is no expression, or about other numbers, counts as all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_range_that_makes_no_sense_takes_no_reply_away() {
+    let stage = Stage::new("[profile]\nreply_route_dead_after = \"1s\"").await;
+    for (range, remark) in
+        [("*", "is no regular expression and counts as all"), ("^8613", "is for none of its ports and counts as all")]
+    {
+        let mut provider = Provider::connect(stage.gate.address).await;
+        assert_eq!(provider.bind_for(CommandId::BIND_TRANSCEIVER, "herald", range).await, OK);
+        until(&mut provider, OTHER_PORT, OK).await;
+        let probe = stage.probe(PORT, "TD");
+        assert!(probe.honoured && probe.steps[1].found.contains(remark), "{probe:?}");
+        drop(provider);
+        let end = clock::monotonic() + PATIENCE;
+        while stage.probe(PORT, "TD").honoured {
+            assert!(clock::monotonic() < end, "the bind is gone");
+        }
+    }
+}
+
+/// Replies come in by the carrier's leg: without it there is no route, however the provider stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_carrier_that_is_gone_delivers_nothing() {
+    let stage = Stage::new("[profile]\nreply_route_dead_after = \"1s\"").await;
+    let _provider = stage.bound(CommandId::BIND_TRANSCEIVER).await;
+    assert!(stage.probe(PORT, "TD").honoured);
+    drop(stage.carrier);
+    let end = clock::monotonic() + PATIENCE;
+    let probe = || match stage.folder.ask(&Request::Probe { port: PORT.to_owned(), keyword: "TD".to_owned() }).pop() {
+        Some(Line::Probe(probe)) => *probe,
+        other => panic!("no probe but {other:?}"),
+    };
+    while probe().honoured {
+        assert!(clock::monotonic() < end, "the carrier is gone");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(probe().steps[1].found.contains("the carrier has no way to deliver a reply"), "{:?}", probe());
+}
+
+/// A port that the register gets has the routes that are there; a restart knows each port's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_ports_and_a_restart_keep_each_route_apart() {
+    let mut stage = Stage::new("[profile]\nreply_route_dead_after = \"24h\"").await;
+    let mut one = Provider::connect(stage.gate.address).await;
+    assert_eq!(one.bind_for(CommandId::BIND_TRANSCEIVER, "herald", "0001$").await, OK);
+    let added = "10690008880004";
+    let port = format!("\n[[port]]\nnumber = \"{added}\"\nclass = \"commercial\"\nsender = \"bakery\"\n");
+    stage.folder.write_register(&format!("{REGISTER}{port}"));
+    let end = clock::monotonic() + PATIENCE;
+    let is_known = |stage: &Stage| stage.fault(added, "TD").starts_with("route: no bind of herald takes replies");
+    while !is_known(&stage) {
+        assert!(clock::monotonic() < end, "{}", stage.fault(added, "TD"));
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    drop(one);
+    let gone = |stage: &Stage| stage.fault(PORT, "TD").starts_with("route: no bind of herald can receive since");
+    let end = clock::monotonic() + PATIENCE;
+    while stage.probe(PORT, "TD").honoured || !gone(&stage) {
+        assert!(clock::monotonic() < end, "the bind is gone");
+    }
+    // The end of the bind is on disk before the gate dies.
+    let lost = |stage: &Stage| {
+        let query = Query { sessions: true, limit: 1000, ..Query::default() };
+        let events = stage.folder.find(query).into_iter().filter_map(|found| match found {
+            Found::Session(session) => Some(session.event),
+            _ => None,
+        });
+        events
+            .filter(|event| event.starts_with("reply route of") && event.contains(PORT) && event.contains("lost"))
+            .count()
+    };
+    while lost(&stage) == 0 {
+        assert!(clock::monotonic() < end, "never recorded");
+    }
+    let before: Vec<String> = [PORT, OTHER_PORT, added].map(|port| stage.fault(port, "TD")).into();
+    assert!(before[0] != before[1] && before[1] != before[2], "{before:?}");
+    let Stage { folder, carrier, gate } = stage;
+    gate.kill();
+    let gate = folder.start();
+    stage = Stage { folder, carrier, gate };
+    let after: Vec<String> = [PORT, OTHER_PORT, added].map(|port| stage.fault(port, "TD")).into();
+    assert_eq!(after, before);
 }

@@ -20,7 +20,7 @@ use crate::gate::measures::{self, FoundStep, MeasureStatus, Measures, Order, Ste
 use crate::gate::readings::{FoundReading, Reading, ReadingQuery};
 use crate::gate::record::Change;
 use crate::gate::retention::{Hold, HoldOrder, Plan, Purged, Retention, RetentionStatus};
-use crate::gate::{Probe, SessionStatus, Totals};
+use crate::gate::{LostRoutes, Probe, SessionStatus, Totals};
 use crate::register::Register;
 use crate::store::consents::Held;
 use crate::store::keys::Master;
@@ -112,7 +112,7 @@ impl Request {
     pub(super) fn is_long(&self) -> bool {
         match self {
             Self::Entries(_) | Self::Extract(_) | Self::Verify(_) | Self::Purge(_) => true,
-            Self::Find(query) => query.is_walk(),
+            Self::Find(query) => query.to.is_none() && query.message_id.is_none(),
             _ => false,
         }
     }
@@ -180,6 +180,8 @@ pub enum Line {
     More(String),
     /// A signature.
     Signed(Signed),
+    /// Something that was asked for and cannot be looked at.
+    Wanting(String),
     /// Nothing more.
     End,
     /// Nothing more, because of this.
@@ -249,6 +251,9 @@ pub struct Status {
     /// What was purged last, and what is held.
     #[serde(default)]
     pub retention: RetentionStatus,
+    /// Ports that no reply comes in to, by provider; told where the profile has `reply_route_dead_after`.
+    #[serde(default)]
+    pub lost_routes: Vec<LostRoutes>,
 }
 
 /// The store, for answering.

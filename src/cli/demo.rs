@@ -72,7 +72,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
 async fn show(args: &DemoArgs, traffic: &Traffic, folder: &Path) -> Result<(), Failure> {
     let carrier = Simulator::start(SimulatorOptions { receipts: true, ..SimulatorOptions::default() }).await?;
     let config = configure(folder, &carrier.address().to_string())?;
-    let proxy = Proxy::start(&config, Inherited::default()).await?;
+    let proxy = Proxy::start(&config, Inherited::default(), || {}).await?;
     let admin = Admin::bind(&config.data, Arc::clone(&proxy.gate), None)?;
     let admin = tokio::spawn(admin.serve(proxy.draining()));
     subscribe(&proxy)?;

@@ -46,7 +46,8 @@ const NICE: i32 = 10;
 
 A profile is a built-in name or a file, and holds as it is: what [profile] sets beside its base counts only where no
 --profile is given. Each message is judged by what was known of its recipient when it came; what another profile's frequency
-allows is counted again, from the beginning of the period that --since is in. The exit code is 0 when all was judged, whatever would change, and 1 when it was stopped or something could not be read.")]
+allows and what its measures would have stopped is counted again, from the beginning of the period and the windows
+that --since is in. The exit code is 0 when all was judged, whatever would change, and 1 when it was stopped or something could not be read.")]
 pub(super) struct ReplayArgs {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "portcullis.toml")]
@@ -88,7 +89,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<(), Failure> {
     let bench = Bench { register: &register, profile: &profile };
     let mut walk = Walk {
         access: Access::open(&config)?,
-        replay: Replay::new(bench, args.examples),
+        replay: Replay::new(bench, args.examples, clock::monotonic()),
         limit: args.limit.unwrap_or(u64::MAX),
         page: Page { since_ms, until_ms, after: None, limit: PAGE },
         bar: Bar::new(until_ms.unwrap_or_else(|| clock::wall().as_millisecond())),
@@ -103,6 +104,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<(), Failure> {
     showing::begin(&mut walk.access, reading)?;
     let ended = walk.run();
     walk.bar.bar.finish_and_clear();
+    walk.replay.finish();
     let report = walk.replay.report();
     walk.access.end(report.messages)?;
     let mut out = io::BufWriter::new(io::stdout().lock());
@@ -155,11 +157,34 @@ impl Walk<'_> {
     fn run(&mut self) -> Result<(), Failure> {
         let page = self.page.clone();
         let since = page.since_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
-        if let Some(from) = since.and_then(|since| self.replay.counts_from(since)) {
-            let before = Page { since_ms: Some(from.as_millisecond()), until_ms: page.since_ms, ..page.clone() };
-            self.walk(before, Self::remember)?;
+        if let Some(since) = since {
+            let from = self.replay.counts_from(since);
+            self.measures_before()?;
+            if from < since {
+                let before = Page { since_ms: Some(from.as_millisecond()), until_ms: page.since_ms, ..page.clone() };
+                self.walk(before, Self::remember)?;
+            }
+        } else {
+            self.measures_before()?;
         }
         self.walk(page, Self::take)
+    }
+
+    /// Takes note of the measures that hold when counting begins.
+    fn measures_before(&mut self) -> Result<(), Failure> {
+        for request in [Request::MeasureHistory(None), Request::Measures] {
+            let replay = &mut self.replay;
+            self.access.ask(&request, |line| {
+                match line {
+                    Line::Step(step) => replay.stood(step),
+                    Line::Measure(measure) => replay.stands(measure),
+                    _ => {}
+                }
+                true
+            })?;
+        }
+        self.replay.begin();
+        Ok(())
     }
 
     /// Goes page by page, while each entry is taken. Between pages the way to the store is free for what records

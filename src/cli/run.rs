@@ -15,6 +15,9 @@ use crate::config::{Config, Fault};
 use crate::gate::record_refused_start;
 use crate::proxy::{Inherited, Proxy, StartError};
 
+/// The exit code of who was ended before there was anything to drain: that of SIGTERM, as shells tell it.
+const ENDED_AT_START: i32 = 128 + 15;
+
 /// Runs the gate. SIGTERM or SIGINT drains it: no new connections, answers awaited, both legs
 /// unbound; a second signal ends it at once.
 #[derive(Args, Debug)]
@@ -44,7 +47,13 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
     })?;
     let inherited = inherited(args, &config)?;
     tokio::runtime::Runtime::new()?.block_on(async {
-        let proxy = Proxy::start(&config, inherited).await.inspect_err(|error| {
+        // Caught, so that a file that may not grow is an error of the store and not the end of the gate.
+        let _file_too_large = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
+        // Before anybody may connect: whoever is served is drained, however soon the end is asked for.
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let starting = tokio::spawn(end_at_once(signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?));
+        let proxy = Proxy::start(&config, inherited, || starting.abort()).await.inspect_err(|error| {
             if let StartError::Register(faults) = error {
                 record_refused(&config, ("register", &config.register), faults);
             }
@@ -55,10 +64,6 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         for address in proxy.addresses() {
             tracing::info!(%address, "listening");
         }
-        // Caught, so that a file that may not grow is an error of the store and not the end of the gate.
-        let _file_too_large = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
@@ -83,6 +88,15 @@ fn record_refused(config: &Config, what: (&str, &Path), faults: &[Fault]) {
     if let Err(error) = record_refused_start(config, what, faults, clock::wall()) {
         eprintln!("warning: that the {} was refused is not on record: {error}", what.0);
     }
+}
+
+/// A gate that still starts, which may take long, serves nobody yet: it ends as if nothing caught the signal.
+async fn end_at_once(mut terminate: tokio::signal::unix::Signal, mut interrupt: tokio::signal::unix::Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    std::process::exit(ENDED_AT_START);
 }
 
 fn inherited(args: &RunArgs, config: &Config) -> Result<Inherited, Failure> {

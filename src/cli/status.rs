@@ -83,6 +83,17 @@ fn print(status: &Status) {
         println!("  {}", super::measures::line(measure));
     }
     println!("{}", super::retention::line(&status.retention));
+    for lost in &status.lost_routes {
+        println!(
+            "replies to {} of {} ports of {} do not come in since {:.0}: {}{}",
+            lost.ports,
+            lost.of,
+            lost.provider,
+            lost.since,
+            lost.named.join(", "),
+            if lost.ports > lost.named.len() { " …" } else { "" }
+        );
+    }
     println!("{} sessions", status.sessions.len());
     for session in &status.sessions {
         let provider = session.provider.as_deref().unwrap_or("(not bound)");

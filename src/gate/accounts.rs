@@ -4,10 +4,11 @@
 //! bound: the oldest then gives way, and whoever posted sees to its end. Driven by the desks.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::mailbox::{Mail, Mailbox};
 use super::owed::Owed;
+use super::routes::Reach;
 use crate::relay::BindKind;
 
 /// Kept for an account without a fitting bind; then the oldest go.
@@ -27,17 +28,19 @@ struct Account {
 
 /// One bound session.
 #[derive(Debug)]
-struct Bound {
-    session: u64,
-    kind: BindKind,
-    mailbox: Mailbox,
+pub(super) struct Bound {
+    pub(super) session: u64,
+    pub(super) kind: BindKind,
+    /// The ports it is for, where it receives.
+    pub(super) reach: Arc<Reach>,
+    pub(super) mailbox: Mailbox,
 }
 
 impl Bound {
     fn fits(&self, owed: &Owed) -> bool {
         match owed {
             Owed::Part(_) | Owed::Withdrawal(_) => self.kind != BindKind::Receiver,
-            Owed::Report(_) => self.kind != BindKind::Transmitter,
+            Owed::Report(report) => self.kind != BindKind::Transmitter && self.reach.takes(&report.route),
         }
     }
 
@@ -52,14 +55,16 @@ impl Bound {
 
 impl Accounts {
     /// A session is bound: it gets what waits for one of its kind.
-    pub(super) fn join(&self, provider: &str, session: u64, kind: BindKind, mailbox: Mailbox) {
+    pub(super) fn join(&self, provider: &str, bound: Bound) {
         let mut list = self.lock();
         let account = list.entry(provider.to_owned()).or_default();
-        account.binds.push(Bound { session, kind, mailbox });
-        for owed in std::mem::take(&mut account.backlog) {
-            // Nothing gives way: there was room for each of them.
-            let _none = account.post(owed);
-        }
+        account.binds.push(bound);
+        account.try_again();
+    }
+
+    /// The binds are for other ports than before.
+    pub(super) fn try_again(&self) {
+        self.lock().values_mut().for_each(Account::try_again);
     }
 
     /// A session takes no more. Nothing reaches its mailbox after this.
@@ -106,6 +111,13 @@ impl Accounts {
 }
 
 impl Account {
+    fn try_again(&mut self) {
+        for owed in std::mem::take(&mut self.backlog) {
+            // Nothing gives way: there was room for each of them.
+            let _none = self.post(owed);
+        }
+    }
+
     fn post(&mut self, owed: Box<Owed>) -> Option<Box<Owed>> {
         let owed = self.offer(owed).err()?;
         let oldest = if self.backlog.len() >= BACKLOG { self.backlog.pop_front() } else { None };
@@ -140,13 +152,14 @@ mod tests {
         let id = EntryId { day: Day(jiff::civil::date(2026, 11, 24)), number };
         let frame = Pdu::EnquireLink(EnquireLink::default()).to_frame(CommandStatus::ESME_ROK, 0);
         let provider = "herald".to_owned();
-        let (subscriber, port) = (String::new(), String::new());
+        let (subscriber, port, route) = (String::new(), String::new(), "1069".to_owned());
         Owed::Report(Report {
             provider,
             id,
             frame,
             subscriber,
             port,
+            route,
             state: State::Unknown,
             attempts: 0,
             not_before: None,

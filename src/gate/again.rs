@@ -14,8 +14,8 @@ use portcullis_protocol::{CommandId, CommandStatus};
 use super::record::{self, Content, Grounds, Handling, WireAddress};
 use crate::register::Register;
 use crate::rules::{
-    Class, Code, Effect, Examination, Facts, Finding, Identity, Mode, Operation, Profile, Rule, Submission, Verdict,
-    examine, judge, r19_frequency, r25_measures,
+    Class, Code, Decision, Effect, Examination, Facts, Finding, Identity, Mode, Operation, Profile, Rule, Submission,
+    Verdict, examine, judge, r19_frequency, r25_measures,
 };
 
 /// Tells where a recipient stood with a sender at a moment, for what a record does not say.
@@ -161,18 +161,27 @@ impl<'e> Sent<'e> {
         }
     }
 
-    /// Judges it again by these facts; `counted` where they tell how often the sender wrote to the recipient.
+    /// Judges it again by these facts; `counted` where they tell how often the sender wrote to the recipient, and
+    /// which measure holds.
     pub fn judge(&self, profile: &Profile, submission: &Submission<'_>, facts: &Facts<'_>, counted: bool) -> Verdict {
         let verdict = judge(submission, facts, profile, self.received());
         let mut taken_over = self.counted(profile, facts, verdict.class);
         if counted {
             // What the recipient agreed to is no setting, and was found by the counts of then.
             let is_found = verdict.findings.iter().any(|finding| finding.rule == Rule::R19);
-            taken_over.retain(|finding| {
-                finding.rule != Rule::R19 || !is_found && finding.why.starts_with(r19_frequency::CONSENT)
+            taken_over.retain(|finding| match finding.rule {
+                Rule::R25 => false,
+                Rule::R19 => !is_found && finding.why.starts_with(r19_frequency::CONSENT),
+                _ => true,
             });
         }
-        if taken_over.is_empty() { verdict } else { verdict.with(taken_over) }
+        if taken_over.is_empty() {
+            return verdict;
+        }
+        let fingerprint = verdict.fingerprint;
+        let mut verdict = verdict.with(taken_over);
+        verdict.fingerprint = fingerprint.filter(|_| verdict.decision == Decision::Forward);
+        verdict
     }
 
     /// The same with the whole reasoning, by these facts and at this moment.

@@ -14,6 +14,7 @@ use portcullis_protocol::{CommandId, CommandStatus, Frame};
 use smol_str::SmolStr;
 use tokio::sync::{mpsc, watch};
 
+use super::address_range::AddressRange;
 use super::limits::Allowance;
 use super::mailbox::{self, Mail, Mailbox};
 use super::measures::Trails;
@@ -65,6 +66,8 @@ pub struct Desk {
     tls_text: String,
     /// The version of SMPP that the provider says it speaks.
     interface_version: InterfaceVersion,
+    /// Which numbers its bind is for.
+    address_range: AddressRange,
     /// The provider's `system_id`, once its bind was accepted.
     provider: Option<String>,
     /// What it may still send, shared by all of its binds.
@@ -224,6 +227,7 @@ impl Desk {
             tls_text: secured.as_ref().map(ToString::to_string).unwrap_or_default(),
             secured,
             interface_version: InterfaceVersion::V3_4,
+            address_range: AddressRange::default(),
             provider: None,
             allowance: None,
             carrier_addresses: Vec::new(),

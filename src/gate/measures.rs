@@ -18,14 +18,16 @@ use crate::rules::r25_measures::{Kind, Reach, Settings, Step};
 use crate::store::journal::AppendError;
 use crate::store::{EntryId, Health, Journal, Ticket};
 
+mod again;
 mod counts;
 mod file;
 mod status;
 mod subject;
 mod trail;
 
+pub(super) use again::{Again, Path as Way, Taken, Whose};
 pub use status::{FoundStep, MeasureStatus, StepTotals, history};
-pub(super) use subject::Subject;
+pub(super) use subject::{Noted, Subject};
 pub(super) use trail::{Trail, Trails};
 
 use file::Files;
@@ -136,6 +138,11 @@ impl Measures {
         };
         measures.take_up(journal, now_ms)?;
         Ok(measures)
+    }
+
+    /// The thresholds.
+    pub(super) const fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Says in the log what is in force.
@@ -257,20 +264,22 @@ impl Change {
 
     fn apply(&self, standings: &mut BTreeMap<Name, Standing>, now_ms: i64) {
         let name = (self.kind, Arc::clone(&self.name));
-        match self.step {
+        match self.standing(now_ms) {
             None => drop(standings.remove(&name)),
-            Some(step) => {
-                let standing = Standing {
-                    step,
-                    reach: self.reach,
-                    reason: self.reason.clone(),
-                    by: self.by.into(),
-                    since_ms: now_ms,
-                    until_ms: self.until_ms,
-                };
-                standings.insert(name, standing);
-            }
+            Some(standing) => drop(standings.insert(name, standing)),
         }
+    }
+
+    /// What holds with it.
+    fn standing(&self, now_ms: i64) -> Option<Standing> {
+        Some(Standing {
+            step: self.step?,
+            reach: self.reach,
+            reason: self.reason.clone(),
+            by: self.by.into(),
+            since_ms: now_ms,
+            until_ms: self.until_ms,
+        })
     }
 }
 

@@ -60,6 +60,8 @@ pub struct Report {
     pub(super) frame: Frame,
     pub(super) subscriber: String,
     pub(super) port: String,
+    /// The register's port that it belongs to, by which a bind is chosen; empty where there is none.
+    pub(super) route: String,
     pub(super) state: State,
     pub(super) attempts: u32,
     pub(super) not_before: Option<Instant>,

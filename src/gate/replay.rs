@@ -5,22 +5,28 @@
 //! Driven by `portcullis replay`, entry by entry.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
 
 use jiff::Timestamp;
-use serde::Serialize;
 
 mod change;
 mod frequency;
+mod measured;
+mod report;
 
 use super::again::{Bench, Lookup, Sent, Unjudged};
 use super::desk::mark;
+use super::measures::{FoundStep, MeasureStatus};
 use super::record::{self, Content, Grounds, List, Long, PartOutcome, Record, name};
-use crate::rules::{Class, Decision, Facts, Operation, Rule, Verdict};
+use crate::rules::{Class, Decision, Facts, Operation, Verdict};
 use crate::store::EntryId;
 use crate::store::sends::Pair;
 use change::Change;
 pub(super) use change::word;
 use frequency::{Moment, Tally};
+pub use measured::MeasureStep;
+use measured::Measured;
+pub use report::{Example, ListChange, Report, RuleChanges};
 
 /// Ports or senders that are told apart; what exceeds this is counted together.
 const MOST_NAMES: usize = 10_000;
@@ -34,114 +40,25 @@ const MOST_LISTS: usize = 100;
 /// Examples of one kind of change.
 const ALIKE: usize = 3;
 
-/// What a replay came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
-    /// Messages met.
-    pub messages: u64,
-    /// Those with the same verdict, class and findings.
-    pub unchanged: u64,
-    /// The others.
-    pub changed: u64,
-    /// Those judged by what the consents know today of that time: their records are older than grounds are, or the
-    /// register now has another sender for them.
-    pub looked_up: u64,
-    /// Those that had been judged by other settings: for these R19 was counted again, by the profile's limits.
-    pub recounted: u64,
-    /// From when on the messages before the first one count, where the profile sets a limit.
-    pub counted_since: Option<Timestamp>,
-    /// Messages that no longer found room among the counts, so that later ones may pass which should not.
-    pub uncounted: u64,
-    /// Of the recounted ones, those with a finding of R25: measures are taken over as they were.
-    pub measured: u64,
-    /// Those whose provider declares a class by a TLV, and whose older records do not say by which: judged without.
-    pub undeclared: u64,
-    /// Do-not-disturb lists that changed meanwhile: whom they spared before is known of judged messages only.
-    pub lists: Vec<ListChange>,
-    /// Those that were not judged again, by reason.
-    pub unjudged: BTreeMap<String, u64>,
-    /// Entries of the journal that cannot be read.
-    pub unread: u64,
-    /// `forward -> reject` and so on; the same word twice where only the rules or the class differ.
-    pub decisions: BTreeMap<String, u64>,
-    /// By rule: what it newly finds and no longer finds.
-    pub rules: BTreeMap<String, RuleChanges>,
-    /// By class as it was judged then: its changed messages, by decision.
-    pub classes: BTreeMap<String, BTreeMap<String, u64>>,
-    /// The same by port; a source that is nobody's stands for itself.
-    pub ports: BTreeMap<String, BTreeMap<String, u64>>,
-    /// The same by sender.
-    pub senders: BTreeMap<String, BTreeMap<String, u64>>,
-    /// Messages whose class differs: `service -> commercial`.
-    pub reclassed: BTreeMap<String, u64>,
-    /// Some of the changed messages.
-    pub examples: Vec<Example>,
-}
-
-/// A do-not-disturb list that was read anew.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ListChange {
-    /// When.
-    pub at: Timestamp,
-    /// The list's name.
-    pub name: String,
-    /// Entries that were new.
-    pub added: u64,
-    /// Entries that were there no longer.
-    pub removed: u64,
-}
-
-/// How often a rule speaks otherwise.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct RuleChanges {
-    /// It newly rejects or holds.
-    pub newly_failing: u64,
-    /// It no longer does.
-    pub no_longer_failing: u64,
-    /// It newly alerts or is newly observed.
-    pub newly_noted: u64,
-    /// It no longer is.
-    pub no_longer_noted: u64,
-}
-
-/// A changed message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Example {
-    /// Its record, for `portcullis explain`.
-    pub record: String,
-    /// When it came.
-    pub received: Timestamp,
-    /// The port.
-    pub source: String,
-    /// The recipient, its middle hidden.
-    pub destination: String,
-    /// The sender's id.
-    pub sender: Option<String>,
-    /// `forward -> reject`
-    pub decision: String,
-    /// `service -> commercial`, where the class differs.
-    pub class: Option<String>,
-    /// Each finding that is new, with its reason.
-    pub new: Vec<String>,
-    /// Each finding that is gone.
-    pub gone: Vec<String>,
-}
-
 /// A replay under way.
 pub struct Replay<'r> {
     bench: Bench<'r>,
     most_examples: usize,
     report: Report,
     tally: Tally<'r>,
+    measured: Measured<'r>,
+    /// From when on messages count for R19, UTC milliseconds.
+    tallied_ms: i64,
     /// How many examples there are of each kind of change.
     shown: HashMap<String, usize>,
 }
 
 impl<'r> Replay<'r> {
-    /// Nothing judged yet.
-    pub fn new(bench: Bench<'r>, most_examples: usize) -> Self {
-        let tally = Tally::new(bench.profile);
-        Self { bench, most_examples, report: Report::default(), tally, shown: HashMap::new() }
+    /// Nothing judged yet. The rates of slow-downs are told by a clock that may begin anywhere.
+    pub fn new(bench: Bench<'r>, most_examples: usize, clock: Instant) -> Self {
+        let (tally, measured) = (Tally::new(bench.profile), Measured::new(bench.profile, clock));
+        let (report, shown) = (Report::default(), HashMap::new());
+        Self { bench, most_examples, report, tally, measured, tallied_ms: i64::MAX, shown }
     }
 
     /// What it has come to so far.
@@ -150,9 +67,34 @@ impl<'r> Replay<'r> {
     }
 
     /// From when on messages count for those of this moment: they are to be remembered before it is reached.
-    pub fn counts_from(&mut self, at: Timestamp) -> Option<Timestamp> {
-        self.report.counted_since = self.tally.counts_from(at);
-        self.report.counted_since
+    pub fn counts_from(&mut self, at: Timestamp) -> Timestamp {
+        let tallied = self.tally.counts_from(at);
+        self.report.counted_since = tallied;
+        self.tallied_ms = tallied.map_or(i64::MAX, Timestamp::as_millisecond);
+        let measured = self.measured.counts_from(at);
+        tallied.map_or(measured, |tallied| tallied.min(measured))
+    }
+
+    /// Takes note of a step of a measure, oldest first: what holds before the counts begin is not in them.
+    pub fn stood(&mut self, step: FoundStep) {
+        self.measured.stood(step);
+    }
+
+    /// The same of what is in force today, once all steps are told.
+    pub fn stands(&mut self, measure: MeasureStatus) {
+        self.measured.stands(measure);
+    }
+
+    /// All of that is told; entries come now.
+    pub fn begin(&mut self) {
+        self.measured.begin(self.bench.register, &mut self.report);
+    }
+
+    /// No more entries come.
+    pub fn finish(&mut self) {
+        if self.report.recounted > 0 {
+            self.measured.finish(&mut self.report);
+        }
     }
 
     /// Takes note of an entry from before the first that is judged: what passed then counts.
@@ -162,9 +104,10 @@ impl<'r> Replay<'r> {
         let (Record::Submission(sent) | Record::Long(Long { submission: sent, .. })) = &record else {
             return self.end(&record);
         };
+        self.measured.note_recorded(sent, self.bench.register, &mut self.report);
         let forwarded = sent.verdict == "forward" && sent.class == Class::Commercial.name();
         let Ok(message) = Sent::of(sent, grounds.as_ref()) else { return };
-        if !forwarded || message.submission().operation == Operation::ReplaceSm {
+        if !forwarded || sent.received_ms < self.tallied_ms || message.submission().operation == Operation::ReplaceSm {
             return;
         }
         if let (Some(sender), Some(msisdn)) = (sent.sender.as_deref(), sent.msisdn) {
@@ -217,10 +160,14 @@ impl<'r> Replay<'r> {
         let is_other = !sent.is_judged_by(self.bench.profile);
         if is_other {
             self.report.recounted += 1;
-            self.report.measured += u64::from(record.findings.iter().any(|finding| finding.rule == Rule::R25.id()));
             facts.sent = place.map(|place| self.tally.sent(&place, sent.received())).unwrap_or_default();
         }
+        let (at_ms, port_class) = (record.received_ms, facts.identity.port_class());
+        let way = self.measured.tell(&mut facts, at_ms, is_other, &mut self.report);
         let verdict = sent.judge(self.bench.profile, &submission, &facts, is_other);
+        if let Some(way) = way {
+            self.measured.note(&way, port_class, &verdict, at_ms);
+        }
         if let Some(place) = place
             && verdict.decision == Decision::Forward
             && verdict.class == Class::Commercial
@@ -237,7 +184,7 @@ impl<'r> Replay<'r> {
             Record::Outcome(outcome) => self.tally.end(outcome, false),
             Record::PartOutcome(PartOutcome { outcome, .. }) => self.tally.end(outcome, true),
             Record::List(list) => self.note(list),
-            _ => {}
+            other => self.measured.hear(other, self.bench.register),
         }
     }
 
@@ -342,18 +289,6 @@ pub fn masked(msisdn: Option<u64>, raw: &str) -> String {
     }
     let (head, tail) = (&chars[..3], &chars[chars.len() - 4..]);
     head.iter().chain(&['*'; 4]).chain(tail).collect()
-}
-
-impl Report {
-    /// Rules by what they newly stop, the most first.
-    pub fn rules_by_weight(&self) -> Vec<(Rule, &RuleChanges)> {
-        let mut rules: Vec<_> =
-            self.rules.iter().filter_map(|(id, changes)| Some((Rule::from_id(id)?, changes))).collect();
-        rules.sort_by_key(|(rule, changes)| {
-            (std::cmp::Reverse(changes.newly_failing + changes.no_longer_failing), *rule)
-        });
-        rules
-    }
 }
 
 #[cfg(test)]

@@ -1,196 +1,235 @@
-//! By which binds replies come in, and since when a provider has had none.
+//! By which binds replies to a provider's ports come in, and since when there is none.
 //!
-//! Owns the count of receiving binds of each provider and, where the profile asks for it, its history in the
-//! journal, so that a restart does not make a dead route fresh. Refuses to judge: R07 does. Driven by the desks.
+//! Owns the receiving binds of each provider, which of its ports each is for (`address_range`), and since when a port
+//! has none. A session has a carrier bind of its own, which goes and comes with the provider's: who cannot receive
+//! from the carrier is not here. Refuses to judge: R07 does. Driven by the desks and by a register that changed.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::{SignedDuration, Timestamp};
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
 
-use super::Gate;
-use super::record::{self, Origin, REPLY_ROUTE, Record};
+use super::address_range::AddressRange;
+use crate::register::Register;
 use crate::relay::BindKind;
-use crate::store::{Index, Query, StoreError};
 
-/// The events, as the journal shows them among those of the sessions.
-const OPEN: &str = "reply route open";
-const LOST: &str = "reply route lost since ";
+mod history;
+mod seen;
+#[cfg(test)]
+mod tests;
 
-/// How far back a route's history is looked for; a lost one is written anew long before.
-const LOOK_BACK: SignedDuration = SignedDuration::from_hours(62 * 24);
-const ANEW_MS: i64 = 24 * 60 * 60 * 1000;
+pub(super) use history::Written;
+pub use seen::LostRoutes;
+
+/// Stands for the numbers that the register does not have: any bind takes replies to them.
+const OTHERS: &str = "*";
 
 /// The routes of all providers.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
-    list: Mutex<HashMap<String, Route>>,
+    list: Mutex<HashMap<String, Account>>,
 }
 
-#[derive(Debug, Default)]
-struct Route {
+#[derive(Debug)]
+struct Account {
     /// The sessions that can receive.
-    sessions: HashSet<u64>,
+    binds: BTreeMap<u64, Arc<Reach>>,
+    ports: Arc<Ports>,
+    /// By port, and of the others.
+    routes: HashMap<Box<str>, Route>,
+}
+
+/// The ports of a provider, each with the numbers by which a range is tried: its own, and what the provider has of it.
+type Ports = HashMap<Box<str>, Vec<Box<str>>>;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Route {
+    /// Sessions that take replies.
+    binds: usize,
     /// Since when there is none, once that is known.
     lost: Option<Timestamp>,
 }
 
+/// Which of its account's ports a bind is for.
+#[derive(Debug, Default)]
+pub(super) struct Reach {
+    range: AddressRange,
+    /// Those it is not for.
+    refused: ArcSwap<HashSet<Box<str>>>,
+}
+
+/// What an event did to an account's routes; the names of all of them where it did it to all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Turn {
+    provider: String,
+    opened: Vec<Box<str>>,
+    lost: Vec<Box<str>>,
+    /// How many routes the account has.
+    of: usize,
+}
+
+impl Reach {
+    /// Whether replies to a port of the register come in by this bind.
+    pub(super) fn takes(&self, port: &str) -> bool {
+        !self.refused.load().contains(port)
+    }
+
+    /// The ports that it is not for. A range that is for none of them is about something else: some peers put
+    /// their own number there, or their subscribers'.
+    fn refused(&self, ports: &Ports) -> HashSet<Box<str>> {
+        if !self.range.is_narrow() {
+            return HashSet::new();
+        }
+        let takes = |tried: &[Box<str>]| tried.iter().any(|number| self.range.takes(number));
+        let refused: HashSet<_> =
+            ports.iter().filter(|(_, tried)| !takes(tried)).map(|(port, _)| port.clone()).collect();
+        if refused.len() == ports.len() { HashSet::new() } else { refused }
+    }
+
+    /// Why it counts as all, where it says something else.
+    fn remark(&self, ports: &Ports) -> Option<&'static str> {
+        if self.range.is_unreadable() {
+            return Some("is no regular expression and counts as all");
+        }
+        let is_none = self.range.is_narrow() && self.refused.load().is_empty() && !ports.is_empty();
+        let takes_any = || ports.values().flatten().any(|number| self.range.takes(number));
+        (is_none && !takes_any()).then_some("is for none of its ports and counts as all")
+    }
+}
+
 impl Routes {
-    /// A session is bound; whether it opens its provider's route.
-    fn open(&self, provider: &str, session: u64, kind: BindKind) -> bool {
-        if kind == BindKind::Transmitter {
-            return false;
+    /// A session is bound. Nothing comes back where it cannot receive.
+    fn open(&self, provider: &str, session: u64, range: AddressRange) -> (Arc<Reach>, Turn) {
+        let reach = Arc::new(Reach { range, ..Reach::default() });
+        loop {
+            let ports = Arc::clone(&self.lock().entry(provider.to_owned()).or_default().ports);
+            // Not while everybody waits.
+            reach.refused.store(Arc::new(reach.refused(&ports)));
+            let mut list = self.lock();
+            let account = list.entry(provider.to_owned()).or_default();
+            if !Arc::ptr_eq(&account.ports, &ports) {
+                continue;
+            }
+            if let Some(remark) = reach.remark(&ports) {
+                tracing::warn!(provider, session, "{} {remark}", reach.range);
+            }
+            account.binds.insert(session, Arc::clone(&reach));
+            return (reach, account.settle(provider, None));
         }
-        let mut list = self.lock();
-        let route = list.entry(provider.to_owned()).or_default();
-        route.lost = None;
-        route.sessions.insert(session) && route.sessions.len() == 1
     }
 
-    /// A session takes no more; whether its provider's route ends with it.
-    fn close(&self, provider: &str, session: u64, now: Option<Timestamp>) -> bool {
+    /// A session takes no more; nobody says when where it broke off.
+    fn close(&self, provider: &str, session: u64, now: Option<Timestamp>) -> Turn {
         let mut list = self.lock();
-        let Some(route) = list.get_mut(provider) else { return false };
-        let is_lost = route.sessions.remove(&session) && route.sessions.is_empty();
-        if is_lost {
-            route.lost = now;
+        let Some(account) = list.get_mut(provider) else { return Turn::default() };
+        match account.binds.remove(&session) {
+            Some(_) => account.settle(provider, now),
+            None => Turn::default(),
         }
-        is_lost
     }
 
-    /// How many binds of a provider can receive.
-    pub(super) fn receiving(&self, provider: &str) -> usize {
-        self.lock().get(provider).map_or(0, |route| route.sessions.len())
-    }
-
-    /// Since when none of a provider's binds can receive; a provider that was never seen has lost its route now.
-    pub(super) fn lost(&self, provider: &str, now: Timestamp) -> Option<Timestamp> {
-        let mut list = self.lock();
-        match list.get_mut(provider) {
-            Some(route) if !route.sessions.is_empty() => None,
-            Some(route) => Some(*route.lost.get_or_insert(now)),
-            None => {
-                list.insert(provider.to_owned(), Route { lost: Some(now), ..Route::default() });
-                Some(now)
+    /// Takes up the ports of a register: new ones have the routes that are there, and none from now on where there is
+    /// none.
+    fn follow(&self, register: &Register, now: Timestamp) -> Vec<Turn> {
+        let mut ports: HashMap<&str, Ports> = HashMap::new();
+        for provider in register.providers() {
+            ports.insert(&provider.system_id, Ports::new());
+        }
+        for port in register.ports() {
+            for provider in register.providers_of(port) {
+                let own = [port.number.as_str()].into_iter();
+                let tried = own.chain(provider.extensions_of(port.number.as_bytes())).map(Box::from).collect();
+                ports.entry(&provider.system_id).or_default().insert(port.number.as_str().into(), tried);
             }
         }
+        let gone: Vec<String> =
+            self.lock().keys().filter(|known| !ports.contains_key(known.as_str())).cloned().collect();
+        let gone = gone.iter().map(|provider| (provider.as_str(), Ports::new()));
+        let all: Vec<_> = ports.into_iter().chain(gone).collect();
+        let turns = all.into_iter().map(|(provider, ports)| self.follow_account(provider, Arc::new(ports), now));
+        let turns = turns.filter(|turn| !turn.is_empty()).collect();
+        self.lock().retain(|provider, account| !account.binds.is_empty() || register.provider(provider).is_some());
+        turns
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Route>> {
+    fn follow_account(&self, provider: &str, ports: Arc<Ports>, now: Timestamp) -> Turn {
+        let mut list = self.lock();
+        let account = list.entry(provider.to_owned()).or_default();
+        if *account.ports == *ports {
+            return Turn::default();
+        }
+        account.ports = ports;
+        for reach in account.binds.values() {
+            reach.refused.store(Arc::new(reach.refused(&account.ports)));
+        }
+        account.settle(provider, Some(now))
+    }
+
+    /// Since when replies to a port of a provider do not come in. A provider that was never seen has lost its routes
+    /// now; a port that is not among its own has the routes of the others.
+    pub(super) fn lost(&self, provider: &str, port: &str, now: Timestamp) -> Option<Timestamp> {
+        let mut list = self.lock();
+        let Some(account) = list.get_mut(provider) else {
+            let unseen = Account {
+                routes: HashMap::from([(OTHERS.into(), Route { binds: 0, lost: Some(now) })]),
+                ..Account::default()
+            };
+            list.insert(provider.to_owned(), unseen);
+            return Some(now);
+        };
+        let name = if account.routes.contains_key(port) { port } else { OTHERS };
+        let route = account.routes.get_mut(name).filter(|route| route.binds == 0)?;
+        Some(*route.lost.get_or_insert(now))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Account>> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Gate {
-    /// A session is bound and can or cannot receive.
-    pub(super) fn route_opened(&self, origin: Origin<'_>, kind: BindKind, now: Timestamp) {
-        if self.routes.open(&origin.provider, origin.session, kind) {
-            self.write_route(origin, OPEN.to_owned(), now);
-        }
-    }
-
-    /// A session has ended; nobody says when where it broke off.
-    pub(super) fn route_closed(&self, origin: Origin<'_>, now: Option<Timestamp>) {
-        if self.routes.close(&origin.provider, origin.session, now)
-            && let Some(now) = now
-        {
-            self.write_route(origin, format!("{LOST}{now}"), now);
-        }
-    }
-
-    /// Since when a provider's replies cannot come in, where the profile lets that matter.
-    pub(super) fn lost_route(&self, provider: &str, now: Timestamp) -> Option<Timestamp> {
-        self.profile.opt_out.dead_after()?;
-        self.routes.lost(provider, now)
-    }
-
-    fn write_route(&self, origin: Origin<'_>, event: String, now: Timestamp) {
-        if self.profile.opt_out.dead_after().is_none() {
-            return;
-        }
-        // Which session it was is signalling, which expires before this is forgotten.
-        let origin = Origin { session: 0, peer: "".into(), ..origin };
-        let record = Record::Session(record::Session { at_ms: now.as_millisecond(), origin, event: event.into() });
-        if let Err(error) = self.journal.append(record.encode(Vec::new())) {
-            tracing::error!(%error, "what became of a reply route could not be recorded");
-        }
-    }
-
-    /// Takes up what the process before knew. A route that it left open is lost now.
-    pub(super) fn restore_routes(&self, now: Timestamp) -> Result<(), StoreError> {
-        if self.profile.opt_out.dead_after().is_none() {
-            return Ok(());
-        }
-        let register = self.register.load();
-        let mut wanted: HashSet<&str> =
-            register.providers().iter().map(|provider| provider.system_id.as_str()).collect();
-        let since = now.saturating_sub(LOOK_BACK).unwrap_or(Timestamp::MIN);
-        let query = Query {
-            key: Some((Index::Source, REPLY_ROUTE.to_vec())),
-            since_ms: Some(since.as_millisecond()),
-            newest_first: true,
-            ..Query::default()
-        };
-        let mut entries = self.journal.find(query)?;
-        while !wanted.is_empty()
-            && let Some(entry) = entries.next()
-        {
-            let (id, payload) = entry?;
-            let Ok(Record::Session(record)) = Record::decode(&payload) else {
-                tracing::error!(record = %id, "a record of a reply route cannot be read");
-                continue;
-            };
-            let Some(provider) = wanted.take(&*record.origin.provider) else { continue };
-            let told = record.event.strip_prefix(LOST).and_then(|at| at.parse().ok());
-            let is_fresh = now.as_millisecond() - record.at_ms < ANEW_MS;
-            self.restore_route(provider, told.unwrap_or(now), told.is_some() && is_fresh, now);
-        }
-        for provider in wanted {
-            self.restore_route(provider, now, false, now);
-        }
-        Ok(())
-    }
-
-    fn restore_route(&self, provider: &str, lost: Timestamp, is_written: bool, now: Timestamp) {
-        let route = Route { lost: Some(lost), ..Route::default() };
-        self.routes.lock().insert(provider.to_owned(), route);
-        if !is_written {
-            let origin = Origin { provider: provider.into(), session: 0, peer: "".into() };
-            self.write_route(origin, format!("{LOST}{lost}"), now);
-        }
+impl Default for Account {
+    fn default() -> Self {
+        let routes = HashMap::from([(OTHERS.into(), Route::default())]);
+        Self { binds: BTreeMap::new(), ports: Arc::default(), routes }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::new(second, 0).unwrap()
+impl Account {
+    /// Counts the binds of each route anew, once binds or ports have changed.
+    fn settle(&mut self, provider: &str, now: Option<Timestamp>) -> Turn {
+        self.routes.retain(|name, _| name.as_ref() == OTHERS || self.ports.contains_key(name));
+        let mut turn =
+            Turn { provider: provider.to_owned(), of: self.ports.len() + 1, opened: Vec::new(), lost: Vec::new() };
+        let refused: Vec<_> = self.binds.values().map(|reach| reach.refused.load()).collect();
+        let narrow: Vec<_> = refused.iter().filter(|refused| !refused.is_empty()).collect();
+        for name in self.ports.keys().map(AsRef::as_ref).chain([OTHERS]) {
+            let binds = refused.len() - narrow.iter().filter(|refused| refused.contains(name)).count();
+            let is_new = !self.routes.contains_key(name);
+            if is_new {
+                self.routes.insert(name.into(), Route::default());
+            }
+            let Some(route) = self.routes.get_mut(name) else { continue };
+            let was_open = std::mem::replace(&mut route.binds, binds) > 0;
+            match (was_open, binds > 0) {
+                (false, true) => turn.opened.push(name.into()),
+                (true, false) => turn.lost.push(name.into()),
+                (false, false) if is_new => turn.lost.push(name.into()),
+                _ => continue,
+            }
+            route.lost = now.filter(|_| binds == 0);
+        }
+        turn
     }
+}
 
-    #[test]
-    fn a_route_is_lost_with_its_last_receiving_bind() {
-        let routes = Routes::default();
-        assert_eq!(routes.lost("agg1", at(1)), Some(at(1)), "never seen: from now");
-        assert_eq!(routes.lost("agg1", at(5)), Some(at(1)));
-        assert!(!routes.open("agg1", 1, BindKind::Transmitter), "which receives nothing");
-        assert_eq!(routes.lost("agg1", at(6)), Some(at(1)));
-        assert!(routes.open("agg1", 2, BindKind::Receiver));
-        assert!(!routes.open("agg1", 3, BindKind::Transceiver), "open already");
-        assert_eq!((routes.lost("agg1", at(7)), routes.receiving("agg1")), (None, 2));
-        assert!(!routes.close("agg1", 1, Some(at(8))) && !routes.close("agg1", 2, Some(at(8))));
-        assert!(routes.close("agg1", 3, Some(at(9))));
-        assert!(!routes.close("agg1", 3, Some(at(10))), "closed once");
-        assert_eq!(routes.lost("agg1", at(11)), Some(at(9)));
-        assert_eq!(routes.lost("agg2", at(11)), Some(at(11)), "each provider has its own");
+impl Turn {
+    fn is_empty(&self) -> bool {
+        self.opened.is_empty() && self.lost.is_empty()
     }
+}
 
-    #[test]
-    fn a_route_that_broke_off_counts_from_when_it_is_asked_about() {
-        let routes = Routes::default();
-        routes.open("agg1", 1, BindKind::Transceiver);
-        assert!(routes.close("agg1", 1, None));
-        assert_eq!(routes.lost("agg1", at(7)), Some(at(7)));
-    }
+/// Whether a bind of this kind gets deliveries.
+const fn receives(kind: BindKind) -> bool {
+    !matches!(kind, BindKind::Transmitter)
 }

@@ -108,6 +108,11 @@ impl Sessions {
         self.lock().sessions.values().cloned().collect()
     }
 
+    /// Where a session's provider comes from.
+    pub(super) fn peer(&self, session: u64) -> Option<SocketAddr> {
+        self.lock().sessions.get(&session).map(|status| status.peer)
+    }
+
     fn lock(&self) -> MutexGuard<'_, List> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }

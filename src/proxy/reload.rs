@@ -96,6 +96,10 @@ pub(super) async fn watch(
         let load = move || Register::load(&path).inspect(|register| keep(&path, register));
         if let Ok(loaded) = tokio::task::spawn_blocking(load).await {
             swap(&gate, &file, loaded);
+            let busy = Arc::clone(&gate);
+            if tokio::task::spawn_blocking(move || busy.follow_ports(clock::wall())).await.is_err() {
+                tracing::error!("the reply routes do not know the ports of the register");
+            }
             watched.follow(gate.register.load().files());
         }
     }

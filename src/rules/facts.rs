@@ -73,7 +73,7 @@ pub struct Facts<'r> {
     pub measure: Option<Measure>,
     /// Whether its text is to be compared with others, to find bursts (R25).
     pub sampled: bool,
-    /// Since when no bind of the provider can receive replies, where there is none and that matters (R07).
+    /// Since when no bind of the provider takes replies to the port, where there is none and that matters (R07).
     pub reply_route_lost: Option<Timestamp>,
 }
 

@@ -34,7 +34,7 @@ const BOUNDS: RangeInclusive<SignedDuration> = SignedDuration::from_secs(1)..=Si
 pub struct Settings {
     phrases: Vec<Phrase>,
     keywords: Vec<String>,
-    /// How long a provider may have no bind that receives replies; no limit where none is set.
+    /// How long a port may have no bind that takes replies to it; no limit where none is set.
     dead_after: Option<SignedDuration>,
 }
 
@@ -53,7 +53,8 @@ impl Settings {
         if let Some(keywords) = section.strings("opt_out_keywords") {
             self.keywords = keywords.into_iter().map(str::to_uppercase).collect();
         }
-        let expected = "how long a provider may be without a bind that receives, like \"24h\" (1s to 744h), or \"off\"";
+        let expected =
+            "how long a port may be without a bind that takes replies, like \"24h\" (1s to 744h), or \"off\"";
         let dead_after = section.parsed("reply_route_dead_after", expected, |text| match text {
             "off" => Some(None),
             text => text.parse().ok().filter(|time| BOUNDS.contains(time)).map(Some),
@@ -250,7 +251,8 @@ fn dead_route(case: &Case<'_>) -> Option<Flaw> {
     let (limit, lost) = (case.profile.opt_out.dead_after?, case.facts.reply_route_lost?);
     let why = || {
         let provider = &case.facts.identity.provider.system_id;
-        format!("no bind of {provider} has received replies since {lost:.0}, so no refusal would be honoured")
+        let to = case.facts.identity.port.map(|port| format!(" to {}", port.number)).unwrap_or_default();
+        format!("no bind of {provider} has taken replies{to} since {lost:.0}, so no refusal would be honoured")
     };
     (case.now.duration_since(lost) >= limit).then(|| Flaw::reject(OPT_OUT, why()))
 }

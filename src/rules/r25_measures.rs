@@ -169,6 +169,11 @@ pub(super) fn fingerprint(case: &Case<'_>) -> Option<Fingerprint> {
     compared.then(|| Fingerprint::of(case.folded()))
 }
 
+/// The same of a recorded text.
+pub fn fingerprint_of(text: &str) -> Fingerprint {
+    Fingerprint::of(&super::fold::fold(text))
+}
+
 /// What was counted of one provider, sender or port, each within its window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {

@@ -297,6 +297,23 @@ impl Journal {
         self.inner.days.list()
     }
 
+    /// The days that may have what is asked for, oldest first.
+    pub fn days_of(&self, query: &Query) -> Result<Vec<Day>, StoreError> {
+        let days = &self.inner.days;
+        Ok(days.list()?.into_iter().filter(|day| query.may_be_in(*day, days)).collect())
+    }
+
+    /// The folders of such days that were set aside because they cannot be read.
+    pub fn set_aside_of(&self, query: &Query) -> Result<Vec<String>, StoreError> {
+        let days = &self.inner.days;
+        Ok(days
+            .list_aside()?
+            .into_iter()
+            .filter(|(day, _)| query.may_be_in(*day, days))
+            .map(|(_, name)| name)
+            .collect())
+    }
+
     /// The days there are, and whether each is being written.
     pub(in crate::store) fn days_written(&self) -> Result<Vec<(Day, bool)>, StoreError> {
         self.inner.days.written()

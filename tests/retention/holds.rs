@@ -45,6 +45,19 @@ fn a_hold_of_a_number_keeps_its_entries_and_nothing_else_until_it_is_lifted() {
 }
 
 #[test]
+fn a_hold_with_an_end_keeps_what_came_back_after_it() {
+    let (before, after) = (expired(5, 3), expired(5, 1));
+    let scene = Scene::with(&[before, after], "");
+    let until = (before + 1.day()).to_string();
+    hold(&scene, &["--msisdn", "13800100007", "--from", &before.to_string(), "--until", &until]);
+    scene.purge(&[]);
+    let kept = scene.kept();
+    assert_eq!(kept[&before].keys().copied().collect::<Vec<_>>(), [21, 22, 23]);
+    assert_eq!(kept[&after].keys().copied().collect::<Vec<_>>(), [23], "a receipt, of whichever message");
+    scene.verify();
+}
+
+#[test]
 fn a_hold_of_a_sender_keeps_its_outcomes_and_receipts_too() {
     let gone = expired(5, 1);
     let scene = Scene::with(&[gone], "");

@@ -62,6 +62,18 @@ impl Provider {
         self.ask(request).await.command_status()
     }
 
+    /// The same for some numbers only.
+    pub(crate) async fn bind_for(&mut self, operation: CommandId, system_id: &str, range: &str) -> CommandStatus {
+        let bind = Bind {
+            system_id: COctetString(system_id.as_bytes()),
+            interface_version: InterfaceVersion::V3_4,
+            address_range: COctetString(range.as_bytes()),
+            ..Bind::default()
+        };
+        let request = Frame::new(operation, OK, 1, Pdu::BindTransceiver(bind).to_frame(OK, 1).body());
+        self.ask(request).await.command_status()
+    }
+
     /// Sends a request under the next sequence number, which it returns.
     pub(crate) async fn send(&mut self, request: Frame) -> u32 {
         self.try_send(request).await.expect("an open connection")

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::gate::replay::{Example, Report};
+use crate::gate::replay::{Example, MeasureStep, Report};
 use crate::register::Register;
 use crate::rules::Profile;
 
@@ -57,10 +57,10 @@ fn remarks(out: &mut impl Write, report: &Report, zone: &TimeZone) -> io::Result
         writeln!(
             out,
             "  {} had been judged by other settings: the profile's frequency (R19) is counted again{since};\n    \
-             what recipients agreed to (R19) and measures (R25, in {} of them) are taken over as they were found then,\n    \
-             by the thresholds of then",
-            report.recounted, report.measured
+             what recipients agreed to (R19) is taken over as it was found then",
+            report.recounted
         )?;
+        measures(out, report, &local)?;
     }
     if report.undeclared > 0 {
         writeln!(
@@ -81,6 +81,35 @@ fn remarks(out: &mut impl Write, report: &Report, zone: &TimeZone) -> io::Result
             list.added,
             list.removed
         )?;
+    }
+    Ok(())
+}
+
+/// What became of measures by the profile's thresholds (R25).
+fn measures(out: &mut impl Write, report: &Report, local: &dyn Fn(Timestamp) -> String) -> io::Result<()> {
+    let Some(since) = report.measures_since else { return Ok(()) };
+    writeln!(
+        out,
+        "    measures (R25) are counted again, from {} on, by the verdicts of now: {} steps; operators' orders and\n    \
+         complaints are taken as they came, what the gate did by itself then is not",
+        local(since),
+        report.measure_steps
+    )?;
+    let told = |out: &mut dyn Write, step: &MeasureStep| {
+        writeln!(out, "      {}  {} {}: {} · {}", local(step.at), step.kind, step.name, step.step, step.reason)
+    };
+    for step in report.measures.iter().take(TOLD) {
+        told(out, step)?;
+    }
+    if report.measures.len() > TOLD {
+        writeln!(out, "      and more, see --json")?;
+    }
+    if !report.measures_before.is_empty() {
+        writeln!(out, "    in force from before that, and taken over, because what led to them is not counted:")?;
+        report.measures_before.iter().take(TOLD).try_for_each(|step| told(out, step))?;
+    }
+    if report.unmeasured > 0 {
+        writeln!(out, "    {} messages found no room among these counts: R25 may miss some", report.unmeasured)?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use portcullis_protocol::pdu::Bind;
 use portcullis_protocol::{CommandId, CommandStatus, Frame, Pdu};
 
 use super::Desk;
+use crate::gate::address_range::AddressRange;
 use crate::gate::record;
 use crate::register::{Provider, WindowOverflow};
 use crate::relay::{BindGrant, Credentials};
@@ -69,6 +70,7 @@ impl Desk {
         let granted = self.grant(&bind, &system_id);
         self.provider = Some(system_id.clone());
         self.interface_version = bind.interface_version;
+        self.address_range = AddressRange::new(bind.address_range.0);
         let said = record::Bind {
             command_id: frame.command_id().0,
             interface_version: bind.interface_version.0,

@@ -7,6 +7,7 @@ use portcullis_protocol::{CommandStatus, Frame};
 
 use super::write::{Pen, message_id};
 use super::{Desk, Kind, Open, Sent, Settling};
+use crate::gate::accounts::Bound;
 use crate::gate::owed::{Owed, OwedPart, Report, State, receipt};
 use crate::gate::parts::{Holder, Part};
 use crate::gate::scheduled::Withdrawal;
@@ -29,8 +30,9 @@ impl Desk {
     /// The session is bound: from now on it can send what the gate owes its account.
     pub fn join(&self, kind: BindKind, now: Timestamp) {
         if let Some(provider) = &self.provider {
-            self.gate.route_opened(self.pen().origin(), kind, now);
-            self.gate.accounts.join(provider, self.session, kind, self.mailbox.clone());
+            let reach = self.gate.route_opened(self.pen().origin(), (kind, self.address_range.clone()), now);
+            let (session, mailbox) = (self.session, self.mailbox.clone());
+            self.gate.accounts.join(provider, Bound { session, kind, reach, mailbox });
         }
     }
 
@@ -286,7 +288,9 @@ impl Gate {
         let frame = receipt(part, id, state, received, now, &self.profile.time_zone)?;
         let (subscriber, port) = super::long::parties(part);
         let provider = provider.to_owned();
-        Some(Report { provider, id, frame, subscriber, port, state, attempts: 0, not_before: None })
+        let register = self.register.load();
+        let route = register.port(port.as_bytes()).map(|port| port.number.clone()).unwrap_or_default();
+        Some(Report { provider, id, frame, subscriber, port, route, state, attempts: 0, not_before: None })
     }
 
     /// An acknowledged part has ended, and its provider is not told.

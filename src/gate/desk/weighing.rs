@@ -64,7 +64,7 @@ impl Gate {
             self.counters.judged(&judgement.verdict);
             if let Some(trail) = &judgement.trail {
                 let port_class = judgement.facts.identity.port_class();
-                trail.note(&self.measures, port_class, &judgement.verdict, now.as_millisecond());
+                trail.note(self.measures.settings(), port_class, &judgement.verdict, now.as_millisecond());
             }
         }
     }
@@ -97,9 +97,9 @@ impl Gate {
         let port_class = identity.port_class();
         let watched = self.profile.mode(Rule::R25, port_class, provider) != Mode::Off;
         let trail = watched.then(|| watch.trails.of(&self.measures, &identity));
-        let measure = trail.as_ref().and_then(|trail| trail.in_force(&self.measures, port_class, watch.at));
-        let sampled = trail.as_ref().is_some_and(|trail| trail.samples(&self.measures));
-        let reply_route_lost = self.lost_route(&provider.system_id, now);
+        let measure = trail.as_ref().and_then(|trail| trail.in_force(self.measures.settings(), port_class, watch.at));
+        let sampled = trail.as_ref().is_some_and(|trail| trail.samples(self.measures.settings()));
+        let reply_route_lost = self.lost_route(&identity, now);
         let asked = facts::look_up(&self.consents, &self.do_not_disturb, identity, submission.delivery(now));
         let (facts, outage) = match asked {
             Ok(facts) => (facts, watch.down.then(|| "the journal cannot write".to_owned())),
@@ -112,7 +112,7 @@ impl Gate {
         let facts = Facts { vouched, replaces_unknown, measure, sampled, reply_route_lost, ..facts };
         let counted = self.judge_and_count(&submission, facts, now);
         if let Some(trail) = &trail {
-            trail.spend(&self.measures, port_class, &counted.verdict, watch.at);
+            trail.spend(self.measures.settings(), port_class, &counted.verdict, watch.at);
         }
         Judgement {
             to,

@@ -187,6 +187,12 @@ impl Subject {
         }
     }
 
+    /// Whether looking at it changes nothing as long as nothing happens.
+    pub(super) fn is_settled(&self) -> bool {
+        let step = self.lock().standing.as_ref().map(|standing| standing.step);
+        step == Some(Step::Suspend) || step.is_none() && !self.touched.load(Ordering::Relaxed)
+    }
+
     /// What is in force.
     pub(super) fn standing(&self) -> Option<Standing> {
         self.lock().standing.clone()

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::subject::Noted;
 use super::{Measures, Subject};
-use crate::rules::r25_measures::{Kind, Measure, Reach};
+use crate::rules::r25_measures::{Kind, Measure, Reach, Settings};
 use crate::rules::{Class, Decision, Effect, Finding, Identity, Rule, Verdict};
 
 /// Ports a session remembers.
@@ -50,13 +50,18 @@ impl Trails {
 }
 
 impl Trail {
+    /// One of these.
+    pub(super) fn over(subjects: Vec<Arc<Subject>>) -> Self {
+        Self { sender: None, subjects, messages: AtomicU64::new(0) }
+    }
+
     /// The hardest measure that speaks of a message on a port of this class.
-    pub(in crate::gate) fn in_force(&self, measures: &Measures, port_class: Class, now: Instant) -> Option<Measure> {
+    pub(in crate::gate) fn in_force(&self, settings: &Settings, port_class: Class, now: Instant) -> Option<Measure> {
         // Of two suspensions, the one that stops service messages too.
         let rank = |measure: &Option<Measure>| measure.as_ref().map(|m| (m.step, m.reach == Reach::Everything));
         let mut hardest: Option<Measure> = None;
         for subject in &self.subjects {
-            let measure = subject.in_force(port_class.is_sheltered(), &measures.settings, now);
+            let measure = subject.in_force(port_class.is_sheltered(), settings, now);
             if rank(&measure) > rank(&hardest) {
                 hardest = measure;
             }
@@ -65,21 +70,21 @@ impl Trail {
     }
 
     /// A marketing message passes: each that slows it down gives of its rate.
-    pub(in crate::gate) fn spend(&self, measures: &Measures, port_class: Class, verdict: &Verdict, now: Instant) {
+    pub(in crate::gate) fn spend(&self, settings: &Settings, port_class: Class, verdict: &Verdict, now: Instant) {
         let marketing = verdict.class == Class::Commercial && !port_class.is_sheltered();
         if marketing && verdict.decision == Decision::Forward {
-            self.subjects.iter().for_each(|subject| subject.spend(&measures.settings, now));
+            self.subjects.iter().for_each(|subject| subject.spend(settings, now));
         }
     }
 
     /// Whether the text of the message at hand is to be compared with others.
-    pub(in crate::gate) fn samples(&self, measures: &Measures) -> bool {
-        let each = measures.settings.bursts.sampling();
+    pub(in crate::gate) fn samples(&self, settings: &Settings) -> bool {
+        let each = settings.bursts.sampling();
         each.is_some_and(|each| self.messages.fetch_add(1, Ordering::Relaxed).is_multiple_of(each))
     }
 
     /// Counts a verdict; what only a measure stopped, and what must wait, does not count.
-    pub(in crate::gate) fn note(&self, measures: &Measures, port_class: Class, verdict: &Verdict, now_ms: i64) {
+    pub(in crate::gate) fn note(&self, settings: &Settings, port_class: Class, verdict: &Verdict, now_ms: i64) {
         let sent = verdict.decision == Decision::Forward;
         let failed = |found: &Finding| found.effect == Effect::Failed && found.rule != Rule::R25;
         if !sent && !verdict.findings.iter().any(failed) {
@@ -88,7 +93,7 @@ impl Trail {
         let marketing = verdict.class == Class::Commercial && !port_class.is_sheltered();
         let noted = Noted { marketing, sent, fingerprint: verdict.fingerprint.as_ref() };
         for subject in &self.subjects {
-            subject.note(noted, &measures.settings, now_ms);
+            subject.note(noted, settings, now_ms);
         }
     }
 }
@@ -131,7 +136,8 @@ mod tests {
         let slow = (Kind::Sender, Step::Slow, Reach::Marketing);
         for order in [[some, all, slow], [all, slow, some], [slow, some, all]] {
             let trail = trail(&measures, &order);
-            let speaks = trail.in_force(&measures, Class::Commercial, clock::monotonic()).expect("a suspension");
+            let speaks =
+                trail.in_force(&measures.settings, Class::Commercial, clock::monotonic()).expect("a suspension");
             assert_eq!((speaks.kind, speaks.reach), (Kind::Port, Reach::Everything));
         }
     }
@@ -143,10 +149,10 @@ mod tests {
         let now = clock::monotonic();
         let rate = measures.settings.slow_rate;
         for _ in 0..=rate {
-            assert_eq!(trail.in_force(&measures, Class::Commercial, now), None);
+            assert_eq!(trail.in_force(&measures.settings, Class::Commercial, now), None);
         }
         (0..rate).for_each(|_| trail.subjects[0].spend(&measures.settings, now));
-        let speaks = trail.in_force(&measures, Class::Commercial, now).expect("a slow-down");
+        let speaks = trail.in_force(&measures.settings, Class::Commercial, now).expect("a slow-down");
         assert_eq!(speaks.step, Step::Slow);
     }
 }

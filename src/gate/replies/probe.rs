@@ -83,7 +83,8 @@ impl Gate {
                 return probe;
             }
         };
-        let route = probe.step("route", self.route(provider, now.wall));
+        let known = port_of(&register, port).0.map_or(port, |known| &known.number);
+        let route = probe.step("route", self.route(provider, known, now.wall));
         let heard = self.heard(&register, provider, port, keyword, now);
         let recorded = match &heard {
             Ok(Some(reply)) => self.settled(reply.sequence).await.map_err(|failure| failure.to_string()),
@@ -126,16 +127,28 @@ impl Gate {
         }
     }
 
-    fn route(&self, provider: &Provider, now: Timestamp) -> Result<String, String> {
+    /// The bind by which the carrier may deliver a reply: the carrier binds as the provider does.
+    fn route(&self, provider: &Provider, port: &str, now: Timestamp) -> Result<String, String> {
         let id = &provider.system_id;
-        match (self.routes.receiving(id), self.routes.lost(id, now)) {
-            (0, since) => {
-                let since = since.map(|since| format!(" since {since:.0}")).unwrap_or_default();
-                Err(format!("no bind of {id} can receive{since}: the carrier has no way to deliver a reply"))
-            }
-            (1, _) => Ok(format!("one bind of {id} can receive")),
-            (binds, _) => Ok(format!("{binds} binds of {id} can receive")),
-        }
+        let seen = self.routes.see(id, port);
+        let Some(first) = seen.taking.first() else {
+            let since = self.routes.lost(id, port, now).map(|since| format!(" since {since:.0}")).unwrap_or_default();
+            return Err(match seen.refusing.first() {
+                None => format!("no bind of {id} can receive{since}: the carrier has no way to deliver a reply"),
+                Some(bind) => format!(
+                    "no bind of {id} takes replies to {port}{since}: {} can receive, session {} with {}",
+                    seen.refusing.len(),
+                    bind.session,
+                    bind.range
+                ),
+            });
+        };
+        let more = match seen.taking.len() - 1 {
+            0 => String::new(),
+            more => format!(", or by one of {more} more"),
+        };
+        let peer = self.sessions.peer(first.session).map(|peer| format!(" from {peer}")).unwrap_or_default();
+        Ok(format!("it may come in by session {} of {id}{peer}, {}{more}", first.session, first.range))
     }
 
     /// The way of a delivery up to what is heard in it, its record included.

@@ -159,7 +159,7 @@ fn item(as_of: Date, stored: &Stored, known: Known<'_>) -> Option<Item> {
     let kind = if stored.what == Piece::Signalling { Kind::Signalling } else { Kind::Content };
     let goes_on = term.gone_from(kind);
     let (from_ms, until_ms) = stored.span_ms;
-    let touching = known.holds.iter().filter(|hold| hold.order.touches(from_ms, until_ms));
+    let touching = known.holds.iter().filter(|hold| hold.order.reaches(from_ms, until_ms));
     let stands = |id: &String| known.holds.iter().any(|hold| hold.id == *id);
     let is_left =
         |left: &Remainder| left.day == stored.day.0 && left.what == stored.what && left.holds.iter().all(stands);

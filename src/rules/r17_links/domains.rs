@@ -31,6 +31,19 @@ const ABBREVIATIONS: [&str; 34] = [
 /// Right before a host of ideographs whose domain is a word, what says that one is coming.
 const LEADS: [&str; 9] = ["点击", "登录", "登陆", "访问", "打开", "进入", "网址", "官网", "链接"];
 
+/// The same right before a host of Latin letters, whose domain may then be in capitals, or before another word.
+const LATIN_LEADS: [&str; 6] = ["visit", "click", "goto", "browse", "website", "url"];
+
+/// What follows those words and is no host: "visit us.today only".
+const NO_HOSTS: [&str; 12] =
+    ["us", "me", "it", "here", "there", "this", "that", "now", "today", "again", "soon", "online"];
+
+/// Domains that a sentence starts with, or ends with and an exclamation mark: "order.now!".
+const STARTERS: [&str; 20] = [
+    "today", "now", "new", "one", "open", "save", "call", "buy", "free", "you", "how", "play", "watch", "try", "best",
+    "here", "meet", "book", "read", "deals",
+];
+
 /// What a top-level domain is taken for where nothing but its name speaks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -63,19 +76,38 @@ fn kind(domain: &str) -> Option<Kind> {
 }
 
 /// Whether labels of ASCII, the last of them `domain`, are a host with nothing but these names to tell by.
-pub(super) fn is_host(labels: &str, domain: &str, behind: &str) -> bool {
+pub(super) fn is_host(before: &str, labels: &str, domain: &str, behind: &str) -> bool {
     if COMMON.iter().any(|common| common.eq_ignore_ascii_case(domain)) {
         return true;
     }
     let label = labels.rsplit('.').next().unwrap_or(labels);
-    if !is_small(domain) || !label.bytes().any(|octet| octet.is_ascii_alphabetic()) {
+    if !label.bytes().any(|octet| octet.is_ascii_alphabetic()) {
         return false;
+    }
+    let starts = is_any(&STARTERS, domain);
+    let is_led = || !starts && is_led(before) && !is_any(&NO_HOSTS, label);
+    if !is_small(domain) {
+        // "Visit Paris.Travel now" is two sentences.
+        let shouts = !labels.bytes().chain(domain.bytes()).any(|octet| octet.is_ascii_lowercase());
+        return shouts && is_led() && kind(&domain.to_ascii_lowercase()).is_some();
     }
     match kind(domain) {
         Some(Kind::Common | Kind::Rare) => true,
-        Some(Kind::Word) => !is_abbreviated(labels) && !goes_on(behind),
+        Some(Kind::Word) if is_abbreviated(labels) => false,
+        Some(Kind::Word) => is_led() || !(goes_on(behind) || starts && behind.starts_with('!')),
         None => false,
     }
+}
+
+/// Whether the word before says that a host comes.
+fn is_led(before: &str) -> bool {
+    let before = before.trim_end().trim_end_matches([':', '：']);
+    let word = before.rsplit(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    is_any(&LATIN_LEADS, word)
+}
+
+fn is_any(words: &[&str], word: &str) -> bool {
+    words.iter().any(|known| known.eq_ignore_ascii_case(word))
 }
 
 /// The same of labels with others than ASCII among them. A domain in Latin letters stands right behind an
@@ -141,10 +173,37 @@ mod tests {
     }
 
     #[test]
+    fn a_word_that_leads_to_a_host_speaks_for_it_and_an_exclamation_mark_against() {
+        for (before, labels, domain, behind) in [
+            ("VISIT ", "BAKERY", "TRAVEL", " NOW"),
+            ("VISIT ", "BAKERY", "DE", ""),
+            ("Please visit ", "bakery", "travel", " now"),
+            ("URL: ", "shop.bakery", "pizza", " for more"),
+            ("visit ", "bakery", "now", ""),
+            ("", "bakery", "pizza", "!"),
+        ] {
+            assert!(is_host(before, labels, domain, behind), "{before}{labels}.{domain}{behind}");
+        }
+        for (before, labels, domain, behind) in [
+            ("", "BAKERY", "TRAVEL", " NOW"),
+            ("Visit ", "Paris", "Travel", " now"),
+            ("visit ", "us", "today", " only"),
+            ("VISIT ", "US", "TODAY", ""),
+            ("VISIT ", "SHANGHAI", "TODAY", " ONLY"),
+            ("visit our ", "store", "travel", " now"),
+            ("Do not wait,", "order", "now", "!"),
+            ("click ", "here", "travel", " now"),
+        ] {
+            assert!(!is_host(before, labels, domain, behind), "{before}{labels}.{domain}{behind}");
+        }
+    }
+
+    #[test]
     fn what_speaks_for_a_host_depends_on_its_domain() {
-        assert!(is_host("Evil", "Com", " now") && is_host("evil", "de", " now") && is_host("evil", "pizza", ". Now"));
-        assert!(!is_host("evil", "De", "") && !is_host("evil", "pizza", " now") && !is_host("2", "de", ""));
-        assert!(!is_host("mr", "wang", "") && !is_host("a.m", "to", "") && is_host("evil", "wang", ""));
+        let alone = |labels, domain, behind| is_host("", labels, domain, behind);
+        assert!(alone("Evil", "Com", " now") && alone("evil", "de", " now") && alone("evil", "pizza", ". Now"));
+        assert!(!alone("evil", "De", "") && !alone("evil", "pizza", " now") && !alone("2", "de", ""));
+        assert!(!alone("mr", "wang", "") && !alone("a.m", "to", "") && alone("evil", "wang", ""));
         assert!(is_foreign_host("", "青禾", "网站") && !is_foreign_host("", "美食", "购物"));
         assert!(is_foreign_host("", "登录青禾", "购物") && is_foreign_host("打开 ", "青禾", "购物"));
         assert!(is_foreign_host("", "青禾", "com") && !is_foreign_host("", "青禾", "de"));

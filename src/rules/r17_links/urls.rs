@@ -164,7 +164,7 @@ fn is_bare_host(before: &str, run: &str, behind: &str) -> bool {
         return domains::is_foreign_host(before, labels, domain);
     }
     let www = labels.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("www"));
-    is_punycode(domain) || is_name(domain) && (www || domains::is_host(labels, domain, behind))
+    is_punycode(domain) || is_name(domain) && (www || domains::is_host(before, labels, domain, behind))
 }
 
 /// The host in front of a sentence whose full stop has no blank behind it: "visit evil.com.Call us".
@@ -272,6 +272,7 @@ mod tests {
             ("Visit qinghe.com.Call us", "qinghe.com"),
             ("Visit qinghe.com.today we open", "qinghe.com"),
             ("Visit qinghe.pizza", "qinghe.pizza"),
+            ("VISIT QINGHE.TRAVEL NOW", "QINGHE.TRAVEL"),
             ("(t.cn/x)", "t.cn/x"),
             ("T.CN/X", "T.CN/X"),
         ] {
@@ -298,6 +299,7 @@ mod tests {
             "您好.请查收.谢谢",
             "2026.11.23",
             "e.g. this",
+            "Half price,order.now! Reply TD",
             "点点滴滴点com",
             "玛丽·居里com·Net",
             "Polka Dot Top 20% off",

@@ -64,6 +64,19 @@ impl Settings {
         table.finish();
     }
 
+    /// How far back what is counted for a measure may lie.
+    pub fn reaches_back(&self) -> Duration {
+        let bursts = self.bursts.window.max(self.known_after);
+        let windows =
+            [(&self.rejects, self.rejects.window), (&self.complaints, self.complaints.window), (&self.bursts, bursts)];
+        windows
+            .into_iter()
+            .filter(|(thresholds, _)| thresholds.is_on())
+            .map(|(_, window)| window)
+            .max()
+            .unwrap_or_default()
+    }
+
     /// Whether anything is counted for a measure.
     pub fn is_on(&self) -> bool {
         self.rejects.is_on() || self.complaints.is_on() || self.bursts.is_on()

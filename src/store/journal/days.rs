@@ -117,6 +117,11 @@ impl Days {
         (1 << 46) | (into_day << 19)
     }
 
+    /// Whether it was signed that it has expired.
+    pub(super) fn has_expired(&self, day: Day) -> Result<bool, StoreError> {
+        Ok(self.heads.of(day)?.is_some_and(|known| known.head.standing == Standing::Expired))
+    }
+
     /// Whether its end is some minutes ago.
     pub(super) fn is_over(&self, day: Day) -> bool {
         let now = clock::wall().as_millisecond();
@@ -274,8 +279,7 @@ impl Days {
         let keys = self.keys.names()?;
         for day in self.list()? {
             let sealed = keys.iter().any(|name| name.starts_with(&format!("{day}-content")));
-            let known = if sealed { None } else { self.heads.of(day)? };
-            if known.is_some_and(|known| known.head.standing == Standing::Expired) {
+            if !sealed && self.has_expired(day)? {
                 self.drop_alone(day)?;
             }
         }
@@ -310,6 +314,14 @@ impl Days {
     pub(super) fn times_set_aside(&self, day: Day) -> Result<u64, StoreError> {
         let aside = format!("{day}.broken-");
         Ok(self.names()?.iter().filter(|name| name.starts_with(&aside)).count() as u64)
+    }
+
+    /// The folders set aside, each with its day.
+    pub(super) fn list_aside(&self) -> Result<Vec<(Day, String)>, StoreError> {
+        let of = |name: String| Some((name.split_once(".broken-")?.0.parse().ok()?, name));
+        let mut aside: Vec<_> = self.names()?.into_iter().filter_map(of).collect();
+        aside.sort_unstable();
+        Ok(aside)
     }
 
     fn set_aside(&self, day: Day, why: String) -> Result<(), StoreError> {
