@@ -275,6 +275,7 @@ pub fn open_journal(config: &Config, keys: &Keys) -> Result<Journal, StoreError>
         spool_bytes: config.journal.spool_bytes,
         keys: Some(keys.clone()),
         heads: Some(config.data.join("heads")),
+        rewritten_per_second: Some(config.retention.per_second),
         ..JournalOptions::default()
     };
     Journal::open(&config.data.join("journal"), Arc::new(RecordSchema), options)

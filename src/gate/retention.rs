@@ -8,9 +8,11 @@ mod aside;
 mod file;
 mod held;
 mod holds;
+mod pace;
 mod plan;
 mod policies;
 mod purge;
+mod purged;
 mod subscribers;
 mod watch;
 
@@ -25,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use holds::{Hold, HoldError, HoldOrder, Holds, Lifted};
 pub use plan::{Item, Piece, Plan};
-pub use purge::{Gone, Order, PurgeError, Purged};
+pub use purged::{Gone, Order, PurgeError, Purged};
 pub use subscribers::Said;
 
 use super::Moment;

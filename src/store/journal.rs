@@ -7,15 +7,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
 use super::StoreError;
 use super::backup::Lender;
-use super::engine::{Engines, Sled};
-use super::keys::Keys;
 use super::lock::Lock;
 
 mod block;
@@ -31,6 +27,9 @@ mod heads;
 mod hot;
 mod id;
 mod layout;
+mod open;
+mod options;
+mod pace;
 mod recover;
 mod rewrite;
 mod room;
@@ -48,6 +47,7 @@ mod writer;
 pub use find::{Entries, Query, WholeEntries};
 pub use heads::{Extent, Head, KnownHead, Reached, Running, Standing};
 pub use id::{Day, EntryId, InvalidEntryId};
+pub use options::JournalOptions;
 pub use room::Room;
 pub use verify::{Check, Fault, Verified};
 
@@ -100,42 +100,6 @@ pub trait Schema: Send + Sync + 'static {
     fn at_ms(&self, content: &[u8]) -> i64;
     /// Everything it can be found by.
     fn keys(&self, content: &[u8], emit: &mut dyn FnMut(Index, &[u8]));
-}
-
-/// How the journal is kept.
-#[derive(Clone, Debug)]
-pub struct JournalOptions {
-    /// `None` commits as soon as there is an entry; `Some` at most this often.
-    pub interval: Option<Duration>,
-    /// Whose midnight ends a day.
-    pub time_zone: TimeZone,
-    /// Most entries accepted and not yet durable.
-    pub spool_entries: usize,
-    /// Most octets of them.
-    pub spool_bytes: usize,
-    /// Memory for the cache of the day being written, in octets.
-    pub cache_bytes: u64,
-    /// What it is sealed with; without, keys of its own in its folder.
-    pub keys: Option<Keys>,
-    /// Where the signed heads of its days are kept; without, in its folder.
-    pub heads: Option<PathBuf>,
-    /// The engine underneath.
-    pub engines: Arc<dyn Engines>,
-}
-
-impl Default for JournalOptions {
-    fn default() -> Self {
-        Self {
-            interval: None,
-            time_zone: TimeZone::get("Asia/Shanghai").unwrap_or(TimeZone::fixed(jiff::tz::offset(8))),
-            spool_entries: 1 << 20,
-            spool_bytes: 256 << 20,
-            cache_bytes: 32 << 20,
-            keys: None,
-            heads: None,
-            engines: Arc::new(Sled),
-        }
-    }
 }
 
 /// What an appender holds until its entry is settled.

@@ -11,6 +11,7 @@ use super::days::Days;
 use super::group::{Entry, Group, Key};
 use super::heads::{Extent, Head, Standing};
 use super::layout::{HOT, VERSION_1};
+use super::pace::Pace;
 use super::seals::{content_key, signalling_key};
 use super::swap::remove;
 use super::{Day, EntryId, Parts};
@@ -60,7 +61,7 @@ impl Days {
         }
         let seen = store.seal()?;
         store.right_index()?;
-        self.build_table(day, &mut |table| copy(&store, table, &[HOT]))?;
+        self.build_table(day, &mut |table| copy(&store, table, &[HOT], &mut Pace::at_once(self)))?;
         self.put_in_place(day, store, seen, &[])
     }
 
@@ -90,7 +91,9 @@ impl Days {
         if open()?.is_none_or(|store| !needs_work(&store)) {
             return Ok(());
         }
+        let waiting = self.waiting.wait();
         let _alone = self.alone();
+        drop(waiting);
         match open()?.filter(|store| needs_work(store)) {
             Some(store) if store.is_table() => self.unseal(store),
             Some(store) => {
@@ -148,8 +151,10 @@ impl Days {
         self.seal_alone(day)?;
         let Some(store) = self.reader(day)? else { return Ok(false) };
         let seen = store.reach();
+        let mut pace = Pace::of(self);
         let (mut kept, mut others) = (Vec::new(), false);
         store.each_entry(&mut |number, parts| {
+            pace.take(parts.content.len());
             if keep(EntryId { day, number }, &parts) {
                 kept.push(number);
             } else {
@@ -169,8 +174,11 @@ impl Days {
         let scratch = self.aside(day, "scratch");
         remove(&scratch)?;
         let fresh = self.begun(day, &scratch, generation)?;
-        Copying::new(&fresh).all(&store, &mut |number, _| kept.binary_search(&number).is_ok())?;
-        self.build_table(day, &mut |table| copy(&fresh, table, &[HOT]))?;
+        Copying::new(&fresh).all(&store, &mut |number, parts| {
+            pace.take(parts.content.len());
+            kept.binary_search(&number).is_ok()
+        })?;
+        self.build_table(day, &mut |table| copy(&fresh, table, &[HOT], &mut pace))?;
         drop(fresh);
         remove(&scratch)?;
         let mut forget = self.signalling_keys(day)?;
@@ -181,9 +189,15 @@ impl Days {
 }
 
 /// Copies a day's rows, but for those with these tags.
-pub(super) fn copy(store: &DayStore, table: &mut TableWriter, without: &[u8]) -> Result<(), StoreError> {
+pub(super) fn copy(
+    store: &DayStore,
+    table: &mut TableWriter,
+    without: &[u8],
+    pace: &mut Pace<'_>,
+) -> Result<(), StoreError> {
     let mut pushed = Ok(());
     let scanned = store.engine.scan(&[], &[u8::MAX], &mut |key, value| {
+        pace.take(key.len() + value.len());
         if !key.first().is_some_and(|tag| without.contains(tag)) {
             pushed = table.push(key, value);
         }

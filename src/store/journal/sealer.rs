@@ -81,7 +81,7 @@ impl Days {
         Ok(signed && self.path(day).join(TABLE).exists())
     }
 
-    fn is_stopping(&self) -> bool {
+    pub(super) fn is_stopping(&self) -> bool {
         *self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

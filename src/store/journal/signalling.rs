@@ -9,6 +9,7 @@ use super::day::DayStore;
 use super::days::Days;
 use super::group::Entry;
 use super::layout::{BLOCK, HELD, HOT, SIGNALLING, VERSION_1, block_key, body_key};
+use super::pace::Pace;
 use super::rewrite::copy;
 use super::rows::Raw;
 use super::seals::{Held, held_key, signalling_prefix};
@@ -36,11 +37,11 @@ impl Days {
         if forget.is_empty() && !store.has_signalling()? {
             return Ok(false);
         }
-        let (seen, mut made) = (store.reach(), None);
+        let (seen, mut made, mut pace) = (store.reach(), None, Pace::of(self));
         self.build_table(day, &mut |table| {
-            copy(&store, table, &[HOT, SIGNALLING, HELD])?;
+            copy(&store, table, &[HOT, SIGNALLING, HELD], &mut pace)?;
             if let Some(keep) = keep.as_deref_mut() {
-                made = self.push_held(&store, table, keep)?;
+                made = self.push_held(&store, table, keep, &mut pace)?;
             }
             Ok(())
         })?;
@@ -54,10 +55,12 @@ impl Days {
         store: &DayStore,
         table: &mut TableWriter,
         keep: &mut Keep<'_>,
+        pace: &mut Pace<'_>,
     ) -> Result<Option<String>, StoreError> {
         let mut packer = Packer::new().ok_or(StoreError::Limit { what: "memory for compression", limit: 0 })?;
         let (seals, mut held) = (store.seals()?, None::<Held>);
         store.each_block(&mut |raw| {
+            pace.take(raw.contents.len());
             if !store.pack_held(raw, keep, &mut packer)? {
                 return Ok(());
             }

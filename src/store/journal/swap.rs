@@ -240,6 +240,7 @@ pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
 mod tests {
     use super::super::group::Entry;
     use super::super::layout::HOT;
+    use super::super::pace::Pace;
     use super::super::rewrite::copy;
     use super::super::{EntryId, Index, JournalOptions, Schema};
     use super::*;
@@ -272,7 +273,7 @@ mod tests {
         write(&days, day, 0);
         let store = days.reader(day).unwrap().unwrap();
         let seen = store.seal().unwrap();
-        let build = || days.build_table(day, &mut |table| copy(&store, table, &[HOT]));
+        let build = || days.build_table(day, &mut |table| copy(&store, table, &[HOT], &mut Pace::at_once(&days)));
         build().unwrap();
         // In a row that moves no chain.
         let tip = store.tip();

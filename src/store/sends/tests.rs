@@ -306,7 +306,7 @@ fn what_no_longer_matters_goes_though_nobody_touches_it() {
     let pairs: Vec<Pair> = (0..200).map(|n| Pair::new("bakery", n)).collect();
     let (old, young) = (moment(now_s() - 9 * DAY_S, 1), moment(now_s(), 2));
     let long = Moment { keep_days: 180, ..old };
-    let held = |at: usize| if at % 2 == 0 { vec![old] } else { vec![old, long, young] };
+    let held = |at: usize| if at.is_multiple_of(2) { vec![old] } else { vec![old, long, young] };
     let all: Vec<_> = pairs.iter().enumerate().map(|(at, pair)| (*pair, held(at))).collect();
     let then = i64::from(now_s() - 9 * DAY_S);
     sends.inner.disk.put_all(all.iter().map(|(pair, moments)| (*pair, moments.as_slice())), then).unwrap();
@@ -330,7 +330,7 @@ fn what_no_longer_matters_goes_though_nobody_touches_it() {
     assert!(rows(&sends) <= 100, "{} of {before}", rows(&sends));
     for (at, pair) in pairs.iter().enumerate() {
         let left: Vec<_> = sends.moments(*pair).unwrap().iter().map(|moment| moment.mark).collect();
-        assert_eq!(left, if at % 2 == 0 { vec![] } else { vec![1, 2] });
+        assert_eq!(left, if at.is_multiple_of(2) { vec![] } else { vec![1, 2] });
     }
     sends.inner.sweep(&mut sweep);
     assert!(sweep.from.is_none(), "not again before its time");
