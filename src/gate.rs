@@ -50,6 +50,7 @@ use jiff::Timestamp;
 pub use counters::{Counters, Totals};
 pub use desk::{Desk, Judged, Late, Looked, Recorded, Settling};
 pub use do_not_disturb::DoNotDisturb;
+pub use life::{RefusedError, record_refused_start};
 pub use limits::LONGEST_DELAY;
 pub use mailbox::Mail;
 pub use owed::{Owed, OwedPart, Report};

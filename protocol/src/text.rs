@@ -126,6 +126,16 @@ pub enum Text<'a> {
     Opaque(Opaque),
 }
 
+impl Text<'_> {
+    /// The same, without a copy of what it says.
+    pub fn borrowed(&self) -> Text<'_> {
+        match self {
+            Self::Readable(text) => Text::Readable(Cow::Borrowed(text)),
+            Self::Opaque(why) => Text::Opaque(*why),
+        }
+    }
+}
+
 /// Why a message has no text to judge.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Opaque {

@@ -1,6 +1,6 @@
 //! `portcullis run`: the gate, until a signal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -10,8 +10,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Failure, load};
 use crate::admin::client::AccessError;
 use crate::admin::{Admin, handover};
-use crate::config::Config;
-use crate::proxy::{Inherited, Proxy};
+use crate::clock;
+use crate::config::{Config, Fault};
+use crate::gate::record_refused_start;
+use crate::proxy::{Inherited, Proxy, StartError};
 
 /// Runs the gate. SIGTERM or SIGINT drains it: no new connections, answers awaited, both legs
 /// unbound; a second signal ends it at once.
@@ -35,10 +37,18 @@ pub(super) struct RunArgs {
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
-    let config = load(&args.config)?;
+    let config = load(&args.config).inspect_err(|failure| {
+        if let (Failure::Config(faults), (Some(config), _)) = (failure, Config::examine(&args.config)) {
+            record_refused(&config, ("configuration", &args.config), faults);
+        }
+    })?;
     let inherited = inherited(args, &config)?;
     tokio::runtime::Runtime::new()?.block_on(async {
-        let proxy = Proxy::start(&config, inherited).await?;
+        let proxy = Proxy::start(&config, inherited).await.inspect_err(|error| {
+            if let StartError::Register(faults) = error {
+                record_refused(&config, ("register", &config.register), faults);
+            }
+        })?;
         let gate = Arc::clone(&proxy.gate);
         let admin = Admin::bind(&config.data, Arc::clone(&proxy.gate), Some(proxy.handover()))?;
         let admin = tokio::spawn(admin.serve(proxy.draining()));
@@ -66,6 +76,13 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         gate.journal.close();
         Ok(())
     })
+}
+
+/// What cannot be put on record is on stderr at least, as all of it is.
+fn record_refused(config: &Config, what: (&str, &Path), faults: &[Fault]) {
+    if let Err(error) = record_refused_start(config, what, faults, clock::wall()) {
+        eprintln!("warning: that the {} was refused is not on record: {error}", what.0);
+    }
 }
 
 fn inherited(args: &RunArgs, config: &Config) -> Result<Inherited, Failure> {

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use portcullis_protocol::field::InterfaceVersion;
 use portcullis_protocol::{CommandId, CommandStatus, Frame};
+use smol_str::SmolStr;
 use tokio::sync::{mpsc, watch};
 
 use super::limits::Allowance;
@@ -141,8 +142,8 @@ impl Open {
 pub(super) struct Sent {
     pub(super) id: EntryId,
     pub(super) sequence: u64,
-    pub(super) subscriber: String,
-    pub(super) port: String,
+    pub(super) subscriber: SmolStr,
+    pub(super) port: SmolStr,
     /// Whether its verdict lets it go on: others of the same PDU may not.
     pub(super) goes_on: bool,
     /// Its place among the messages that count.

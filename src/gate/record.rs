@@ -28,7 +28,7 @@ pub use delivery::{Delivery, Receipt};
 pub use grounds::{Ground, Grounds, Handling};
 pub use keys::{
     ACCESSES, ACKNOWLEDGED, ASKED, CHANGES, COMPLAINTS, MEASURES, REPLY_ROUTE, RecordSchema, SCHEDULED, SILENCE,
-    accessed_key, change_key, port_key, subscriber_key,
+    accessed_key, change_key, port_key, short_subscriber_key, subscriber_key,
 };
 pub use measure::{Complaint, Measure};
 pub use pending::{Asked, Scheduled, Silence, Withdrawn};

@@ -289,8 +289,8 @@ fn send_again(gate: &Gate, id: EntryId, part: &record::Part<'_>, of: Option<Name
         records: vec![Sent {
             id: record,
             sequence: ticket.sequence,
-            subscriber,
-            port,
+            subscriber: subscriber.into(),
+            port: port.into(),
             goes_on: true,
             counted: None,
             schedule: None,

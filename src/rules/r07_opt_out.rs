@@ -118,7 +118,9 @@ impl Phrase {
     /// The keyword in a text's end that has this phrase, and where the phrase starts.
     fn find<'e>(&self, end: &'e [char]) -> Option<(&'e [char], usize)> {
         let head = without_end(end, &self.after)?;
-        let run = head.iter().rev().take_while(|c| c.is_ascii_alphanumeric()).count();
+        // No more than matter.
+        let last = head.iter().rev().take(LONGEST_KEYWORD + 1);
+        let run = last.take_while(|c| c.is_ascii_alphanumeric()).count();
         // Behind a letter the keyword may start anywhere in the run, behind an ideograph only with it.
         let shortest = if self.before.last().is_some_and(char::is_ascii_alphanumeric) { 1 } else { run.max(1) };
         (shortest..=run.min(LONGEST_KEYWORD)).find_map(|length| {

@@ -53,6 +53,10 @@ pub trait Engine: Send + Sync + Debug {
     fn sync(&self) -> Result<(), EngineError>;
     /// The value under `key`.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError>;
+    /// Shows the value under `key` where it lies, without a copy of its own; `false` if there is none.
+    fn look(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<bool, EngineError> {
+        Ok(self.get(key)?.map(|value| see(&value)).is_some())
+    }
     /// The first row with `from <= key < until`.
     fn first(&self, from: &[u8], until: &[u8]) -> Result<Option<Row>, EngineError>;
     /// The last row with `from <= key < until`.

@@ -33,19 +33,22 @@ mod id;
 mod layout;
 mod recover;
 mod rewrite;
+mod room;
 mod rows;
 mod scan;
 mod sealer;
 mod seals;
 mod segment;
+mod signalling;
 mod swap;
 mod verify;
 mod vouch;
 mod writer;
 
 pub use find::{Entries, Query, WholeEntries};
-pub use heads::{Extent, Head, KnownHead, Running, Standing};
+pub use heads::{Extent, Head, KnownHead, Reached, Running, Standing};
 pub use id::{Day, EntryId, InvalidEntryId};
+pub use room::Room;
 pub use verify::{Check, Fault, Verified};
 
 pub(in crate::store) use swap::TABLE;
@@ -245,13 +248,30 @@ impl Journal {
 
     /// Hands an entry to the writer; returns at once. It is settled when [`Progress::settled`] says so.
     pub fn append(&self, content: impl AsRef<[u8]>) -> Result<Ticket, AppendError> {
-        self.inner.front.append(content.as_ref(), &[])
+        self.inner.front.append(content.as_ref(), &[], false)
     }
 
     /// The same for an entry part of which, the signalling, is to expire before the rest. It is sealed with
     /// another key, nothing is found by it, and it counts to the entry's length.
     pub fn append_parts(&self, content: &[u8], signalling: &[u8]) -> Result<Ticket, AppendError> {
-        self.inner.front.append(content, signalling)
+        self.inner.front.append(content, signalling, false)
+    }
+
+    /// The same for whoever has at hand what the [`Schema`] would have to read out of the content again: its moment
+    /// and, emitted by `keys`, its keys.
+    pub fn append_keyed(
+        &self,
+        content: &[u8],
+        signalling: &[u8],
+        at_ms: i64,
+        keys: impl FnOnce(&mut dyn FnMut(Index, &[u8])),
+    ) -> Result<Ticket, AppendError> {
+        self.inner.front.append_keyed((content, signalling), at_ms, keys, false)
+    }
+
+    /// Takes the room of so many entries, of so many octets in all, for whoever appends all of them or none.
+    pub fn reserve(&self, entries: usize, bytes: usize) -> Result<Room<'_>, AppendError> {
+        Room::take(self, entries, bytes)
     }
 
     /// Writes what is left, signs how far the day has come, and takes no more; whoever still has a handle
@@ -365,7 +385,12 @@ impl Journal {
     /// Deletes a day's signalling, its key with it, and gives its space back. Refused (false) for a day that
     /// is being written, and where there is neither any more.
     pub fn drop_signalling(&self, day: Day) -> Result<bool, StoreError> {
-        self.inner.days.drop_signalling(day)
+        self.inner.days.drop_signalling(day, None)
+    }
+
+    /// The same, but for the signalling of the entries that `keep` wants: sealed with a key of its own.
+    pub fn thin_signalling(&self, day: Day, mut keep: impl FnMut(EntryId, &Parts) -> bool) -> Result<bool, StoreError> {
+        self.inner.days.drop_signalling(day, Some(&mut keep))
     }
 
     /// Deletes all of a day but the entries that `keep` wants, which stay under their names: sealed with

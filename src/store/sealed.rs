@@ -5,6 +5,7 @@
 //! not open. Nonces are the sealer's, counted from a random start: one key holds for far more than 2^40
 //! writes, and a database that was put back from a copy repeats none. Driven by consents and sends.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::StoreError;
@@ -53,7 +54,7 @@ impl Sealed {
 
     fn open(&self, key: &[u8], mut value: Vec<u8>) -> Result<Vec<u8>, EngineError> {
         let Some(length) = self.sealer.open(key, &mut value).map(|plain| plain.len()) else {
-            return Err(EngineError { fault: Fault::Broken, what: format!("a row {} does not open", tag(key)) });
+            return Err(unopened(key));
         };
         // The opened octets stand behind the nonce.
         let behind = OVERHEAD - TAG;
@@ -69,6 +70,15 @@ impl Sealed {
 
 /// Octets of the tag behind a sealed value.
 const TAG: usize = 16;
+
+thread_local! {
+    /// Where a value is opened that is only looked at.
+    static OPENED: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+fn unopened(key: &[u8]) -> EngineError {
+    EngineError { fault: Fault::Broken, what: format!("a row {} does not open", tag(key)) }
+}
 
 /// What kind of row it is; the rest of a key is nobody's business.
 fn tag(key: &[u8]) -> char {
@@ -90,6 +100,21 @@ impl Engine for Sealed {
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
         self.engine.get(key)?.map(|value| self.open(key, value)).transpose()
+    }
+
+    fn look(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<bool, EngineError> {
+        let mut scratch = OPENED.take();
+        let mut is_open = true;
+        let found = self.engine.look(key, &mut |sealed| {
+            scratch.clear();
+            scratch.extend_from_slice(sealed);
+            match self.sealer.open(key, &mut scratch) {
+                Some(plain) => see(plain),
+                None => is_open = false,
+            }
+        });
+        OPENED.set(scratch);
+        if is_open { found } else { Err(unopened(key)) }
     }
 
     fn first(&self, from: &[u8], until: &[u8]) -> Result<Option<Row>, EngineError> {
@@ -133,10 +158,13 @@ mod tests {
         for value in [&b""[..], b"13800138000", &long] {
             sealed.put(b"C1", value).unwrap();
             assert_eq!(sealed.get(b"C1").unwrap().unwrap(), value);
+            assert!(sealed.look(b"C1", &mut |seen| assert_eq!(seen, value)).unwrap());
             assert_eq!(sealed.last(b"C", b"D").unwrap().unwrap(), (b"C1".to_vec(), value.to_vec()));
         }
         plain.put(b"C2", &plain.get(b"C1").unwrap().unwrap()).unwrap();
         assert_eq!(sealed.get(b"C2").unwrap_err().fault, Fault::Broken);
+        assert_eq!(sealed.look(b"C2", &mut |_| panic!("shown")).unwrap_err().fault, Fault::Broken);
+        assert!(!sealed.look(b"C3", &mut |_| panic!("shown")).unwrap());
         assert!(sealed.scan(b"C", b"D", &mut |key, _| key == b"C1").is_err(), "it is not stepped over");
     }
 }

@@ -47,6 +47,16 @@ pub fn borrowed(septets: &[u8]) -> Option<&str> {
     if same { std::str::from_utf8(septets).ok() } else { None }
 }
 
+/// How many octets at the head coincide with ASCII.
+fn coinciding(septets: &[u8]) -> usize {
+    // Lane by lane without early exit, as above.
+    let (lanes, _) = septets.as_chunks::<16>();
+    let all = |lane: &[u8; 16]| lane.iter().fold(true, |same, &octet| same & coincides(octet));
+    let from = 16 * lanes.iter().take_while(|lane| all(lane)).count();
+    let rest = septets.get(from..).unwrap_or_default();
+    from + rest.iter().take_while(|octet| coincides(**octet)).count()
+}
+
 /// Reads unpacked septets; the error is the position of the first octet above 0x7F.
 ///
 /// As a handset shows them: an escape before a code the extension table does not have shows
@@ -59,15 +69,26 @@ pub fn decode(septets: &[u8]) -> Result<Cow<'_, str>, usize> {
         return Err(at);
     }
     let mut text = String::with_capacity(septets.len() + septets.len() / 2);
-    let mut rest = septets.iter();
-    while let Some(&septet) = rest.next() {
-        if septet == ESCAPE {
-            text.push(rest.next().map_or(' ', |&escaped| extension(escaped)));
-        } else {
-            text.push(DEFAULT[usize::from(septet & 0x7F)]);
-        }
+    let mut rest = septets;
+    loop {
+        let (same, other) = rest.split_at(coinciding(rest));
+        text.push_str(std::str::from_utf8(same).unwrap_or_default());
+        rest = match other {
+            [] => return Ok(Cow::Owned(text)),
+            [ESCAPE, escaped, after @ ..] => {
+                text.push(extension(*escaped));
+                after
+            }
+            [ESCAPE] => {
+                text.push(' ');
+                &[]
+            }
+            [septet, after @ ..] => {
+                text.push(DEFAULT[usize::from(septet & 0x7F)]);
+                after
+            }
+        };
     }
-    Ok(Cow::Owned(text))
 }
 
 fn extension(septet: u8) -> char {

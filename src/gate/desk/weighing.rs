@@ -86,7 +86,7 @@ impl Gate {
             service_type: reading.service_type.0,
             class_tlv: provider.class_tlv.as_ref().and_then(|declared| reading.tlvs.get(declared.tag)),
             sm_default_msg_id: reading.sm_default_msg_id,
-            content: reading.text.clone(),
+            content: reading.text.borrowed(),
             presentation: reading.presentation,
             part: reading.part,
             deliver_at: reading.scheduled(now),

@@ -17,11 +17,11 @@ use super::{Desk, Open, Sent, TRY_AGAIN, multi};
 use crate::gate::Gate;
 use crate::gate::parts::Part;
 use crate::gate::reading::{Reading, Recipients};
-use crate::gate::record::{self, Content, Grounds, Origin, PartOf, Record, WireAddress, name, subscriber_key};
+use crate::gate::record::{self, Content, Grounds, Origin, PartOf, Record, WireAddress, name, short_subscriber_key};
 use crate::register::Register;
 use crate::relay::Outcome;
 use crate::rules::{Effect, Msisdn, Rule};
-use crate::store::journal::AppendError;
+use crate::store::journal::{AppendError, Room};
 use crate::store::{EntryId, Ticket};
 
 /// What the scratch buffer may keep allocated.
@@ -54,24 +54,49 @@ pub(in crate::gate) struct Pen<'a> {
     pub(in crate::gate) peer: &'a str,
     /// What the TLS handshake said; empty for plain connections.
     pub(in crate::gate) tls: &'a str,
+    /// Where several records are written, all of them or none: the room for them.
+    pub(in crate::gate) room: Option<&'a Room<'a>>,
 }
 
 impl Desk {
     /// Writes in this session's name.
     pub(super) fn pen(&self) -> Pen<'_> {
         let provider = self.provider.as_deref().unwrap_or_default();
-        Pen { gate: &self.gate, provider, session: self.session, peer: &self.peer_text, tls: &self.tls_text }
+        let (peer, tls) = (&self.peer_text, &self.tls_text);
+        Pen { gate: &self.gate, provider, session: self.session, peer, tls, room: None }
     }
 }
 
 impl<'a> Pen<'a> {
     /// Where no session is at hand.
     pub(in crate::gate) fn absent(gate: &'a Gate, provider: &'a str) -> Self {
-        Self { gate, provider, session: 0, peer: "", tls: "" }
+        Self { gate, provider, session: 0, peer: "", tls: "", room: None }
     }
 
-    /// One record for each recipient.
+    /// The same within that room.
+    pub(super) fn within(self, room: &'a Room<'a>) -> Self {
+        Self { room: Some(room), ..self }
+    }
+
+    /// One record for each recipient, and all of them or none: what is refused for want of one must not stand as
+    /// forwarded in another.
     pub(super) fn write_submissions(
+        self,
+        register: &Register,
+        message: &Message<'_, '_>,
+        judgements: &[Judgement<'_, '_>],
+        ruling: &Ruling,
+        now: Timestamp,
+    ) -> Written {
+        if judgements.len() < 2 || self.room.is_some() {
+            return self.write_each(register, message, judgements, ruling, now);
+        }
+        let (gate, octets) = (self.gate, message.frame.as_bytes().len());
+        let room = gate.journal.reserve(judgements.len(), octets.saturating_mul(judgements.len()))?;
+        Pen::within(self, &room).write_each(register, message, judgements, ruling, now)
+    }
+
+    fn write_each(
         self,
         register: &Register,
         message: &Message<'_, '_>,
@@ -89,7 +114,7 @@ impl<'a> Pen<'a> {
             let identity = &judgement.facts.identity;
             let msisdn = identity.msisdn.map(|msisdn| msisdn.0);
             let destination = wire_address(&judgement.to);
-            let subscriber = subscriber_key(msisdn, &destination.addr).into_owned();
+            let subscriber = short_subscriber_key(msisdn, &destination.addr);
             let (verdict, status, findings) = decision(judgement, ruling);
             let submission = record::Submission {
                 destination,
@@ -109,7 +134,7 @@ impl<'a> Pen<'a> {
             };
             let grounds = Grounds::of(handling, &judgement.facts, self.gate.profile.digest());
             let ticket = self.append_grounded(record, Some(&grounds), None)?;
-            let port = source.addr.clone().into_owned();
+            let port = source.addr.as_ref().into();
             let goes_on = judgement.is_forwarded();
             let (counted, schedule) = (judgement.counted, self.schedule(frame, reading, judgement));
             records.push(Sent {
@@ -148,8 +173,8 @@ impl<'a> Pen<'a> {
             findings: vec![finding],
             ..self.unjudged(&first.frame, reading, now)
         };
-        let source = submission.source.addr.clone().into_owned();
-        let subscriber = subscriber_key(msisdn, &submission.destination.addr).into_owned();
+        let source = submission.source.addr.as_ref().into();
+        let subscriber = short_subscriber_key(msisdn, &submission.destination.addr);
         let parts = parts.iter().map(part_of).collect();
         let ticket = self.append(Record::Long(record::Long { submission, parts }))?;
         Ok(vec![Sent { subscriber, port: source, ..Sent::nobody(ticket) }])
@@ -245,7 +270,7 @@ impl<'a> Pen<'a> {
         let unserved = answer.map(multi::unserved).unwrap_or_default();
         let mut last = None;
         for sent in open.records.iter().filter(|sent| sent.goes_on) {
-            let status = unserved.get(&sent.subscriber).map_or(status, |own| own.0);
+            let status = unserved.get(sent.subscriber.as_str()).map_or(status, |own| own.0);
             self.gate.tell_count(sent.counted.as_ref(), outcome, status);
             let ended = record::Outcome {
                 of: name(sent.id),
@@ -348,7 +373,11 @@ impl<'a> Pen<'a> {
             if let Some(signalling) = &signalling {
                 beside = signalling.encode(beside);
             }
-            let appended = self.gate.journal.append_parts(&content, &beside);
+            let journal = &self.gate.journal;
+            let appended = match self.room {
+                Some(room) => room.append_parts(&content, &beside),
+                None => journal.append_keyed(&content, &beside, record.at_ms(), |emit| record.keys(emit)),
+            };
             if content.capacity() + beside.capacity() <= KEPT {
                 *scratch = [content, beside];
             }
@@ -364,7 +393,7 @@ impl<'a> Pen<'a> {
 impl Sent {
     /// Of a record that nothing later refers to.
     pub(super) fn nobody(ticket: Ticket) -> Self {
-        let (subscriber, port) = (String::new(), String::new());
+        let (subscriber, port) = Default::default();
         Self {
             id: ticket.id,
             sequence: ticket.sequence,

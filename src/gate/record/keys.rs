@@ -1,13 +1,13 @@
 //! What a record is found by.
 //!
-//! Owns the keys of every kind, read out of its octets as far as they need to be read. Refuses to
-//! know how the store keeps them. Driven by the journal, for every entry it takes.
+//! Owns the keys of every kind, told by the record as it is written, and read out of its octets again when a
+//! day's index has to be made anew. Refuses to know how the store keeps them. Driven by the journal.
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use smol_str::{SmolStr, format_smolstr};
 
-use super::{Content, Finding, Name, Origin, Receipt, Record, Session, WireAddress, entry_id, is_known};
+use super::{Change, Delivery, Name, Outcome, Record, Submission, WireAddress, entry_id};
 use crate::gate::message_id;
 use crate::store::{Index, Schema};
 
@@ -16,6 +16,14 @@ pub fn subscriber_key(msisdn: Option<u64>, raw: &str) -> Cow<'_, str> {
     match msisdn {
         Some(number) => Cow::Owned(number.to_string()),
         None => Cow::Borrowed(raw),
+    }
+}
+
+/// The same for whoever makes one for each message: no number needs an allocation.
+pub fn short_subscriber_key(msisdn: Option<u64>, raw: &str) -> SmolStr {
+    match msisdn {
+        Some(number) => format_smolstr!("{number}"),
+        None => raw.into(),
     }
 }
 
@@ -30,107 +38,6 @@ pub fn port_key(port: &str) -> &str {
         _ if prefixed => digits,
         _ => port,
     }
-}
-
-/// The record's first fields, which are all that finding it needs: postcard writes fields in
-/// order without frames, so the head of a record decodes by itself.
-#[derive(Deserialize)]
-enum Head<'a> {
-    Submission(#[serde(borrow)] JudgedHead<'a>),
-    Outcome(OutcomeHead<'a>),
-    Delivery(#[serde(borrow)] MessageHead<'a>, Option<Receipt<'a>>),
-    Session(Session<'a>),
-    Long(JudgedHead<'a>),
-    Part(PartHead<'a>),
-    PartOutcome(OutcomeHead<'a>),
-    Report(ReportHead<'a>),
-    Taken(ReportHead<'a>),
-    #[expect(dead_code, reason = "the time is stepped over on the way to the keys")]
-    Measure(i64),
-    Complaint(ReportHead<'a>),
-    #[expect(dead_code, reason = "the time is stepped over on the way to the keys")]
-    List(i64),
-    Asked(ReportHead<'a>),
-    Silence(ReportHead<'a>),
-    Scheduled(OutcomeHead<'a>),
-    Withdrawn(ReportHead<'a>),
-    Change(ChangeHead<'a>),
-    Accessed(AccessedHead<'a>),
-    CaseStep(ReportHead<'a>),
-}
-
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "the time is stepped over")]
-struct ChangeHead<'a> {
-    at_ms: i64,
-    #[serde(borrow)]
-    subscriber: Cow<'a, str>,
-    what: Cow<'a, str>,
-}
-
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "the time is stepped over")]
-struct AccessedHead<'a> {
-    at_ms: i64,
-    #[serde(borrow)]
-    subscriber: Cow<'a, str>,
-}
-
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "the time is stepped over")]
-struct ReportHead<'a> {
-    at_ms: i64,
-    #[serde(borrow)]
-    subscriber: Cow<'a, str>,
-    port: Cow<'a, str>,
-}
-
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "the time is stepped over")]
-struct MessageHead<'a> {
-    at_ms: i64,
-    #[serde(borrow)]
-    source: WireAddress<'a>,
-    destination: WireAddress<'a>,
-    msisdn: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct PartHead<'a> {
-    #[serde(borrow)]
-    message: MessageHead<'a>,
-    origin: Origin<'a>,
-}
-
-/// A submission as far as its findings.
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "what is between is stepped over")]
-struct JudgedHead<'a> {
-    #[serde(borrow)]
-    message: MessageHead<'a>,
-    origin: Origin<'a>,
-    command_id: u32,
-    sequence_number: u32,
-    port: Option<(Cow<'a, str>, Cow<'a, str>)>,
-    sender: Option<Cow<'a, str>>,
-    class: Cow<'a, str>,
-    service_type: Cow<'a, str>,
-    flags: (u8, u8, u8),
-    part: Option<(u16, u8, u8)>,
-    content: Content<'a>,
-    verdict: Cow<'a, str>,
-    status: u32,
-    findings: Vec<Finding<'a>>,
-}
-
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "the time is stepped over")]
-struct OutcomeHead<'a> {
-    at_ms: i64,
-    #[serde(borrow)]
-    subscriber: Cow<'a, str>,
-    port: Cow<'a, str>,
-    message_id: Option<Cow<'a, str>>,
 }
 
 /// The source under which everything about acknowledged parts is found again after a restart; no
@@ -172,137 +79,152 @@ pub fn accessed_key(subscriber: &str) -> Vec<u8> {
     [ACCESSES, b" ", subscriber.as_bytes()].concat()
 }
 
-/// The parts a record tells of that were acknowledged: found by the names the provider has for them.
-fn acknowledged(payload: &[u8], emit: &mut dyn FnMut(Index, &[u8])) {
-    let names: Vec<Name> = match Record::decode(payload) {
-        Ok(Record::Long(long)) => long.parts.iter().filter_map(|part| part.acknowledged).collect(),
-        Ok(Record::PartOutcome(part)) => part.acknowledged.into_iter().collect(),
-        Ok(Record::Report(report)) => vec![report.of],
-        _ => return,
-    };
-    if !names.is_empty() {
-        emit(Index::Source, ACKNOWLEDGED);
-    }
-    for id in names.into_iter().filter_map(entry_id) {
-        emit(Index::MessageId, id.to_string().as_bytes());
-    }
-}
-
-impl<'a> Head<'a> {
-    fn decode(payload: &'a [u8]) -> Option<Self> {
-        let (_, body) = payload.split_first().filter(|(version, _)| is_known(**version))?;
-        postcard::take_from_bytes(body).ok().map(|(head, _)| head)
-    }
-}
-
 /// Tells the store which keys find a record.
 pub struct RecordSchema;
 
 impl Schema for RecordSchema {
     fn at_ms(&self, payload: &[u8]) -> i64 {
-        // The variant's number, then the time: every head begins with it.
+        // The variant's number, then the time: every record begins with it.
         let body = payload.get(1..).unwrap_or_default();
         postcard::take_from_bytes::<(u32, i64)>(body).map_or(0, |((_, at_ms), _)| at_ms)
     }
 
     fn keys(&self, payload: &[u8], emit: &mut dyn FnMut(Index, &[u8])) {
-        let Some(head) = Head::decode(payload) else { return };
-        emit_kind(&head, payload, emit);
-        emit_parties(head, emit);
+        if let Ok(record) = Record::decode(payload) {
+            record.keys(emit);
+        }
     }
 }
 
-/// The kinds that are looked for as such.
-fn emit_kind(head: &Head<'_>, payload: &[u8], emit: &mut dyn FnMut(Index, &[u8])) {
-    match head {
-        Head::Part(_) => emit(Index::Source, ACKNOWLEDGED),
-        Head::Long(_) | Head::PartOutcome(_) | Head::Report(_) => acknowledged(payload, emit),
-        Head::Measure(_) => emit(Index::Source, MEASURES),
-        Head::Complaint(_) | Head::CaseStep(_) => emit(Index::Source, COMPLAINTS),
-        Head::Asked(_) => emit(Index::Source, ASKED),
-        Head::Silence(_) => emit(Index::Source, SILENCE),
-        Head::Scheduled(_) | Head::Withdrawn(_) => emit(Index::Source, SCHEDULED),
-        _ => {}
+impl Record<'_> {
+    /// Emits all that it is to be found by: its kind, where that is looked for as such, who is concerned, and what
+    /// was decided.
+    pub fn keys(&self, emit: &mut dyn FnMut(Index, &[u8])) {
+        match self {
+            Self::Submission(submission) => judged(submission, emit),
+            Self::Long(long) => {
+                acknowledged(long.parts.iter().filter_map(|part| part.acknowledged), emit);
+                judged(&long.submission, emit);
+            }
+            Self::Part(part) => {
+                emit(Index::Source, ACKNOWLEDGED);
+                message(part.msisdn, &part.destination, &part.source, emit);
+                emit(Index::Provider, part.origin.provider.as_bytes());
+            }
+            Self::Outcome(outcome) => ended(outcome, emit),
+            Self::PartOutcome(part) => {
+                acknowledged(part.acknowledged.into_iter(), emit);
+                ended(&part.outcome, emit);
+            }
+            Self::Report(report) => {
+                acknowledged(std::iter::once(report.of), emit);
+                parties(&report.subscriber, &report.port, emit);
+            }
+            Self::Delivery(delivery) => delivered(delivery, emit),
+            Self::Taken(taken) => parties(&taken.subscriber, &taken.port, emit),
+            Self::Complaint(complaint) => {
+                emit(Index::Source, COMPLAINTS);
+                parties(&complaint.subscriber, &complaint.port, emit);
+            }
+            Self::CaseStep(step) => {
+                emit(Index::Source, COMPLAINTS);
+                parties(&step.subscriber, &step.port, emit);
+            }
+            Self::Asked(asked) => {
+                emit(Index::Source, ASKED);
+                parties(&asked.subscriber, &asked.port, emit);
+            }
+            Self::Silence(silence) => {
+                emit(Index::Source, SILENCE);
+                parties(&silence.subscriber, &silence.port, emit);
+            }
+            Self::Scheduled(scheduled) => {
+                emit(Index::Source, SCHEDULED);
+                parties(&scheduled.subscriber, &scheduled.port, emit);
+                with_message_id(scheduled.message_id.as_deref(), emit);
+            }
+            Self::Withdrawn(withdrawn) => {
+                emit(Index::Source, SCHEDULED);
+                parties(&withdrawn.subscriber, &withdrawn.port, emit);
+            }
+            Self::Session(session) => {
+                emit(Index::Provider, session.origin.provider.as_bytes());
+                if session.event.starts_with("reply route ") {
+                    emit(Index::Source, REPLY_ROUTE);
+                }
+            }
+            Self::Change(change) => changed(change, emit),
+            Self::Accessed(accessed) => {
+                emit(Index::Source, ACCESSES);
+                if !accessed.subscriber.is_empty() {
+                    emit(Index::Source, &accessed_key(&accessed.subscriber));
+                }
+            }
+            Self::Measure(_) => emit(Index::Source, MEASURES),
+            Self::List(_) => {}
+        }
     }
-}
-
-/// Who is concerned, and what was decided.
-fn emit_parties(head: Head<'_>, emit: &mut dyn FnMut(Index, &[u8])) {
-    match head {
-        Head::Submission(judged) | Head::Long(judged) => {
-            emit_message(&judged.message, emit);
-            emit_judgement(&judged, emit);
-        }
-        Head::Part(head) => {
-            emit_message(&head.message, emit);
-            emit(Index::Provider, head.origin.provider.as_bytes());
-        }
-        Head::Report(head)
-        | Head::Taken(head)
-        | Head::Complaint(head)
-        | Head::Asked(head)
-        | Head::Silence(head)
-        | Head::Withdrawn(head)
-        | Head::CaseStep(head) => {
-            emit(Index::Destination, head.subscriber.as_bytes());
-            emit(Index::Source, head.port.as_bytes());
-        }
-        Head::Outcome(head) | Head::PartOutcome(head) | Head::Scheduled(head) => {
-            emit(Index::Destination, head.subscriber.as_bytes());
-            emit(Index::Source, head.port.as_bytes());
-            if let Some(message_id) = &head.message_id {
-                emit_message_id(message_id, emit);
-            }
-        }
-        Head::Delivery(head, receipt) => {
-            emit(Index::Destination, subscriber_key(head.msisdn, &head.source.addr).as_bytes());
-            emit(Index::Source, head.destination.addr.as_bytes());
-            if let Some(message_id) = receipt.as_ref().and_then(|receipt| receipt.message_id.as_ref()) {
-                emit_message_id(message_id, emit);
-            }
-        }
-        Head::Session(session) => {
-            emit(Index::Provider, session.origin.provider.as_bytes());
-            if session.event.starts_with("reply route ") {
-                emit(Index::Source, REPLY_ROUTE);
-            }
-        }
-        Head::Change(head) => {
-            emit(Index::Source, CHANGES);
-            emit(Index::Source, &change_key(&head.what));
-            if !head.subscriber.is_empty() {
-                emit(Index::Destination, head.subscriber.as_bytes());
-            }
-        }
-        Head::Accessed(head) => {
-            emit(Index::Source, ACCESSES);
-            if !head.subscriber.is_empty() {
-                emit(Index::Source, &accessed_key(&head.subscriber));
-            }
-        }
-        Head::Measure(_) | Head::List(_) => {}
-    }
-}
-
-fn emit_message(head: &MessageHead<'_>, emit: &mut dyn FnMut(Index, &[u8])) {
-    emit(Index::Destination, subscriber_key(head.msisdn, &head.destination.addr).as_bytes());
-    emit(Index::Source, head.source.addr.as_bytes());
 }
 
 /// For whom it was sent, by whom, and what was decided on which grounds.
-fn emit_judgement(head: &JudgedHead<'_>, emit: &mut dyn FnMut(Index, &[u8])) {
-    emit(Index::Provider, head.origin.provider.as_bytes());
-    if let Some(sender) = &head.sender {
+fn judged(submission: &Submission<'_>, emit: &mut dyn FnMut(Index, &[u8])) {
+    message(submission.msisdn, &submission.destination, &submission.source, emit);
+    emit(Index::Provider, submission.origin.provider.as_bytes());
+    if let Some(sender) = &submission.sender {
         emit(Index::Sender, sender.as_bytes());
     }
-    emit(Index::Verdict, head.verdict.as_bytes());
-    for finding in &head.findings {
+    emit(Index::Verdict, submission.verdict.as_bytes());
+    for finding in &submission.findings {
         emit(Index::Rule, finding.rule.as_bytes());
     }
 }
 
+fn ended(outcome: &Outcome<'_>, emit: &mut dyn FnMut(Index, &[u8])) {
+    parties(&outcome.subscriber, &outcome.port, emit);
+    with_message_id(outcome.message_id.as_deref(), emit);
+}
+
+fn delivered(delivery: &Delivery<'_>, emit: &mut dyn FnMut(Index, &[u8])) {
+    message(delivery.msisdn, &delivery.source, &delivery.destination, emit);
+    with_message_id(delivery.receipt.as_ref().and_then(|receipt| receipt.message_id.as_deref()), emit);
+}
+
+fn changed(change: &Change<'_>, emit: &mut dyn FnMut(Index, &[u8])) {
+    emit(Index::Source, CHANGES);
+    emit(Index::Source, &change_key(&change.what));
+    if !change.subscriber.is_empty() {
+        emit(Index::Destination, change.subscriber.as_bytes());
+    }
+}
+
+/// Of a message either way: its subscriber, and its port.
+fn message(
+    msisdn: Option<u64>,
+    subscriber: &WireAddress<'_>,
+    port: &WireAddress<'_>,
+    emit: &mut dyn FnMut(Index, &[u8]),
+) {
+    parties(&short_subscriber_key(msisdn, &subscriber.addr), &port.addr, emit);
+}
+
+fn parties(subscriber: &str, port: &str, emit: &mut dyn FnMut(Index, &[u8])) {
+    emit(Index::Destination, subscriber.as_bytes());
+    emit(Index::Source, port.as_bytes());
+}
+
+/// The parts a record tells of that were acknowledged: found by the names the provider has for them.
+fn acknowledged(names: impl Iterator<Item = Name>, emit: &mut dyn FnMut(Index, &[u8])) {
+    for (at, id) in names.filter_map(entry_id).enumerate() {
+        if at == 0 {
+            emit(Index::Source, ACKNOWLEDGED);
+        }
+        emit(Index::MessageId, id.to_string().as_bytes());
+    }
+}
+
 /// As given, and in the spelling that case and leading zeros do not change.
-fn emit_message_id(message_id: &str, emit: &mut dyn FnMut(Index, &[u8])) {
+fn with_message_id(message_id: Option<&str>, emit: &mut dyn FnMut(Index, &[u8])) {
+    let Some(message_id) = message_id else { return };
     emit(Index::MessageId, message_id.as_bytes());
     let loose = message_id::loose(message_id);
     if loose != message_id {

@@ -163,7 +163,7 @@ impl Retention {
         let time = if order.yes { now.wall } else { lock(&self.watch).time(now) };
         let today = self.zone.to_datetime(time).date();
         self.finish_what_was_begun(stores, order, now.wall)?;
-        let plan = self.plan(stores.journal, Some(today), time)?;
+        let plan = self.plan_of_day(stores.journal, today)?;
         let mut purged = Purged {
             at: now.wall,
             as_of: today,
@@ -274,8 +274,7 @@ impl Retention {
             kept: held.numbers.len() as u64,
             holds: held.by.iter().cloned().collect(),
         };
-        // Signalling goes from all of a day or from none of it.
-        if !held.by.is_empty() && (held.is_all() || item.what == Piece::Signalling) {
+        if !held.by.is_empty() && held.is_all() {
             changes::record(stores.journal, details().ending("held"))?;
             self.settle(item, Some(left()))?;
             return Ok(Some(gone));
@@ -320,7 +319,8 @@ impl Retention {
         let day = Day(item.day);
         let is_done = match &item.what {
             Piece::Aside(name) => aside::remove(&self.data.join("journal"), name).map(|()| true),
-            Piece::Signalling => stores.journal.drop_signalling(day),
+            Piece::Signalling if held.by.is_empty() => stores.journal.drop_signalling(day),
+            Piece::Signalling => stores.journal.thin_signalling(day, |id, _| held.numbers.contains(&id.number)),
             Piece::Day if held.by.is_empty() => stores.journal.drop_day(day),
             Piece::Day => stores.journal.extract_day(day, |id, _| held.numbers.contains(&id.number)),
         };
@@ -382,6 +382,9 @@ impl Retention {
             let is_done = purged.complete && purged.faults.is_empty();
             if is_done && (purged.doubt.is_none() || order.by == GATE) {
                 state.last_run = Some(purged.as_of);
+            }
+            if purged.doubt.is_none() {
+                state.vouched = Some(purged.as_of);
             }
             state.last = Some(purged.clone());
             true

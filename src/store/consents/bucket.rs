@@ -60,22 +60,29 @@ fn read_parts(
     let damaged = |part| EngineError { fault: Fault::Broken, what: format!("bucket {bucket} part {part}") };
     let (mut part, mut parts) = (0, 1);
     while part < parts {
-        let Some(row) = engine.get(&key(bucket, part))? else {
+        let mut count = None;
+        if !engine.look(&key(bucket, part), &mut |row| count = read_part(bucket, row, see))? {
             // The first part says how many there are; without it there is no bucket.
             return if part == 0 { Ok(0) } else { Err(damaged(part)) };
-        };
-        let ([count, bits], items) = row.split_first_chunk::<HEAD>().ok_or_else(|| damaged(part))?;
-        if *bits > 32 {
-            return Err(damaged(part));
         }
+        let count = count.ok_or_else(|| damaged(part))?;
         if part == 0 {
-            parts = *count;
+            parts = count;
         }
-        let bits = u32::from(*bits);
-        see(items, Shared { bits, low: u64::from(bucket) & mask(bits) }).ok_or_else(|| damaged(part))?;
         part += 1;
     }
     Ok(parts.into())
+}
+
+/// Shows the items of one part; says what it gives as the number of parts. `None` where it is not whole.
+fn read_part(bucket: u32, row: &[u8], see: &mut dyn FnMut(&[u8], Shared) -> Option<()>) -> Option<u8> {
+    let ([count, bits], items) = row.split_first_chunk::<HEAD>()?;
+    let bits = u32::from(*bits);
+    if bits > 32 {
+        return None;
+    }
+    see(items, Shared { bits, low: u64::from(bucket) & mask(bits) })?;
+    Some(*count)
 }
 
 /// Shows everything held of a subscriber.

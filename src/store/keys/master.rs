@@ -103,6 +103,15 @@ impl Master {
         HEXLOWER.encode(&self.key.derive("id").octets()[..8])
     }
 
+    /// The master whose octets these are.
+    pub(super) fn of(key: Key) -> Self {
+        Self { key }
+    }
+
+    pub(super) fn key(&self) -> &Key {
+        &self.key
+    }
+
     pub(super) fn sealer(&self) -> Sealer {
         self.key.derive("wrap").sealer()
     }
