@@ -70,7 +70,7 @@ pub enum Begun {
 /// Whole numbers are not shown to whom nobody would know of.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "whole numbers are shown only where that can be recorded, and it cannot: {0}; masked ones are shown all the same"
+    "whole numbers are shown only where that can be recorded, and it cannot: {0}; without --whole the reading goes on"
 )]
 pub struct Refused(String);
 
