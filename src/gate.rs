@@ -51,6 +51,7 @@ use jiff::Timestamp;
 pub use counters::{Counters, Totals};
 pub use desk::{Desk, Judged, Late, Looked, Recorded, Settling};
 pub use do_not_disturb::DoNotDisturb;
+pub use life::{RefusedError, record_refused_start};
 pub use limits::LONGEST_DELAY;
 pub use mailbox::Mail;
 pub use owed::{Owed, OwedPart, Report};
@@ -274,6 +275,7 @@ pub fn open_journal(config: &Config, keys: &Keys) -> Result<Journal, StoreError>
         spool_bytes: config.journal.spool_bytes,
         keys: Some(keys.clone()),
         heads: Some(config.data.join("heads")),
+        rewritten_per_second: Some(config.retention.per_second),
         ..JournalOptions::default()
     };
     Journal::open(&config.data.join("journal"), Arc::new(RecordSchema), options)

@@ -4,9 +4,15 @@
 //!
 //! The faults are made by a preloaded library (`store/bad_machine.c`), one store at a time.
 
+#[path = "bad_machine/expired.rs"]
+mod expired;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/gate.rs"]
 mod gate;
+#[path = "bad_machine/keys_and_heads.rs"]
+mod keys_and_heads;
+#[path = "support/machine.rs"]
+mod machine;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/provider.rs"]
 mod provider;
@@ -16,8 +22,7 @@ mod stage;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
@@ -28,43 +33,23 @@ use portcullis_protocol::{CommandId, CommandStatus, Frame, Pdu};
 use rustix::process::Signal;
 
 use gate::{Folder, Gate, PATIENCE};
+use machine::Machine;
 use provider::{OK, Provider, submit};
 use stage::{COMMERCIAL_PORT, NOTICE, OFFER, REGISTER, SERVICE_PORT, Stage, options};
 
 const TRY_AGAIN: CommandStatus = CommandStatus(0x64);
 
+/// Settings by which the counts are needed.
+const LIMIT: &str = "[profile]\nfrequency = \"50/day\"";
+
 /// Whose consent has long been given.
 const WILLING: [u64; 2] = [8_613_800_138_100, 8_613_800_138_199];
 
-/// What the machine does wrong.
-struct Machine {
-    library: PathBuf,
-    control: PathBuf,
-}
-
-impl Machine {
-    fn new(folder: &Path) -> Self {
-        let (library, control) = (folder.join("bad_machine.so"), folder.join("bad_machine"));
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/store/bad_machine.c");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-O2", "-o"]).arg(&library).arg(source).args(["-ldl", "-lpthread"]);
-        assert!(compiler.status().expect("a C compiler").success(), "the library does not compile");
-        let machine = Self { library, control };
-        machine.behaves("");
-        machine
-    }
-
-    /// From now on like this.
-    fn behaves(&self, how: &str) {
-        let fresh = self.control.with_extension("new");
-        fs::write(&fresh, format!("{how}\n")).and_then(|()| fs::rename(&fresh, &self.control)).expect("a file");
-    }
-
-    fn start(&self, folder: &Folder) -> Gate {
-        let mut command = folder.command(&["run"]);
-        command.env("RUST_LOG", "info").env("LD_PRELOAD", &self.library).env("BAD_MACHINE", &self.control);
-        Folder::launch(command)
-    }
+/// Starts a gate on a machine and waits until it listens.
+fn start(machine: &Machine, folder: &Folder) -> Gate {
+    let mut command = folder.command(&["run"]);
+    machine.load(command.env("RUST_LOG", "info"));
+    Folder::launch(command)
 }
 
 /// A gate on such a machine, and what it was sent.
@@ -79,7 +64,7 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        Self::with(REGISTER, "[profile]\nfrequency = \"50/day\"").await
+        Self::with(REGISTER, LIMIT).await
     }
 
     async fn with(register: &str, more: &str) -> Self {
@@ -92,7 +77,7 @@ impl Scene {
         let head = "msisdn,sender,category,status,at,method,evidence,expires_at\n";
         folder.feed(&["consent", "import", "-"], &format!("{head}{rows}")).ok();
         let machine = Machine::new(folder.path());
-        let stage = Stage { gate: machine.start(&folder), folder, carrier };
+        let stage = Stage { gate: start(&machine, &folder), folder, carrier };
         let provider = stage.herald().await;
         Self { stage, machine, provider, sent: BTreeMap::new(), next: WILLING[0] }
     }
@@ -103,7 +88,7 @@ impl Scene {
         gate.signal(signal);
         gate.ended();
         folder.configure("", carrier.address(), more);
-        let stage = Stage { gate: machine.start(&folder), folder, carrier };
+        let stage = Stage { gate: start(&machine, &folder), folder, carrier };
         let provider = stage.herald().await;
         Self { stage, machine, provider, sent, next }
     }
@@ -208,6 +193,35 @@ async fn a_disk_that_is_read_only_or_full_holds_marketing_back_and_heals() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_finds_no_room_says_so_and_harms_nothing() {
+    let mut scene = Scene::new().await;
+    assert_eq!(scene.offer().await, OK);
+    let target = fs::canonicalize(scene.stage.folder.path()).expect("a folder").join("backup");
+    let path = target.to_str().expect("UTF-8");
+    for fault in ["full", "readonly"] {
+        scene.machine.behaves(&format!("{fault} {path}"));
+        let said = scene.stage.folder.run(&["backup", path]);
+        assert!(said.code == Some(1) && said.stderr.contains("backup"), "{fault}: {}", said.stderr);
+        let half = scene.stage.folder.plain(&["verify-backup", path]);
+        assert_eq!(half.code, Some(1), "{fault}: {}", half.stdout);
+        assert_eq!(scene.offer().await, OK, "{fault}: the gate does not mind");
+    }
+    scene.machine.behaves("");
+    scene.stage.folder.run(&["backup", path]).ok();
+    scene.stage.folder.plain(&["verify-backup", path]).ok();
+    // One that was there already stays as it is.
+    assert_eq!(scene.notice().await, OK);
+    scene.machine.behaves(&format!("full {path}"));
+    let said = scene.stage.folder.run(&["backup", path]);
+    assert!(said.code == Some(1) && said.stderr.contains("No space left"), "{}", said.stderr);
+    scene.stage.folder.plain(&["verify-backup", path]).ok();
+    scene.machine.behaves("");
+    scene.all_recorded();
+    scene.stage.folder.run(&["backup", path]).ok();
+    scene.stage.folder.plain(&["verify-backup", path]).ok();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_disk_delays_and_loses_nothing() {
     let mut scene = Scene::new().await;
     for store in ["journal", "consents", "sends", "keys"] {
@@ -263,7 +277,7 @@ async fn a_wall_clock_that_jumps_a_day_loses_no_record() {
     };
     assert_eq!(days(), 3, "the clock did jump");
     scene.machine.behaves("clock 0");
-    let mut scene = scene.again("[profile]\nfrequency = \"50/day\"", Signal::KILL).await;
+    let mut scene = scene.again(LIMIT, Signal::KILL).await;
     assert_eq!(days(), 3, "no day went away");
     assert_eq!(scene.stage.folder.status().totals.unknown, 0, "every forward had its end");
     assert_eq!(scene.offer().await, OK);

@@ -5,6 +5,8 @@
 
 #[path = "gate/binds.rs"]
 mod binds;
+#[path = "gate/cancelled.rs"]
+mod cancelled;
 #[path = "gate/commands.rs"]
 mod commands;
 #[path = "gate/consents.rs"]
@@ -36,6 +38,8 @@ mod parts;
 mod provider;
 #[path = "gate/readings.rs"]
 mod readings;
+#[path = "gate/refused.rs"]
+mod refused;
 #[path = "gate/reload.rs"]
 mod reload;
 #[path = "support/samples.rs"]

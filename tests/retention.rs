@@ -2,6 +2,8 @@
 //!
 //! The days lie in the past by their records; the clock is the real one.
 
+#[path = "retention/clock.rs"]
+mod clock;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "support/gate.rs"]
 mod gate;

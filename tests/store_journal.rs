@@ -111,7 +111,7 @@ async fn a_day_is_dropped_whole() {
 #[tokio::test]
 async fn a_day_that_was_only_about_to_begin_hinders_nobody() {
     let dir = tempfile::tempdir().unwrap();
-    let now = jiff::Timestamp::now();
+    let now = portcullis::clock::wall();
     let today = JournalOptions::default().time_zone.to_datetime(now).strftime("%Y%m%d").to_string();
     for day in ["20261123", &today] {
         std::fs::create_dir_all(dir.path().join(day).join("blobs")).unwrap();

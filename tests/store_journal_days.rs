@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use portcullis::store::journal::Standing;
+use portcullis::store::journal::{Day, Standing};
 use portcullis::store::keys::Master;
-use portcullis::store::{EntryId, Index, Keys, MasterSource, Query, StoreError};
+use portcullis::store::{EntryId, Index, Journal, JournalOptions, Keys, MasterSource, Query, StoreError};
 
 #[path = "store/days.rs"]
 #[allow(dead_code, reason = "each of the programs that share this uses its own part")]
@@ -14,8 +16,8 @@ mod days;
 #[path = "store/records.rs"]
 mod records;
 
-use days::{DAY, NOON, all, append, assert_sound, content, copy, files, open, sealed, signalling};
-use records::Records;
+use days::{DAY, NOON, all, append, assert_sound, content, copy, files, open, options, sealed, signalling};
+use records::{Records, Text};
 
 fn size(dir: &Path) -> u64 {
     files(dir).iter().map(|file| file.metadata().unwrap().len()).sum()
@@ -256,4 +258,49 @@ fn old_index_item(key: &[u8], place: u16) -> Vec<u8> {
     let mut hasher = siphasher::sip::SipHasher13::new();
     hasher.write(key);
     [&hasher.finish().to_be_bytes()[1..4], &place.to_be_bytes()].concat()
+}
+
+/// A purge rests between what it reads, but not while an entry waits for the day, nor for the journal's end.
+#[test]
+fn what_is_rewritten_slowly_holds_up_neither_a_late_entry_nor_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids = sealed(dir.path(), 2, 200);
+    let (first, second) = (ids[0].day, ids[200].day);
+    let slow = || {
+        let options = JournalOptions { rewritten_per_second: Some(1), ..options(dir.path()) };
+        Journal::open(&dir.path().join("journal"), Arc::new(Text), options).unwrap()
+    };
+    let rests = |journal: &Journal, day: Day| {
+        let building = dir.path().join("journal").join(format!("{day}.building/table"));
+        for _ in 0..6_000 {
+            if building.exists() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(building.exists() && journal.days().unwrap().contains(&day));
+    };
+    let journal = slow();
+    std::thread::scope(|scope| {
+        let dropping = scope.spawn(|| journal.drop_signalling(first));
+        rests(&journal, first);
+        assert!(!dropping.is_finished());
+        append(&journal, 300..301, NOON + DAY);
+        assert!(dropping.join().unwrap().unwrap());
+    });
+    drop(journal);
+    open(dir.path()).seal().unwrap();
+    let journal = slow();
+    std::thread::scope(|scope| {
+        let dropping = scope.spawn(|| journal.drop_signalling(second));
+        rests(&journal, second);
+        assert!(!dropping.is_finished());
+        journal.close();
+        assert!(dropping.join().unwrap().unwrap());
+    });
+    drop(journal);
+    let journal = open(dir.path());
+    assert_sound(&journal);
+    assert!(all(&journal).iter().all(|(_, parts)| parts.signalling.is_none()));
+    assert_eq!(all(&journal).len(), 401);
 }

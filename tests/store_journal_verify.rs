@@ -45,9 +45,21 @@ fn assert_told_or_unchanged(dir: &Path, expected: &[(EntryId, Parts)], what: &st
 
 #[test]
 fn every_octet_of_a_sealed_journal_counts() {
+    every_octet_counts(|_| {});
+}
+
+#[test]
+fn every_octet_of_held_signalling_counts() {
+    every_octet_counts(|dir| {
+        assert!(open(dir).thin_signalling("20261117".parse().unwrap(), |id, _| id.number % 3 == 1).unwrap());
+    });
+}
+
+fn every_octet_counts(prepare: impl Fn(&Path)) {
     let dir = tempfile::tempdir().unwrap();
     let whole = dir.path().join("whole");
     sealed(&whole, 1, 6);
+    prepare(&whole);
     let expected = all(&open(&whole));
     assert_eq!(expected.len(), 6);
     let silent: Vec<String> = std::thread::scope(|scope| {
@@ -63,6 +75,85 @@ fn every_octet_of_a_sealed_journal_counts() {
     // Of the table, the heads and their signatures, nothing at all goes unnoticed.
     let public: Vec<_> = silent.iter().filter(|name| !name.ends_with("key") && !name.ends_with("master")).collect();
     assert_eq!(public, Vec::<&String>::new());
+}
+
+/// Between midnight and its head, and also over a restart in which only the next day is written.
+#[test]
+fn the_end_of_a_day_that_has_no_head_yet_is_signed_for_though_the_next_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let (day, older) = (dir.path().join("journal/20261117"), dir.path().join("older"));
+    append(&open(dir.path()), 0..200, NOON);
+    copy(&day, &older);
+    let journal = open(dir.path());
+    append(&journal, 200..400, NOON);
+    append(&journal, 0..5, NOON + DAY);
+    drop(journal);
+    append(&open(dir.path()), 5..9, NOON + DAY);
+    let sound = dir.path().join("sound");
+    for part in ["journal", "heads"] {
+        copy(&dir.path().join(part), &sound.join(part));
+    }
+    std::fs::remove_dir_all(&day).unwrap();
+    copy(&older, &day);
+    let journal = open(dir.path());
+    let incidents = journal.incidents();
+    assert!(
+        incidents.len() == 1 && incidents[0].why.contains("20261117 has not all of the 400 entries"),
+        "{incidents:?}"
+    );
+    let (_, faults) = verify(&journal);
+    assert!(faults.iter().any(|fault| fault.place == "20261117" && fault.what.contains("tip")), "{faults:?}");
+    // Once its head says as much, the tip speaks of it no more.
+    let tip = |dir: &Path| std::fs::read_to_string(dir.join("heads/tip")).unwrap();
+    assert!(tip(&sound).contains("\"former\":[{\"day\":\"20261117\",\"entries\":400"), "{}", tip(&sound));
+    open(&sound).seal().unwrap();
+    assert_sound(&open(&sound));
+    assert!(!tip(&sound).contains("former"), "{}", tip(&sound));
+}
+
+/// What is ready is taken up at the start: whoever puts it there while the gate stands has it signed by nobody.
+#[test]
+fn a_folder_that_was_made_ready_by_another_takes_no_days_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let (early, whole, trial) = (dir.path().join("early"), dir.path().join("whole"), dir.path().join("trial"));
+    sealed(&early, 1, 6);
+    copy(&early, &whole);
+    append(&open(&whole), 6..9, NOON);
+    let unsealed = dir.path().join("unsealed");
+    copy(&whole, &unsealed);
+    open(&whole).seal().unwrap();
+    let expected = all(&open(&whole));
+    assert_eq!(expected.len(), 9);
+    for forged in [&early, &unsealed] {
+        let _ = std::fs::remove_dir_all(&trial);
+        copy(&whole, &trial);
+        copy(&forged.join("journal/20261117"), &trial.join("journal/20261117.ready"));
+        for _ in 0..2 {
+            let journal = open(&trial);
+            assert_eq!(all(&journal), expected);
+            assert_sound(&journal);
+            journal.seal().unwrap();
+        }
+        assert!(!trial.join("journal/20261117.ready").exists());
+    }
+}
+
+#[test]
+fn a_key_of_held_signalling_that_is_gone_is_told_and_the_contents_stay_readable() {
+    let dir = tempfile::tempdir().unwrap();
+    let id = sealed(dir.path(), 1, 6)[1];
+    let before = all(&open(dir.path()));
+    assert!(open(dir.path()).thin_signalling(id.day, |held, _| held == id).unwrap());
+    assert_sound(&open(dir.path()));
+    std::fs::remove_file(dir.path().join("journal/keys/20261117-signalling-held-1.key")).unwrap();
+    let journal = open(dir.path());
+    let expected: Vec<_> = before.into_iter().map(|(id, parts)| (id, Parts { signalling: None, ..parts })).collect();
+    assert_eq!(all(&journal), expected);
+    let (_, faults) = verify(&journal);
+    assert!(
+        faults.iter().any(|fault| fault.what.contains("the key of the signalling that is held is gone")),
+        "{faults:?}"
+    );
 }
 
 /// Changes every other octet of every file, one at a time; gives the files of those of which nothing is told.

@@ -112,7 +112,7 @@ impl Request {
     pub(super) fn is_long(&self) -> bool {
         match self {
             Self::Entries(_) | Self::Extract(_) | Self::Verify(_) | Self::Purge(_) => true,
-            Self::Find(query) => query.is_walk(),
+            Self::Find(query) => query.to.is_none() && query.message_id.is_none(),
             _ => false,
         }
     }
@@ -180,6 +180,8 @@ pub enum Line {
     More(String),
     /// A signature.
     Signed(Signed),
+    /// Something that was asked for and cannot be looked at.
+    Wanting(String),
     /// Nothing more.
     End,
     /// Nothing more, because of this.

@@ -107,6 +107,8 @@ fn implied(request: &Request) -> Option<Reading> {
         Request::Export => read("export"),
         Request::ExportHistory => read("export-history"),
         Request::Complaints(_) => read("complaints"),
+        Request::ComplaintStep(stride) => Some(read("complaint step")?.with("", Some(&stride.of))),
+        Request::LiftHold(id, _) => Some(read("hold lift")?.with("", Some(id))),
         Request::Holds => read("holds"),
         Request::Readings(query) => Some(read("readings")?.about("to", query.to.as_deref())),
         _ => None,

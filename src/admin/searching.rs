@@ -39,6 +39,14 @@ impl Finder for Lines<'_> {
         (self.emit)(Line::Walked { entries, at_ms })
     }
 
+    fn wanting(&mut self, what: String) {
+        (self.emit)(Line::Wanting(what));
+    }
+
+    fn wants_entries(&self) -> bool {
+        self.whole
+    }
+
     fn entry(&mut self, id: EntryId, parts: &Parts) -> bool {
         if !self.whole {
             return true;

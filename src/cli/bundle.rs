@@ -105,6 +105,11 @@ impl Bundle {
         }
     }
 
+    /// The name it gets.
+    pub(super) fn target(&self) -> &Path {
+        &self.target
+    }
+
     /// A new file in it; its name may have folders before it.
     pub(super) fn create(&self, name: &str) -> Result<Growing, Failure> {
         let path = self.partial.join(name);
@@ -185,6 +190,15 @@ impl Bundle {
     /// The list as `sha256sum -c` reads it.
     fn sums(&self) -> String {
         self.files.iter().map(|(name, (sha256, _))| format!("{sha256}  {name}\n")).collect()
+    }
+}
+
+impl Drop for Bundle {
+    /// One that came to nothing leaves nothing; what was written already is somebody's to look at.
+    fn drop(&mut self) {
+        if self.files.is_empty() {
+            fs::remove_dir(&self.partial).ok();
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use super::showing::{self, Showing, given};
 use super::{Failure, load};
 use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;
+use crate::cli::bundle::Bundle;
 use crate::clock;
 use crate::config::Config;
 use crate::gate::complaint::{FoundComplaint, Plea, Step, Stride};
@@ -209,6 +210,8 @@ pub(super) fn run(args: &ComplaintArgs) -> Result<(), Failure> {
 fn open(args: &OpenArgs) -> Result<(), Failure> {
     let config = load(&args.config)?;
     let plea = plea(args, &config)?;
+    // Before anything is on record: what cannot be written would be asked for twice.
+    let bundle = args.out.as_deref().map(Bundle::begin).transpose()?;
     let mut access = Access::open(&config)?;
     let whole = args.showing.whole || args.out.is_some();
     let reading = Reading::new("complaint open", whole).about("--msisdn", Some(&args.msisdn));
@@ -219,8 +222,8 @@ fn open(args: &OpenArgs) -> Result<(), Failure> {
     }
     let complaint = opened.first().cloned();
     list::print(opened, &config, false, args.json, args.showing)?;
-    if let (Some(out), Some(complaint)) = (&args.out, complaint) {
-        dossier::make(&mut access, &config, &complaint, out)?;
+    if let (Some(bundle), Some(complaint)) = (bundle, complaint) {
+        dossier::make(&mut access, &config, &complaint, bundle)?;
     }
     access.end(1)?;
     Ok(())
@@ -261,7 +264,9 @@ fn close(args: &CloseArgs) -> Result<(), Failure> {
     }
     let config = load(&args.step.config)?;
     let mut access = Access::open(&config)?;
+    showing::begin(&mut access, args.step.showing.reading("complaint close").with("", Some(&args.step.id)))?;
     let mut all = complaints(&mut access, &Request::Complaints(None))?;
+    access.end(0)?;
     all.retain(|complaint| complaint.id == args.step.id);
     let held = all.pop().and_then(|complaint| complaint.hold);
     drop(access);
@@ -271,7 +276,15 @@ fn close(args: &CloseArgs) -> Result<(), Failure> {
         return Ok(());
     };
     let mut access = Access::open(&config)?;
-    hold(&mut access, &Request::LiftHold(held.clone(), format!("complaint {} is closed", args.step.id)))?;
+    let why = format!("complaint {} is closed", args.step.id);
+    showing::begin(&mut access, args.step.showing.reading("hold lift").with("", Some(&held)))?;
+    if let Err(failed) = hold(&mut access, &Request::LiftHold(held.clone(), why.clone())) {
+        eprintln!(
+            "warning: the complaint is closed, its legal hold stands: `portcullis hold lift {held} --why '{why}'`"
+        );
+        return Err(failed);
+    }
+    access.end(1)?;
     eprintln!("legal hold {held} is lifted");
     Ok(())
 }
@@ -282,6 +295,9 @@ fn plea(args: &OpenArgs, config: &Config) -> Result<Plea, Failure> {
         let expected = "expected 13800138000, 86…, +86… or E.164";
         return Err(Failure::Usage(format!("{:?} is no subscriber's number: {expected}", args.msisdn)));
     };
+    if args.text.as_ref().is_some_and(|text| text.trim().is_empty()) {
+        return Err(Failure::Usage("--text is empty: expected words of the message".to_owned()));
+    }
     let register = Register::load(&config.register).map_err(Failure::Config)?;
     if let Some(sender) = args.sender.as_ref().filter(|sender| register.sender(sender).is_none()) {
         return Err(Failure::Usage(format!("sender {sender:?} is not in {}", config.register.display())));
@@ -333,7 +349,15 @@ fn step(args: &StepArgs, step: Step, hold: Option<String>) -> Result<(), Failure
     showing::begin(&mut access, args.showing.reading("complaint step").with("", Some(&args.id)))?;
     let stepped = complaints(&mut access, &Request::ComplaintStep(stride))?;
     access.end(stepped.len() as u64)?;
+    about(&mut access, args.showing.reading("complaint step"), stepped.first())?;
     list::print(stepped, &config, false, args.json, args.showing)
+}
+
+/// Records that what is shown now is a complaint of this subscriber.
+fn about(access: &mut Access, reading: Reading, complaint: Option<&FoundComplaint>) -> Result<(), Failure> {
+    let Some(complaint) = complaint else { return Ok(()) };
+    showing::begin(access, reading.with("", Some(&complaint.id)).about("--of", Some(&complaint.subscriber)))?;
+    Ok(access.end(1)?)
 }
 
 /// The complaints that a request is answered with.

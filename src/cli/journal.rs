@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 
-use super::showing::{self, Showing};
+use super::showing::{self, Showing, plain};
 use super::{Failure, load, written};
 use crate::admin::api::{Line, Request};
 use crate::admin::client::Access;
@@ -156,6 +156,7 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
                 broken = out.flush().err();
             }
             Line::More(id) => more = Some(id),
+            Line::Wanting(what) => eprintln!("warning: wanting: {what}"),
             _ => {}
         }
         broken.is_none()
@@ -344,7 +345,7 @@ fn print_delivery(
         if delivery.state.is_some() && delivery.taken.is_none() { "receipt" } else { "reply" },
         delivery.source,
         delivery.destination,
-        delivery.text.as_deref().or(delivery.opaque.as_deref()).unwrap_or_default()
+        plain(delivery.text.as_deref().or(delivery.opaque.as_deref()).unwrap_or_default())
     )?;
     let Some(taken) = &delivery.taken else { return Ok(()) };
     writeln!(out, "    {} {} {}", taken.rule, taken.effect, taken.senders.join(" "))
@@ -381,7 +382,7 @@ fn print_message(out: &mut impl Write, message: &FoundMessage, local: &dyn Fn(Ti
         message.status,
         message.class
     )?;
-    writeln!(out, "    {}", message.text.as_deref().or(message.opaque.as_deref()).unwrap_or_default())?;
+    writeln!(out, "    {}", plain(message.text.as_deref().or(message.opaque.as_deref()).unwrap_or_default()))?;
     print_facts(out, message, local)?;
     for finding in &message.findings {
         writeln!(out, "    {} {}: {}", finding.rule, finding.effect, finding.why)?;
@@ -395,7 +396,13 @@ fn print_message(out: &mut impl Write, message: &FoundMessage, local: &dyn Fn(Ti
         writeln!(out, "    {} receipt {}{done}", local(receipt.received), receipt.state.as_deref().unwrap_or("-"))?;
     }
     for reply in &message.replies {
-        writeln!(out, "    {} reply {}  {}", local(reply.received), reply.id, reply.text.as_deref().unwrap_or("-"))?;
+        writeln!(
+            out,
+            "    {} reply {}  {}",
+            local(reply.received),
+            reply.id,
+            plain(reply.text.as_deref().unwrap_or("-"))
+        )?;
     }
     if let (Some(state), Some(at)) = (&message.final_state, message.final_at) {
         writeln!(out, "    {} ended {state}", local(at))?;

@@ -1,6 +1,6 @@
 //! `portcullis run`: the gate, until a signal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -10,8 +10,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Failure, load};
 use crate::admin::client::AccessError;
 use crate::admin::{Admin, handover};
-use crate::config::Config;
-use crate::proxy::{Inherited, Proxy};
+use crate::clock;
+use crate::config::{Config, Fault};
+use crate::gate::record_refused_start;
+use crate::proxy::{Inherited, Proxy, StartError};
 
 /// The exit code of who was ended before there was anything to drain: that of SIGTERM, as shells tell it.
 const ENDED_AT_START: i32 = 128 + 15;
@@ -38,7 +40,11 @@ pub(super) struct RunArgs {
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
-    let config = load(&args.config)?;
+    let config = load(&args.config).inspect_err(|failure| {
+        if let (Failure::Config(faults), (Some(config), _)) = (failure, Config::examine(&args.config)) {
+            record_refused(&config, ("configuration", &args.config), faults);
+        }
+    })?;
     let inherited = inherited(args, &config)?;
     tokio::runtime::Runtime::new()?.block_on(async {
         // Caught, so that a file that may not grow is an error of the store and not the end of the gate.
@@ -47,7 +53,11 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let starting = tokio::spawn(end_at_once(signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?));
-        let proxy = Proxy::start(&config, inherited, || starting.abort()).await?;
+        let proxy = Proxy::start(&config, inherited, || starting.abort()).await.inspect_err(|error| {
+            if let StartError::Register(faults) = error {
+                record_refused(&config, ("register", &config.register), faults);
+            }
+        })?;
         let gate = Arc::clone(&proxy.gate);
         let admin = Admin::bind(&config.data, Arc::clone(&proxy.gate), Some(proxy.handover()))?;
         let admin = tokio::spawn(admin.serve(proxy.draining()));
@@ -71,6 +81,13 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
         gate.journal.close();
         Ok(())
     })
+}
+
+/// What cannot be put on record is on stderr at least, as all of it is.
+fn record_refused(config: &Config, what: (&str, &Path), faults: &[Fault]) {
+    if let Err(error) = record_refused_start(config, what, faults, clock::wall()) {
+        eprintln!("warning: that the {} was refused is not on record: {error}", what.0);
+    }
 }
 
 /// A gate that still starts, which may take long, serves nobody yet: it ends as if nothing caught the signal.

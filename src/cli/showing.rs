@@ -3,6 +3,7 @@
 //! Owns the flag, the record of the reading it belongs to, and the hiding of numbers in what a command prints.
 //! Refuses masked numbers as input. Driven by every command that shows records or consents.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use clap::Args;
@@ -64,6 +65,16 @@ impl Showing {
     }
 }
 
+/// A text from elsewhere on one line: it neither moves a terminal's cursor nor turns its reading direction.
+pub(super) fn plain(text: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if text.chars().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |c: char| if is_plain(c) { String::from(c) } else { c.escape_default().to_string() };
+    Cow::Owned(text.chars().map(shown).collect())
+}
+
 /// Puts a reading on record; where that cannot be, says so, and masked numbers are shown all the same.
 pub(super) fn begin(access: &mut Access, reading: Reading) -> Result<(), Failure> {
     if let Some(why) = access.begin(reading)? {
@@ -75,4 +86,15 @@ pub(super) fn begin(access: &mut Access, reading: Reading) -> Result<(), Failure
 /// A subscriber's number as it was given: not one that was copied from masked output.
 pub(super) fn given(number: &str) -> Result<&str, Failure> {
     if masking::is_masked(number) { Err(Failure::Usage(masking::refusal(number))) } else { Ok(number) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_stays_on_its_line() {
+        assert!(matches!(plain("【青禾】您好 ✓"), Cow::Borrowed(_)));
+        assert_eq!(plain("a\r\n\u{1b}[2Jb\u{202e}c"), "a\\r\\n\\u{1b}[2Jb\\u{202e}c");
+    }
 }

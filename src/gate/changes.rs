@@ -7,7 +7,7 @@
 //! | `what` | `about` | tells |
 //! |---|---|---|
 //! | `start`, `stop` | the data directory | version, process, profile and register in force |
-//! | `configuration` | its file | the digests before and after |
+//! | `configuration` | its file | the digests before and after, or why the gate did not start by it |
 //! | `register` | its file | the versions before and after, or why it was refused |
 //! | `list` | its file | why a do-not-disturb list was refused; one that is taken has a record of its own |
 //! | `measure` | whom it is against | the operator's order; the step has a record of its own |

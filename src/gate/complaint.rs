@@ -4,6 +4,8 @@
 //! Refuses to count one message twice for one subscriber, and to decide on the complaint. Driven
 //! by `portcullis complaint`; a complaint goes by the name of its record.
 
+use std::sync::{Mutex, PoisonError};
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -84,6 +86,15 @@ pub struct FoundComplaint {
     pub steps: Vec<FoundCaseStep>,
 }
 
+/// How far the clocks of two processes may differ, in milliseconds.
+const A_MOMENT_MS: i64 = 60_000;
+
+/// How long before it is delivered a message may have come, in milliseconds: it may be scheduled for a month ahead.
+const AHEAD_MS: i64 = 32 * 24 * 3_600_000;
+
+/// Held while a complaint is taken.
+static OPENING: Mutex<()> = Mutex::new(());
+
 /// Why a complaint was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum ComplaintError {
@@ -113,6 +124,8 @@ pub fn open(
     now: Timestamp,
 ) -> Result<FoundComplaint, ComplaintError> {
     check_health(journal)?;
+    // Of two about the same message the second counts against nobody.
+    let _one_by_one = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
     let subscriber = plea.msisdn.to_string();
     let messages = meant(journal, plea)?;
     let names: Vec<Name> = messages.iter().filter_map(|message| message.id.parse().ok().map(name)).collect();
@@ -131,7 +144,8 @@ pub fn open(
     };
     // Whoever asks has another clock, if only by a moment.
     let received_ms = plea.received_ms.unwrap_or(now.as_millisecond().min(plea.reached_ms.unwrap_or(i64::MAX)));
-    if received_ms > now.as_millisecond() || plea.reached_ms.is_some_and(|reached| reached < received_ms) {
+    let is_to_come = |at_ms: i64| at_ms > now.as_millisecond().saturating_add(A_MOMENT_MS);
+    if is_to_come(received_ms) || plea.reached_ms.is_some_and(|at_ms| at_ms < received_ms || is_to_come(at_ms)) {
         return Err(ComplaintError::Step(
             "a complaint is made before it reaches anybody, and not in the future".into(),
         ));
@@ -174,7 +188,7 @@ fn opened<'a>(
 fn meant(journal: &Journal, plea: &Plea) -> Result<Vec<FoundMessage>, EvidenceError> {
     let query = evidence::Query {
         to: Some(plea.msisdn.to_string()),
-        since_ms: Some(plea.about_ms.saturating_sub(plea.within_ms)),
+        since_ms: Some(plea.about_ms.saturating_sub(plea.within_ms).saturating_sub(AHEAD_MS)),
         until_ms: Some(plea.about_ms.saturating_add(plea.within_ms)),
         ..evidence::Query::default()
     };
@@ -182,17 +196,30 @@ fn meant(journal: &Journal, plea: &Plea) -> Result<Vec<FoundMessage>, EvidenceEr
     evidence::find(journal, &query, &mut |found| {
         if let Found::Message(message) = found
             && matches(plea, &message)
+            && reached_about(plea, &message)
         {
             messages.push(*message);
         }
         true
     })?;
     if plea.text.is_none() && !messages.is_empty() {
-        let by_then = |message: &FoundMessage| message.received.as_millisecond() <= plea.about_ms;
+        messages.sort_by_key(came);
+        let by_then = |message: &FoundMessage| came(message).as_millisecond() <= plea.about_ms;
         let place = messages.iter().rposition(by_then).unwrap_or_default();
         messages = vec![messages.swap_remove(place)];
     }
     Ok(messages)
+}
+
+/// When a message was to reach its subscriber.
+fn came(message: &FoundMessage) -> Timestamp {
+    message.facts.deliver_at.unwrap_or(message.received).max(message.received)
+}
+
+/// Whether it came, was to come, or was reported to have come around the time.
+fn reached_about(plea: &Plea, message: &FoundMessage) -> bool {
+    let is_about = |at: Timestamp| (at.as_millisecond() - plea.about_ms).abs() <= plea.within_ms;
+    is_about(came(message)) || is_about(message.received) || message.final_at.is_some_and(is_about)
 }
 
 fn matches(plea: &Plea, message: &FoundMessage) -> bool {

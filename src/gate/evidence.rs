@@ -161,6 +161,9 @@ pub enum EvidenceError {
     /// The end of the page before is no entry's name.
     #[error(transparent)]
     After(#[from] crate::store::journal::InvalidEntryId),
+    /// What came back could not be told from what came to others.
+    #[error("more messages are found than can be joined with what came back: ask for a shorter time")]
+    TooMany,
 }
 
 /// Who takes what a search finds; an answer of false stops it.
@@ -171,6 +174,14 @@ pub trait Finder {
     /// So many entries have been read by now, the last of them of this moment: told from time to time.
     fn walked(&mut self, _entries: u64, _at_ms: i64) -> bool {
         true
+    }
+
+    /// Something that cannot be looked at, in words.
+    fn wanting(&mut self, _what: String) {}
+
+    /// Whether it takes entries as they are kept.
+    fn wants_entries(&self) -> bool {
+        false
     }
 
     /// An entry of what is found, or of what became of it, as it is kept; not told of pages.
@@ -193,6 +204,20 @@ pub fn find(journal: &Journal, query: &Query, mut emit: &mut dyn FnMut(Found) ->
 
 /// The same for any finder. Where it ended because there is enough, it gives where the next page goes on.
 pub fn search(journal: &Journal, query: &Query, finder: &mut dyn Finder) -> Result<Option<EntryId>, EvidenceError> {
+    let asked = Entries { since_ms: query.since_ms, until_ms: query.until_ms, ..Entries::default() };
+    let before = journal.days_of(&asked)?;
+    let more = look(journal, query, finder)?;
+    let after = journal.days_of(&asked)?;
+    for day in before.iter().filter(|day| !after.contains(day)) {
+        finder.wanting(format!("the day {day} went while it was asked for: not all of it may be here"));
+    }
+    for folder in journal.set_aside_of(&asked)? {
+        finder.wanting(format!("what is in {folder}: it cannot be read and was set aside"));
+    }
+    Ok(more)
+}
+
+fn look(journal: &Journal, query: &Query, finder: &mut dyn Finder) -> Result<Option<EntryId>, EvidenceError> {
     let conditions = Conditions::of(query);
     if let Some(message_id) = &query.message_id {
         return by_message_id(journal, query, &conditions, message_id, finder);
@@ -227,7 +252,8 @@ fn by_message_id(
     let walk = Walk::new(journal, query, conditions);
     for subscriber in subscribers {
         let key = Some((Index::Destination, subscriber.into_bytes()));
-        walk.run(Entries { key, ..Entries::default() }, Some(&wanted), finder)?;
+        // Carriers use their ids again.
+        walk.run(Entries { key, since_ms: query.since_ms, ..Entries::default() }, Some(&wanted), finder)?;
     }
     Ok(None)
 }

@@ -3,11 +3,13 @@
 //! Owns what is written of them. Refuses to hinder anything: what cannot be recorded is said in the log. Driven by
 //! the proxy.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 
-use super::Gate;
-use super::changes::{GATE, note};
+use super::changes::{ChangeError, GATE, note, record};
 use super::record::{Change, Record, change_key};
+use super::{Gate, open_journal, open_keys};
 use crate::config::{Config, Fault};
 use crate::store::{Index, Query, StoreError};
 
@@ -72,20 +74,16 @@ impl Gate {
 
     /// That a file was not taken, and why: the last good state holds.
     pub fn record_refused(&self, what: &str, file: &str, faults: &[Fault], now: Timestamp) {
-        let mut told: Vec<String> = faults.iter().take(FAULTS).map(ToString::to_string).collect();
-        if faults.len() > FAULTS {
-            told.push(format!("and {} more", faults.len() - FAULTS));
-        }
         let change = Change::new(now.as_millisecond(), what, GATE, file)
             .ending("refused: the last good state holds")
-            .with("faults", told.join("\n"));
+            .with("faults", told(faults));
         note(&self.journal, change);
     }
 
     /// The digests of the configuration and of the profile as they were last recorded.
     fn last_configuration(&self) -> Result<Option<(String, String)>, StoreError> {
         let key = Some((Index::Source, change_key("configuration")));
-        let last = Query { key, newest_first: true, limit: 1, ..Query::default() };
+        let last = Query { key, newest_first: true, ..Query::default() };
         for entry in self.journal.find(last)? {
             let (_, payload) = entry?;
             if let Ok(Record::Change(change)) = Record::decode(&payload) {
@@ -93,9 +91,59 @@ impl Gate {
                     let named = change.details.iter().find(|(own, _)| own == name);
                     named.map(|(_, value)| value.to_string()).unwrap_or_default()
                 };
-                return Ok(Some((value("sha256"), value("profile"))));
+                // One that was refused was never in force.
+                if !value("sha256").is_empty() {
+                    return Ok(Some((value("sha256"), value("profile"))));
+                }
             }
         }
         Ok(None)
     }
+}
+
+/// What keeps records whose place depends on it out of the journal.
+const PLACES: [&str; 3] = ["data", "keys", "time_zone"];
+
+/// That a gate did not start, since a file of its has faults; `false` where the configuration does not say for certain
+/// which journal that is, or there is none. An error where that is open elsewhere, or cannot be written.
+pub fn record_refused_start(
+    config: &Config,
+    (what, file): (&str, &Path),
+    faults: &[Fault],
+    now: Timestamp,
+) -> Result<bool, RefusedError> {
+    let places = |fault: &Fault| {
+        let top = fault.key.split(['.', '[']).next().unwrap_or_default();
+        fault.file == config.file && (top.is_empty() || PLACES.contains(&top))
+    };
+    if faults.iter().any(places) || !["journal", "keys"].iter().all(|part| config.data.join(part).is_dir()) {
+        return Ok(false);
+    }
+    let journal = open_journal(config, &open_keys(config)?)?;
+    let file = file.display().to_string();
+    let change = Change::new(now.as_millisecond(), what, GATE, &file)
+        .ending("refused: the gate did not start")
+        .with("sha256-refused", config.sha256.as_str())
+        .with("faults", told(faults));
+    record(&journal, change)?;
+    Ok(true)
+}
+
+/// Why it is not on record.
+#[derive(Debug, thiserror::Error)]
+pub enum RefusedError {
+    /// The journal does not open.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It takes no record.
+    #[error(transparent)]
+    Unrecorded(#[from] ChangeError),
+}
+
+fn told(faults: &[Fault]) -> String {
+    let mut told: Vec<String> = faults.iter().take(FAULTS).map(ToString::to_string).collect();
+    if faults.len() > FAULTS {
+        told.push(format!("and {} more", faults.len() - FAULTS));
+    }
+    told.join("\n")
 }

@@ -13,6 +13,9 @@ use crate::rules::Msisdn;
 /// Digits that stay at the end.
 const TAIL: usize = 4;
 
+/// The most that stands between two digits of a number.
+const BETWEEN: usize = 3;
+
 /// The fewest digits that are taken for a number worth hiding.
 const SHORTEST: usize = 7;
 
@@ -32,7 +35,8 @@ impl Masking {
         Self { hidden }
     }
 
-    /// A text with the numbers hidden wherever they stand, with blanks and hyphens among their digits or without.
+    /// A text with the numbers hidden wherever they stand, with blanks, hyphens and the like among their digits, in
+    /// either width.
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut masked = Cow::Borrowed(text);
         for (digits, head) in &self.hidden {
@@ -111,41 +115,69 @@ fn country(digits: &[u8]) -> usize {
 
 /// The text with the middle of these digits hidden; `None` where they are not in it.
 fn hide(text: &str, digits: &[u8], head: usize) -> Option<String> {
-    let mut octets = text.as_bytes().to_vec();
+    let mut letters: Vec<char> = text.chars().collect();
     let (mut at, mut found) = (0, false);
-    while at < octets.len() {
-        match places(&octets[at..], digits) {
+    while at < letters.len() {
+        match places(&letters[at..], digits) {
             Some(places) => {
                 let middle = places.get(head..places.len().saturating_sub(TAIL)).unwrap_or_default();
-                middle.iter().for_each(|place| octets[at + place] = b'*');
+                middle.iter().for_each(|place| letters[at + place] = '*');
                 at += places.last().map_or(1, |last| last + 1);
                 found = true;
             }
             None => at += 1,
         }
     }
-    // Only digits became asterisks: what was UTF-8 is.
-    found.then(|| String::from_utf8(octets).ok()).flatten()
+    found.then(|| letters.into_iter().collect())
 }
 
-/// Where each of the digits stands, if they begin here; single blanks and hyphens between them do not matter.
-fn places(octets: &[u8], digits: &[u8]) -> Option<Vec<usize>> {
-    if octets.first() != digits.first() {
+/// Where each of the digits stands, if they begin here; what people write between them does not matter.
+fn places(letters: &[char], digits: &[u8]) -> Option<Vec<usize>> {
+    if letters.first().and_then(digit) != digits.first().copied() {
         return None;
     }
     let mut places = Vec::with_capacity(digits.len());
     let mut at = 0;
-    for digit in digits {
-        if !places.is_empty() && matches!(octets.get(at), Some(b' ' | b'-')) {
-            at += 1;
+    for wanted in digits {
+        if !places.is_empty() {
+            at += letters.iter().skip(at).take(BETWEEN).take_while(|letter| is_between(**letter)).count();
         }
-        if octets.get(at) != Some(digit) {
+        if letters.get(at).and_then(digit) != Some(*wanted) {
             return None;
         }
         places.push(at);
         at += 1;
     }
     Some(places)
+}
+
+/// The digit that a letter is, in either width.
+fn digit(letter: &char) -> Option<u8> {
+    let code = u32::from(*letter);
+    let code = if ('０'..='９').contains(letter) { code - u32::from('０') + u32::from('0') } else { code };
+    u8::try_from(code).ok().filter(u8::is_ascii_digit)
+}
+
+/// What stands between the digits of a number.
+fn is_between(letter: char) -> bool {
+    letter.is_whitespace() || matches!(letter, '-' | '.' | '(' | ')' | '/' | '－' | '·' | '（' | '）' | '‐'..='―')
+}
+
+/// A number that is a condition as it is shown, whatever stands between its digits left out.
+pub fn readable(number: &str) -> String {
+    masked(&number.chars().filter(|letter| !is_between(*letter)).collect::<String>())
+}
+
+/// A text with whatever is a Chinese mobile's number hidden in it, whoever's it is.
+pub fn without_mobiles(text: &str) -> String {
+    let is_digit = |letter: char| digit(&letter).is_some();
+    let runs = text.split(|letter| !is_digit(letter) && !is_between(letter));
+    let numbers = runs.map(|run| run.chars().filter_map(|letter| digit(&letter)).map(char::from).collect::<String>());
+    let is_mobile = |number: &String| {
+        let own = ["0086", "86"].iter().find_map(|code| number.strip_prefix(code)).unwrap_or(number);
+        own.len() == 11 && own.starts_with('1') && own.as_bytes().get(1).is_some_and(|second| *second >= b'3')
+    };
+    Masking::of(numbers.filter(is_mobile)).text(text).into_owned()
 }
 
 #[cfg(test)]
@@ -181,6 +213,34 @@ mod tests {
         let shown = "回 138 **** 8001 或 138-****-8001、+86138****8001；客服400-820-1234，13900139001";
         assert_eq!(masking.text(text), shown);
         assert!(matches!(masking.text("【青禾】您好"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn neither_wide_digits_nor_what_stands_between_them_show_a_number() {
+        let masking = Masking::of(["8613800138001"]);
+        for (text, shown) in [
+            ("退 １３８００１３８００１", "退 １３８****８００１"),
+            ("138  0013  8001", "138  ****  8001"),
+            ("138.0013.8001", "138.****.8001"),
+            ("(138) 0013\u{a0}8001", "(138) ****\u{a0}8001"),
+            ("138, 0013, 8001", "138, 0013, 8001"),
+        ] {
+            assert_eq!(masking.text(text), shown);
+        }
+    }
+
+    #[test]
+    fn a_mobile_among_conditions_is_hidden_and_names_and_ports_are_not() {
+        for (text, shown) in [
+            ("case-13800138001", "case-138****8001"),
+            ("+86 138 0013 8001", "+86 138 **** 8001"),
+            ("20261124-000000123", "20261124-000000123"),
+            ("10690001230801", "10690001230801"),
+            ("call 4008201234", "call 4008201234"),
+        ] {
+            assert_eq!(without_mobiles(text), shown);
+        }
+        assert_eq!(readable("138     0013  8001"), "138****8001");
     }
 
     #[test]

@@ -210,9 +210,11 @@ impl Measures {
         let _one = lock(&self.taking);
         check_health(journal)?;
         let mut last = None;
+        let room = journal.reserve(changes.len(), 0)?;
         for change in &changes {
-            last = Some(journal.append(change.record(now_ms).encode(Vec::new()))?);
+            last = Some(room.append_parts(&change.record(now_ms).encode(Vec::new()), &[])?);
         }
+        drop(room);
         let Some(last) = last else { return Ok(()) };
         settle(journal, last)?;
         let mut standings = self.kept().standings.clone();

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::EvidenceError;
-use super::masking::masked;
+use super::masking::{readable, without_mobiles};
 use super::measures::{check_health, settle};
 use super::record::{ACCESSES, Accessed, Record, accessed_key, entry_id, name, subscriber_key};
 use crate::rules::Msisdn;
@@ -42,6 +42,7 @@ impl Reading {
             let blank = if self.query.is_empty() { "" } else { " " };
             let separator = if name.is_empty() { "" } else { " " };
             // Writing to a text does not fail.
+            let value = without_mobiles(&value.to_string());
             write!(self.query, "{blank}{name}{separator}{value}").ok();
         }
         self
@@ -53,7 +54,7 @@ impl Reading {
         let Some(number) = number else { return self };
         let msisdn = Msisdn::parse(number).map(|msisdn| msisdn.0);
         let subscriber = Some(subscriber_key(msisdn, number).into_owned());
-        Self { subscriber, ..self.with(name, Some(masked(number))) }
+        Self { subscriber, ..self.with(name, Some(readable(number))) }
     }
 }
 
@@ -75,8 +76,11 @@ pub struct Refused(String);
 
 /// Records that somebody is about to read: on disk when this returns. Blocks.
 pub fn begin(journal: &Journal, who: &str, reading: &Reading, at_ms: i64) -> Result<Begun, Refused> {
-    let recorded = check_health(journal).and_then(|()| {
-        let ticket = journal.append(encoded(who, reading, at_ms, 0, false, None))?;
+    let begun = || encoded(who, reading, at_ms, 0, false, None);
+    let health = check_health(journal);
+    let is_well = health.is_ok();
+    let recorded = health.and_then(|()| {
+        let ticket = journal.append(begun())?;
         settle(journal, ticket).map(|()| ticket.id)
     });
     match recorded {
@@ -84,8 +88,10 @@ pub fn begin(journal: &Journal, who: &str, reading: &Reading, at_ms: i64) -> Res
         Err(error) if reading.whole => Err(Refused(error.to_string())),
         Err(error) => {
             tracing::error!(who, what = reading.what, %error, "a reading of records is not recorded on disk");
-            // It may find its place in the spool, and get there later.
-            journal.append(encoded(who, reading, at_ms, 0, false, None)).ok();
+            // It may find its place in the spool, and get there later; what was not settled is there already.
+            if !is_well {
+                journal.append(begun()).ok();
+            }
             Ok(Begun::Unrecorded(error.to_string()))
         }
     }

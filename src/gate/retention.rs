@@ -8,9 +8,11 @@ mod aside;
 mod file;
 mod held;
 mod holds;
+mod pace;
 mod plan;
 mod policies;
 mod purge;
+mod purged;
 mod subscribers;
 mod watch;
 
@@ -25,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use holds::{Hold, HoldError, HoldOrder, Holds, Lifted};
 pub use plan::{Item, Piece, Plan};
-pub use purge::{Gone, Order, PurgeError, Purged};
+pub use purged::{Gone, Order, PurgeError, Purged};
 pub use subscribers::Said;
 
 use super::Moment;
@@ -89,6 +91,8 @@ struct State {
     seen: Option<Timestamp>,
     /// The day of the last purge by itself.
     last_run: Option<Date>,
+    /// The last day of which it is certain that it came.
+    vouched: Option<Date>,
     /// What was begun and not seen to its end.
     under_way: Option<UnderWay>,
     remainders: Vec<Remainder>,
@@ -141,7 +145,12 @@ impl Retention {
             profile: config.profile.name.clone(),
             months: retention.months,
         };
-        retention.change(|state| state.policies.note(policy))?;
+        let today = policy.since;
+        retention.change(|state| {
+            // Before the first purge there is nothing to go by but the clock.
+            let vouched = state.vouched.or(state.last_run).unwrap_or(today).min(today);
+            (state.vouched.replace(vouched) != Some(vouched)) | state.policies.note(policy)
+        })?;
         Ok(retention)
     }
 
@@ -166,11 +175,23 @@ impl Retention {
 
     /// What goes when, seen from a day; today where none is given.
     pub fn plan(&self, journal: &Journal, as_of: Option<Date>, now: Timestamp) -> Result<Plan, StoreError> {
-        let as_of = as_of.unwrap_or_else(|| self.zone.to_datetime(now).date());
+        match as_of {
+            Some(made_up) => self.plan_for(journal, made_up, None),
+            None => self.plan_of_day(journal, self.zone.to_datetime(now).date()),
+        }
+    }
+
+    /// The plan of a day that is taken to have come.
+    fn plan_of_day(&self, journal: &Journal, today: Date) -> Result<Plan, StoreError> {
+        let vouched = lock(&self.state).vouched;
+        self.plan_for(journal, today, vouched)
+    }
+
+    fn plan_for(&self, journal: &Journal, as_of: Date, vouched: Option<Date>) -> Result<Plan, StoreError> {
         let stored = self.stored(journal)?;
         let holds = self.holds.standing();
         let state = lock(&self.state).clone();
-        let known = Known { policies: &state.policies, holds: &holds, remainders: &state.remainders };
+        let known = Known { policies: &state.policies, holds: &holds, remainders: &state.remainders, vouched };
         Ok(Plan::new(as_of, &stored, known, self.settings.at_most))
     }
 
@@ -219,7 +240,10 @@ impl Retention {
 }
 
 /// Readers of a later form keep reading this one.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// In forms before this one, what was held of a day kept all of its signalling.
+const THINNED: u32 = 2;
 
 fn read_state(path: &Path) -> Result<State, StoreError> {
     let state: Option<State> = file::read(path).map_err(|error| match error {
@@ -236,7 +260,14 @@ fn read_state(path: &Path) -> Result<State, StoreError> {
         Some(state) if state.version > VERSION => {
             Err(StoreError::damaged(path, format!("version {}: this portcullis reads {VERSION}", state.version)))
         }
-        state => Ok(state.unwrap_or_default()),
+        state => {
+            let mut state = state.unwrap_or_default();
+            if state.version < THINNED {
+                // They are looked through again, for what is not held.
+                state.remainders.retain(|left| left.what != Piece::Signalling);
+            }
+            Ok(state)
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use jiff::Span;
 use jiff::civil::{Date, Weekday};
 
 use crate::document::{self, Complaints, Fault, Section};
@@ -104,6 +105,12 @@ impl Calendar {
             left -= u32::from(self.is_worked(day));
         }
         day
+    }
+
+    /// How many working days come after a day, up to another.
+    pub fn between(&self, after: Date, until: Date) -> usize {
+        let days = after.series(Span::new().days(1)).skip(1).take_while(|day| *day <= until);
+        days.filter(|day| self.is_worked(*day)).count()
     }
 
     /// The years between two days that are counted by weekends alone, for want of a notice.

@@ -274,7 +274,7 @@ fn folder(path: &Path, what: &'static str) -> BackupError {
 /// Whether a folder is new, or what is left of a backup that was cut short.
 fn holds_nothing(dir: &Path) -> Result<bool, BackupError> {
     let entries = fs::read_dir(dir).map_err(|e| BackupError::io(dir, "list the folder", e))?;
-    let ours = |path: &Path| is_round(path) || path.ends_with("lock");
+    let ours = |path: &Path| is_round(path) || path.ends_with("lock") || manifest::is_leftover(path);
     Ok(entries.flatten().all(|entry| ours(&entry.path())))
 }
 

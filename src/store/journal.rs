@@ -7,15 +7,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
 use super::StoreError;
 use super::backup::Lender;
-use super::engine::{Engines, Sled};
-use super::keys::Keys;
 use super::lock::Lock;
 
 mod block;
@@ -31,21 +27,28 @@ mod heads;
 mod hot;
 mod id;
 mod layout;
+mod open;
+mod options;
+mod pace;
 mod recover;
 mod rewrite;
+mod room;
 mod rows;
 mod scan;
 mod sealer;
 mod seals;
 mod segment;
+mod signalling;
 mod swap;
 mod verify;
 mod vouch;
 mod writer;
 
 pub use find::{Entries, Query, WholeEntries};
-pub use heads::{Extent, Head, KnownHead, Running, Standing};
+pub use heads::{Extent, Head, KnownHead, Reached, Running, Standing};
 pub use id::{Day, EntryId, InvalidEntryId};
+pub use options::JournalOptions;
+pub use room::Room;
 pub use verify::{Check, Fault, Verified};
 
 pub(in crate::store) use swap::TABLE;
@@ -97,42 +100,6 @@ pub trait Schema: Send + Sync + 'static {
     fn at_ms(&self, content: &[u8]) -> i64;
     /// Everything it can be found by.
     fn keys(&self, content: &[u8], emit: &mut dyn FnMut(Index, &[u8]));
-}
-
-/// How the journal is kept.
-#[derive(Clone, Debug)]
-pub struct JournalOptions {
-    /// `None` commits as soon as there is an entry; `Some` at most this often.
-    pub interval: Option<Duration>,
-    /// Whose midnight ends a day.
-    pub time_zone: TimeZone,
-    /// Most entries accepted and not yet durable.
-    pub spool_entries: usize,
-    /// Most octets of them.
-    pub spool_bytes: usize,
-    /// Memory for the cache of the day being written, in octets.
-    pub cache_bytes: u64,
-    /// What it is sealed with; without, keys of its own in its folder.
-    pub keys: Option<Keys>,
-    /// Where the signed heads of its days are kept; without, in its folder.
-    pub heads: Option<PathBuf>,
-    /// The engine underneath.
-    pub engines: Arc<dyn Engines>,
-}
-
-impl Default for JournalOptions {
-    fn default() -> Self {
-        Self {
-            interval: None,
-            time_zone: TimeZone::get("Asia/Shanghai").unwrap_or(TimeZone::fixed(jiff::tz::offset(8))),
-            spool_entries: 1 << 20,
-            spool_bytes: 256 << 20,
-            cache_bytes: 32 << 20,
-            keys: None,
-            heads: None,
-            engines: Arc::new(Sled),
-        }
-    }
 }
 
 /// What an appender holds until its entry is settled.
@@ -245,13 +212,13 @@ impl Journal {
 
     /// Hands an entry to the writer; returns at once. It is settled when [`Progress::settled`] says so.
     pub fn append(&self, content: impl AsRef<[u8]>) -> Result<Ticket, AppendError> {
-        self.inner.front.append(content.as_ref(), &[])
+        self.inner.front.append(content.as_ref(), &[], false)
     }
 
     /// The same for an entry part of which, the signalling, is to expire before the rest. It is sealed with
     /// another key, nothing is found by it, and it counts to the entry's length.
     pub fn append_parts(&self, content: &[u8], signalling: &[u8]) -> Result<Ticket, AppendError> {
-        self.inner.front.append(content, signalling)
+        self.inner.front.append(content, signalling, false)
     }
 
     /// The same for whoever has at hand what the [`Schema`] would have to read out of the content again: its moment
@@ -263,7 +230,12 @@ impl Journal {
         at_ms: i64,
         keys: impl FnOnce(&mut dyn FnMut(Index, &[u8])),
     ) -> Result<Ticket, AppendError> {
-        self.inner.front.append_keyed(content, signalling, at_ms, keys)
+        self.inner.front.append_keyed((content, signalling), at_ms, keys, false)
+    }
+
+    /// Takes the room of so many entries, of so many octets in all, for whoever appends all of them or none.
+    pub fn reserve(&self, entries: usize, bytes: usize) -> Result<Room<'_>, AppendError> {
+        Room::take(self, entries, bytes)
     }
 
     /// Writes what is left, signs how far the day has come, and takes no more; whoever still has a handle
@@ -325,6 +297,23 @@ impl Journal {
         self.inner.days.list()
     }
 
+    /// The days that may have what is asked for, oldest first.
+    pub fn days_of(&self, query: &Query) -> Result<Vec<Day>, StoreError> {
+        let days = &self.inner.days;
+        Ok(days.list()?.into_iter().filter(|day| query.may_be_in(*day, days)).collect())
+    }
+
+    /// The folders of such days that were set aside because they cannot be read.
+    pub fn set_aside_of(&self, query: &Query) -> Result<Vec<String>, StoreError> {
+        let days = &self.inner.days;
+        Ok(days
+            .list_aside()?
+            .into_iter()
+            .filter(|(day, _)| query.may_be_in(*day, days))
+            .map(|(_, name)| name)
+            .collect())
+    }
+
     /// The days there are, and whether each is being written.
     pub(in crate::store) fn days_written(&self) -> Result<Vec<(Day, bool)>, StoreError> {
         self.inner.days.written()
@@ -360,7 +349,12 @@ impl Journal {
     /// Deletes a day's signalling, its key with it, and gives its space back. Refused (false) for a day that
     /// is being written, and where there is neither any more.
     pub fn drop_signalling(&self, day: Day) -> Result<bool, StoreError> {
-        self.inner.days.drop_signalling(day)
+        self.inner.days.drop_signalling(day, None)
+    }
+
+    /// The same, but for the signalling of the entries that `keep` wants: sealed with a key of its own.
+    pub fn thin_signalling(&self, day: Day, mut keep: impl FnMut(EntryId, &Parts) -> bool) -> Result<bool, StoreError> {
+        self.inner.days.drop_signalling(day, Some(&mut keep))
     }
 
     /// Deletes all of a day but the entries that `keep` wants, which stay under their names: sealed with

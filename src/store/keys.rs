@@ -10,7 +10,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,9 @@ pub use signer::{Signer, verify};
 
 /// The name of the key that signs.
 const SIGNING: &str = "signing";
+
+/// The name of the master that keys are being wrapped by, kept under the one before while that lasts.
+const ROTATING: &str = "rotating";
 
 const ENDING: &str = "key";
 
@@ -53,7 +56,30 @@ pub struct Keys {
 
 struct Inner {
     dir: PathBuf,
-    master: RwLock<Master>,
+    masters: RwLock<Masters>,
+}
+
+/// The master, and the one that a rotation goes to until it has come to its end.
+struct Masters {
+    given: Master,
+    next: Option<Master>,
+    /// Whether all keys are wrapped by the next one.
+    over: bool,
+}
+
+impl Masters {
+    fn of(given: Master) -> Self {
+        Self { given, next: None, over: false }
+    }
+
+    /// Wraps what is made.
+    fn current(&self) -> &Master {
+        self.next.as_ref().filter(|_| self.over).unwrap_or(&self.given)
+    }
+
+    fn all(&self) -> Vec<&Master> {
+        [&self.given].into_iter().chain(&self.next).collect()
+    }
 }
 
 impl Keys {
@@ -61,8 +87,10 @@ impl Keys {
     pub fn open(dir: &Path, source: &MasterSource) -> Result<Self, StoreError> {
         create_private_dir(dir)?;
         let master = Master::obtain(source, dir)?;
-        let keys = Self { inner: Arc::new(Inner { dir: dir.to_owned(), master: RwLock::new(master) }) };
+        let masters = RwLock::new(Masters::of(master));
+        let keys = Self { inner: Arc::new(Inner { dir: dir.to_owned(), masters }) };
         keys.remove_leftovers()?;
+        keys.take_up_rotation(*source == MasterSource::Beside)?;
         // A wrong master is noticed here, not in the middle of the night.
         keys.make(SIGNING)?;
         Ok(keys)
@@ -75,24 +103,26 @@ impl Keys {
 
     /// What the master is known by; says nothing about it.
     pub fn master_id(&self) -> String {
-        self.master().id()
+        self.masters().current().id()
     }
 
     /// The key of that name; `None` where there is none, or none any more.
     pub fn get(&self, name: &str) -> Result<Option<Key>, StoreError> {
-        self.unwrap(name, &[&self.master()])
+        self.unwrap(name, &self.masters().all())
     }
 
     /// The key of that name, made where there is none; it is on disk when this returns.
     pub fn make(&self, name: &str) -> Result<Key, StoreError> {
-        if let Some(key) = self.get(name)? {
+        // Held to the end: a rotation meanwhile would pass over a file that its old master is about to wrap.
+        let masters = self.masters();
+        if let Some(key) = self.unwrap(name, &masters.all())? {
             return Ok(key);
         }
         let key = Key::random().map_err(|what| self.fault(name, what))?;
-        match self.write(name, &key, &self.master(), false) {
+        match self.write(name, &key, masters.current(), false) {
             // Made meanwhile, by another thread: theirs is the one.
             Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
-                self.get(name)?.ok_or_else(|| self.fault(name, "came and went"))
+                self.unwrap(name, &masters.all())?.ok_or_else(|| self.fault(name, "came and went"))
             }
             other => other.map(|()| key),
         }
@@ -100,6 +130,12 @@ impl Keys {
 
     /// Deletes a key for good; false where there was none.
     pub fn forget(&self, name: &str) -> Result<bool, StoreError> {
+        // A rotation that has read it would write it again.
+        let _unturned = self.masters();
+        self.delete(name)
+    }
+
+    fn delete(&self, name: &str) -> Result<bool, StoreError> {
         let path = self.path(name);
         // Where the file system writes in place, its octets go first.
         let octets = match OpenOptions::new().write(true).open(&path) {
@@ -125,6 +161,7 @@ impl Keys {
                 names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
             }
         }
+        names.retain(|name| name != ROTATING);
         names.sort_unstable();
         Ok(names)
     }
@@ -135,28 +172,66 @@ impl Keys {
         Signer::new(&key).map_err(|what| self.fault(SIGNING, what))
     }
 
-    /// Wraps every key anew, under another master. One that was cut short goes on where it ended: a key that
-    /// the new master opens already is left as it is. Says how many were wrapped.
+    /// Wraps every key anew, under another master. One that was cut short leaves keys under both; the old one opens
+    /// all of them until it is given again, and goes on where it ended. Says how many were wrapped.
     pub fn rotate(&self, to: Master) -> Result<usize, StoreError> {
-        let mut master = self.inner.master.write().unwrap_or_else(PoisonError::into_inner);
+        let mut masters = self.masters_mut();
+        match &masters.next {
+            Some(next) if next.id() != to.id() => {
+                let what = format!("a rotation to the master key {} was cut short: give that one first", next.id());
+                return Err(self.fault(ROTATING, what));
+            }
+            None if masters.given.id() != to.id() => {
+                self.write(ROTATING, to.key(), &masters.given, true)?;
+                masters.next = Some(to.clone());
+            }
+            _ => {}
+        }
         let mut wrapped = 0;
         // The one that opening asks for comes last: until then the old master opens the folder.
         let mut names = self.names()?;
         names.sort_by_key(|name| name == SIGNING);
         for name in names {
             let old = self.read(&name)?.is_some_and(|file| file.master != to.id());
-            if let Some(key) = self.unwrap(&name, &[&master, &to])?.filter(|_| old) {
+            if let Some(key) = self.unwrap(&name, &masters.all())?.filter(|_| old) {
                 self.write(&name, &key, &to, true)?;
                 wrapped += 1;
             }
         }
         to.replace_beside(self.dir())?;
-        *master = to;
+        *masters = Masters::of(to);
+        self.delete(ROTATING)?;
         Ok(wrapped)
     }
 
-    fn master(&self) -> Master {
-        self.inner.master.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Takes up a rotation that was cut short, so that the keys under both masters open.
+    fn take_up_rotation(&self, beside: bool) -> Result<(), StoreError> {
+        let (Some(rotating), Some(signing)) = (self.read(ROTATING)?, self.read(SIGNING)?) else { return Ok(()) };
+        let mut masters = self.masters_mut();
+        if rotating.master != masters.given.id() {
+            // Given is the new one: where the last key to be wrapped is its own, all are.
+            let over = signing.master == masters.given.id();
+            return if over { self.delete(ROTATING).map(drop) } else { Ok(()) };
+        }
+        let Some(next) = self.unwrap(ROTATING, &[&masters.given])?.map(Master::of) else { return Ok(()) };
+        let over = signing.master == next.id();
+        if over && beside {
+            next.replace_beside(self.dir())?;
+            *masters = Masters::of(next);
+            return self.delete(ROTATING).map(drop);
+        }
+        tracing::warn!(to = next.id(), "a rotation of the master key was cut short: give it again");
+        (masters.next, masters.over) = (Some(next), over);
+        Ok(())
+    }
+
+    /// The masters; none takes another's place while they are held.
+    fn masters(&self) -> RwLockReadGuard<'_, Masters> {
+        self.inner.masters.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn masters_mut(&self) -> RwLockWriteGuard<'_, Masters> {
+        self.inner.masters.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the key of that name lies, or would.

@@ -35,6 +35,15 @@ const RETRY: Duration = Duration::from_millis(200);
 /// While nothing is counted, how often it is noted that nothing is missing.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// How often all that is on disk is looked through for what no longer matters.
+const SWEPT: Duration = Duration::from_hours(24);
+
+/// Buckets that are looked through at a time, every [`RETRY`]: two million take two hours.
+const BUCKETS: usize = 64;
+
+/// So long after it has ended, in seconds, something goes: the clock may be a day ahead.
+const SLACK_S: i64 = 86_400;
+
 /// Pairs whose changes may be in memory alone; about a hundred octets each.
 const MOST_FRESH: usize = 500_000;
 
@@ -118,6 +127,14 @@ struct Inner {
     kept_until_ms: AtomicI64,
     before: Before,
     _lock: Lock,
+}
+
+/// A look through all that is on disk, for what no longer matters and nobody touches any more.
+#[derive(Debug)]
+struct Sweep {
+    /// Where it goes on; none between two.
+    from: Option<Vec<u8>>,
+    again_at: std::time::Instant,
 }
 
 #[derive(Debug, Default)]
@@ -315,12 +332,14 @@ impl Inner {
     /// Writes what is fresh until it is told to stop.
     fn keep(&self, stopped: &mpsc::Receiver<()>) {
         let mut written = clock::monotonic();
+        let mut sweep = Sweep { from: Some(vec![bucket::BUCKET]), again_at: written };
         while stopped.recv_timeout(RETRY) == Err(mpsc::RecvTimeoutError::Timeout) {
             self.mend();
             if clock::monotonic().duration_since(written) >= INTERVAL {
                 self.flush_or_say();
                 written = clock::monotonic();
             }
+            self.sweep(&mut sweep);
         }
         self.mend();
         self.flush_or_say();
@@ -329,6 +348,27 @@ impl Inner {
     fn mend(&self) {
         let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         self.disk.mend();
+    }
+
+    /// Goes on with the look through what is on disk; after a failure it begins anew when its time comes again.
+    fn sweep(&self, sweep: &mut Sweep) {
+        let now = clock::monotonic();
+        let from = match &sweep.from {
+            Some(from) => from.as_slice(),
+            None if now < sweep.again_at => return,
+            None => &[bucket::BUCKET],
+        };
+        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        sweep.from = match self.disk.sweep(from, BUCKETS, clock::wall().as_second() - SLACK_S) {
+            Ok(next) => next,
+            Err(error) => {
+                tracing::error!(%error, "what was sent to whom long ago cannot be looked through");
+                None
+            }
+        };
+        if sweep.from.is_none() {
+            sweep.again_at = now + SWEPT;
+        }
     }
 
     fn flush_or_say(&self) {

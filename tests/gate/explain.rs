@@ -1,15 +1,14 @@
 //! What a refusal says besides its status: every rule in the record, and the sentence for who asked for it.
 
-use portcullis_protocol::address::Address;
 use portcullis_protocol::field::{COctetString, InterfaceVersion};
-use portcullis_protocol::pdu::{Bind, DataSm, Destinations, SubmitMulti};
+use portcullis_protocol::pdu::{Bind, DataSm};
 use portcullis_protocol::tlv::{TlvTag, Tlvs, push};
 use portcullis_protocol::{CommandId, CommandStatus, Frame, Pdu};
 
 use bytes::BytesMut;
 
 use crate::provider::{OK, Provider, encoded, source, submit, subscriber};
-use crate::stage::{COMMERCIAL_PORT, NO_CONSENT, OFFER, SILENT, Stage, WILLING, offer};
+use crate::stage::{COMMERCIAL_PORT, NO_CONSENT, OFFER, SILENT, Stage, WILLING, multi, offer};
 
 /// No name, no phone, nobody who agreed.
 const BAD: &str = "Saturday: all bread half price. Reply TD to unsubscribe";
@@ -86,7 +85,7 @@ async fn the_other_operations_say_why_as_well() {
     assert!(text(&answer).is_some_and(|said| said.starts_with("R09 consent: ")), "{answer:?}");
 
     for (recipients, status) in [(&[SILENT][..], NO_CONSENT), (&[WILLING, SILENT], OK)] {
-        let answer = provider.ask(multi(recipients)).await;
+        let answer = provider.ask(multi(COMMERCIAL_PORT, recipients, OFFER)).await;
         assert_eq!((answer.command_id(), answer.command_status()), (CommandId::SUBMIT_MULTI_RESP, status));
         assert!(text(&answer).is_some_and(|said| said.starts_with("R09 consent: ")), "{answer:?}");
         let Ok(Pdu::SubmitMultiResp(pdu)) = Pdu::decode(&answer) else { panic!("{answer:?}") };
@@ -97,21 +96,4 @@ async fn the_other_operations_say_why_as_well() {
     let answer = provider.ask(Frame::new(CommandId::SUBMIT_SM, OK, 0, &[0, 0])).await;
     assert!(answer.command_status() != OK && text(&answer).is_some_and(|said| said.contains("expected")), "{answer:?}");
     assert_eq!(text(&provider.ask(offer(WILLING)).await), None, "nothing to explain");
-}
-
-fn multi(recipients: &[&str]) -> Frame {
-    let mut entries = BytesMut::new();
-    for recipient in recipients {
-        let to: Address<'_> = subscriber(recipient);
-        portcullis_protocol::pdu::Destination::Sme(to).encode(&mut entries);
-    }
-    let (data_coding, octets) = encoded(OFFER);
-    let pdu = SubmitMulti {
-        source: source(COMMERCIAL_PORT),
-        destinations: Destinations::from_bytes(&entries).expect("addresses"),
-        data_coding,
-        short_message: &octets,
-        ..SubmitMulti::default()
-    };
-    Pdu::SubmitMulti(pdu).to_frame(OK, 0)
 }

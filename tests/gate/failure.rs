@@ -7,7 +7,7 @@ use portcullis_protocol::CommandStatus;
 
 use crate::outage::{give_back, take_away};
 use crate::provider::{OK, Provider, submit};
-use crate::stage::{COMMERCIAL_PORT, SILENT, Stage, WILLING, notice, offer, sent};
+use crate::stage::{COMMERCIAL_PORT, NOTICE, SERVICE_PORT, SILENT, Stage, WILLING, multi, notice, offer, sent};
 
 const TRY_AGAIN: CommandStatus = CommandStatus(0x64);
 const NO_NAME: CommandStatus = CommandStatus(0x0483);
@@ -112,6 +112,26 @@ async fn where_not_even_memory_has_room_service_goes_on_only_if_the_operator_say
         assert_eq!(sent(&mut provider, offer(WILLING)).await.0, TRY_AGAIN, "{word}");
         assert!(stage.folder.status().totals.unrecorded > 1);
         heal(&stage, &mut provider).await;
+    }
+}
+
+/// Whatever is left of the room: a recipient's record never says that a message went on of which the others have none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_not_all_recipients_records_find_room_none_is_written() {
+    const THREE: [&str; 3] = ["8613800138041", "8613800138042", "8613800138043"];
+    for entries in 20..24 {
+        let more = format!("[journal]\nspool_entries = {entries}");
+        let (stage, mut provider, heal) = without_journal(&more).await;
+        let mut refused = 0;
+        for _ in 0..20 {
+            let answer = provider.ask(multi(SERVICE_PORT, &THREE, NOTICE)).await;
+            refused += usize::from(answer.command_status() == TRY_AGAIN);
+        }
+        assert!((1..20).contains(&refused), "{refused} of 20 with room for {entries}");
+        heal(&stage, &mut provider).await;
+        for to in THREE {
+            assert_eq!(stage.folder.sent_to(to).len(), 20 - refused, "{to} with room for {entries}");
+        }
     }
 }
 

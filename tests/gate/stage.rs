@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 
+use bytes::BytesMut;
 use portcullis::simulator::{Simulator, SimulatorOptions};
-use portcullis_protocol::{CommandStatus, Frame};
+use portcullis_protocol::pdu::{Destination, Destinations, SubmitMulti};
+use portcullis_protocol::{CommandStatus, Frame, Pdu};
 
 use crate::gate::{Folder, Gate};
-use crate::provider::{Provider, message_id, submit};
+use crate::provider::{OK, Provider, encoded, message_id, source, submit, subscriber};
 
 /// A sender with a port of each kind, a provider with a password, and providers that are kept short.
 pub(crate) const REGISTER: &str = r#"
@@ -116,6 +118,21 @@ pub(crate) fn offer(to: &str) -> Frame {
 /// A service message.
 pub(crate) fn notice(to: &str) -> Frame {
     submit(SERVICE_PORT, to, NOTICE)
+}
+
+/// One text for several recipients.
+pub(crate) fn multi(from: &str, recipients: &[&str], text: &str) -> Frame {
+    let mut entries = BytesMut::new();
+    recipients.iter().for_each(|recipient| Destination::Sme(subscriber(recipient)).encode(&mut entries));
+    let (data_coding, octets) = encoded(text);
+    let pdu = SubmitMulti {
+        source: source(from),
+        destinations: Destinations::from_bytes(&entries).expect("addresses"),
+        data_coding,
+        short_message: &octets,
+        ..SubmitMulti::default()
+    };
+    Pdu::SubmitMulti(pdu).to_frame(OK, 0)
 }
 
 /// The status of the answer to a message, and the carrier's `message_id` where there is one.

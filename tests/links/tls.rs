@@ -102,6 +102,27 @@ async fn a_provider_is_known_by_its_certificate() {
 }
 
 #[tokio::test]
+async fn a_message_and_its_session_tell_by_which_certificate_they_came() {
+    let scene = scene(", client_ca = \"ca.pem\", client_auth = \"optional\"").await;
+    let mut herald = scene.connect(Some(&scene.herald)).await;
+    assert_eq!(herald.bind(CommandId::BIND_TRANSCEIVER, "herald", "s3cret").await, OK);
+    sends(&mut herald, 0).await;
+    let mut anyone = scene.connect(None).await;
+    assert_eq!(anyone.bind(CommandId::BIND_TRANSCEIVER, "anyone", "s3cret").await, OK);
+    sends(&mut anyone, 2).await;
+    let came = |provider: &str, more: &[&str]| {
+        let said = scene.folder.run(&[&["journal", "find", "--json", "--provider", provider], more].concat()).ok();
+        said.lines().next().expect("a record").to_owned()
+    };
+    let own = format!("certificate CN=herald sha256 {}", scene.herald.fingerprint().replace(':', "").to_lowercase());
+    for record in [came("herald", &[]), came("herald", &["--sessions"])] {
+        assert!(record.contains("TLS 1.3") && record.contains(&own), "{record}");
+    }
+    let record = came("anyone", &[]);
+    assert!(record.contains("\"tls\":\"TLS 1.3, no certificate\""), "{record}");
+}
+
+#[tokio::test]
 async fn without_a_valid_certificate_there_is_no_connection_where_one_is_required() {
     let scene = scene(REQUIRED).await;
     let address = scene.gate.address;

@@ -45,6 +45,19 @@ fn a_hold_of_a_number_keeps_its_entries_and_nothing_else_until_it_is_lifted() {
 }
 
 #[test]
+fn a_hold_with_an_end_keeps_what_came_back_after_it() {
+    let (before, after) = (expired(5, 3), expired(5, 1));
+    let scene = Scene::with(&[before, after], "");
+    let until = (before + 1.day()).to_string();
+    hold(&scene, &["--msisdn", "13800100007", "--from", &before.to_string(), "--until", &until]);
+    scene.purge(&[]);
+    let kept = scene.kept();
+    assert_eq!(kept[&before].keys().copied().collect::<Vec<_>>(), [21, 22, 23]);
+    assert_eq!(kept[&after].keys().copied().collect::<Vec<_>>(), [23], "a receipt, of whichever message");
+    scene.verify();
+}
+
+#[test]
 fn a_hold_of_a_sender_keeps_its_outcomes_and_receipts_too() {
     let gone = expired(5, 1);
     let scene = Scene::with(&[gone], "");
@@ -91,16 +104,55 @@ fn a_day_stays_while_what_was_set_aside_of_it_is_held() {
 }
 
 #[test]
-fn signalling_of_a_day_stays_while_something_of_it_is_held() {
+fn signalling_of_what_is_held_stays_and_no_other() {
+    let gone = expired(1, 1);
+    let scene = Scene::with(&[gone], "");
+    let [first, second] = ["13800100007", "13800100009"].map(|number| hold(&scene, &["--msisdn", number]));
+    let purged = scene.purge(&[]);
+    assert_eq!((purged.gone[0].what.clone(), purged.gone[0].kept), (Piece::Signalling, 6));
+    let check = |held: &[u64]| {
+        for (number, (content, signalling)) in &scene.kept()[&gone] {
+            let filled = &scene.filled[&gone][number];
+            assert_eq!(*content, filled.0, "{number}");
+            let kept = if held.contains(number) { filled.1.clone() } else { None };
+            assert_eq!(*signalling, kept, "{number}");
+        }
+        scene.verify();
+    };
+    check(&[21, 23, 27, 29]);
+    let keys = |ending: &str| scene.keys().contains(&format!("{}-{ending}.key", gone.strftime("%Y%m%d")));
+    assert!(!keys("signalling") && keys("signalling-held-1"), "{:?}", scene.keys());
+    let backup = scene.folder.path().join("backup");
+    scene.folder.run(&["backup", &backup.to_string_lossy()]).ok();
+    scene.folder.plain(&["verify-backup", &backup.to_string_lossy()]).ok();
+    assert_eq!(scene.purge(&[]).gone, [], "it is not looked through every night");
+    scene.folder.run(&["hold", "lift", &first, "--why", "closed"]).ok();
+    scene.purge(&[]);
+    check(&[27, 29]);
+    assert!(!keys("signalling-held-1") && keys("signalling-held-2"), "{:?}", scene.keys());
+    scene.folder.run(&["hold", "lift", &second, "--why", "closed"]).ok();
+    scene.purge(&[]);
+    check(&[]);
+    assert!(!keys("signalling-held-2") && keys("content"), "{:?}", scene.keys());
+}
+
+/// Before, one held entry kept all of its day's signalling.
+#[test]
+fn what_an_earlier_purge_has_left_is_looked_through_again() {
     let gone = expired(1, 1);
     let scene = Scene::with(&[gone], "");
     let id = hold(&scene, &["--msisdn", "13800100007"]);
-    let purged = scene.purge(&[]);
-    assert_eq!((purged.gone[0].what.clone(), purged.gone[0].kept), (Piece::Signalling, 3));
-    assert_eq!(scene.kept(), scene.filled);
-    scene.folder.run(&["hold", "lift", &id, "--why", "closed"]).ok();
-    scene.purge(&[]);
-    assert!(scene.kept()[&gone].values().all(|(_, signalling)| signalling.is_none()));
+    let left = serde_json::json!({ "day": gone, "what": "signalling", "holds": [id] });
+    let file = scene.folder.config().data.join("retention.json");
+    let mut state: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&file).expect("the state")).expect("the state");
+    for (version, purged) in [(2, 0), (1, 1)] {
+        state["version"] = version.into();
+        state["remainders"] = [left.clone()].as_slice().into();
+        std::fs::write(&file, state.to_string()).expect("the state");
+        assert_eq!(scene.purge(&[]).gone.len(), purged, "version {version}");
+    }
+    assert!(scene.kept()[&gone][&24].1.is_none());
 }
 
 #[test]

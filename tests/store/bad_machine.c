@@ -6,6 +6,8 @@
  *   full PREFIX        nothing below PREFIX can grow (ENOSPC)
  *   slow MS PREFIX     syncing what is below PREFIX takes so many milliseconds
  *   clock SECONDS      the wall clock is so far ahead
+ *   kill COUNT PREFIX  the process is killed in place of the COUNTth change below PREFIX; of one that writes many
+ *                      pages half are written
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -13,6 +15,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,8 +31,8 @@
 static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
 static struct timespec seen;
 static ino_t seen_inode;
-static char readonly_at[PATH_MAX], full_at[PATH_MAX], slow_at[PATH_MAX];
-static long slow_ms, ahead_s;
+static char readonly_at[PATH_MAX], full_at[PATH_MAX], slow_at[PATH_MAX], kill_at[PATH_MAX];
+static long slow_ms, ahead_s, kill_left;
 
 static void look(void)
 {
@@ -41,7 +44,7 @@ static void look(void)
     if (now.st_ino != seen_inode || now.st_mtim.tv_sec != seen.tv_sec || now.st_mtim.tv_nsec != seen.tv_nsec) {
         seen = now.st_mtim;
         seen_inode = now.st_ino;
-        readonly_at[0] = full_at[0] = slow_at[0] = 0;
+        readonly_at[0] = full_at[0] = slow_at[0] = kill_at[0] = 0;
         slow_ms = ahead_s = 0;
         char line[PATH_MAX + 64];
         FILE *file = REAL(fopen)(control, "r");
@@ -50,6 +53,8 @@ static void look(void)
             if (sscanf(line, "readonly %4095s", readonly_at) == 1 || sscanf(line, "full %4095s", full_at) == 1)
                 continue;
             if (sscanf(line, "slow %ld %4095s", &slow_ms, slow_at) == 2)
+                continue;
+            if (sscanf(line, "kill %ld %4095s", &kill_left, kill_at) == 2)
                 continue;
             sscanf(line, "clock %ld", &ahead_s);
         }
@@ -74,9 +79,24 @@ static const char *path_of(int fd, char *path)
     return path;
 }
 
-static int refused(const char *path, int grows)
+/* Whether the process is to end in place of this change. */
+static int is_last(const char *path)
 {
-    look();
+    pthread_mutex_lock(&one);
+    int last = below(path, kill_at) && --kill_left == 0;
+    pthread_mutex_unlock(&one);
+    return last;
+}
+
+static void end(void)
+{
+    kill(getpid(), SIGKILL);
+    for (;;)
+        pause();
+}
+
+static int denied(const char *path, int grows)
+{
     if (below(path, readonly_at)) {
         errno = EROFS;
         return 1;
@@ -88,17 +108,43 @@ static int refused(const char *path, int grows)
     return 0;
 }
 
+static int refused(const char *path, int grows)
+{
+    look();
+    if (is_last(path))
+        end();
+    return denied(path, grows);
+}
+
 static int refused_fd(int fd)
 {
     char path[PATH_MAX];
     return refused(path_of(fd, path), 1);
 }
 
-static void wait_if_slow(int fd)
+/* The same for a write at a place, or at none (-1). */
+static int refused_write(int fd, const void *octets, size_t count, off_t at)
+{
+    char path[PATH_MAX];
+    path_of(fd, path);
+    look();
+    if (is_last(path)) {
+        size_t half = count / 2 & ~(size_t)4095;
+        if (half && (at < 0 ? REAL(write)(fd, octets, half) : REAL(pwrite)(fd, octets, half, at)) < 0)
+            perror(path);
+        end();
+    }
+    return denied(path, 1);
+}
+
+static void before_sync(int fd)
 {
     char path[PATH_MAX];
     look();
-    if (slow_ms && below(path_of(fd, path), slow_at))
+    path_of(fd, path);
+    if (is_last(path))
+        end();
+    if (slow_ms && below(path, slow_at))
         usleep(slow_ms * 1000);
 }
 
@@ -126,17 +172,17 @@ OPEN(open64)
 
 ssize_t write(int fd, const void *octets, size_t count)
 {
-    return refused_fd(fd) ? -1 : REAL(write)(fd, octets, count);
+    return refused_write(fd, octets, count, -1) ? -1 : REAL(write)(fd, octets, count);
 }
 
 ssize_t pwrite(int fd, const void *octets, size_t count, off_t at)
 {
-    return refused_fd(fd) ? -1 : REAL(pwrite)(fd, octets, count, at);
+    return refused_write(fd, octets, count, at) ? -1 : REAL(pwrite)(fd, octets, count, at);
 }
 
 ssize_t pwrite64(int fd, const void *octets, size_t count, off64_t at)
 {
-    return refused_fd(fd) ? -1 : REAL(pwrite64)(fd, octets, count, at);
+    return refused_write(fd, octets, count, at) ? -1 : REAL(pwrite64)(fd, octets, count, at);
 }
 
 ssize_t writev(int fd, const struct iovec *parts, int count)
@@ -146,13 +192,13 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
 
 int fsync(int fd)
 {
-    wait_if_slow(fd);
+    before_sync(fd);
     return REAL(fsync)(fd);
 }
 
 int fdatasync(int fd)
 {
-    wait_if_slow(fd);
+    before_sync(fd);
     return REAL(fdatasync)(fd);
 }
 
@@ -169,6 +215,21 @@ int rename(const char *from, const char *to)
 int unlink(const char *path)
 {
     return refused(path, 0) ? -1 : REAL(unlink)(path);
+}
+
+int unlinkat(int dir, const char *name, int flags)
+{
+    char path[PATH_MAX], full[PATH_MAX + 256];
+    if (*name == '/' || dir == AT_FDCWD)
+        snprintf(full, sizeof full, "%s", name);
+    else
+        snprintf(full, sizeof full, "%s/%s", path_of(dir, path), name);
+    return refused(full, 0) ? -1 : REAL(unlinkat)(dir, name, flags);
+}
+
+int rmdir(const char *path)
+{
+    return refused(path, 0) ? -1 : REAL(rmdir)(path);
 }
 
 int mkdir(const char *path, mode_t mode)

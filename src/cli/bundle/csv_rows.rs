@@ -79,7 +79,7 @@ const COLUMNS: &[(&str, Cell)] = &[
 ];
 
 /// How a cell begins that a spreadsheet takes for a formula; full-width signs count there as well.
-const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
 /// Rows under writing.
 pub(in crate::cli) struct CsvRows<W: Write> {

@@ -59,12 +59,11 @@ pub(super) fn make(
     access: &mut Access,
     config: &Config,
     complaint: &FoundComplaint,
-    out: &Path,
+    mut bundle: Bundle,
 ) -> Result<(), Failure> {
     let register = Register::load(&config.register).map_err(Failure::Config)?;
     let lists = DoNotDisturb::load(&config.do_not_disturb).map_err(Failure::Config)?;
     let query = query(complaint, config);
-    let mut bundle = Bundle::begin(out)?;
     let mut export = Export::new(config, &register, &mut bundle, true);
     export.run(access, query.clone(), Format::Both, false)?;
     let (counts, mut wanting) = (std::mem::take(&mut export.counts), std::mem::take(&mut export.wanting));
@@ -102,8 +101,9 @@ pub(super) fn make(
         counts,
         wanting,
     };
+    let out = bundle.target().display().to_string();
     bundle.seal(&about, access)?;
-    eprintln!("{}: the dossier of {}", out.display(), complaint.id);
+    eprintln!("{out}: the dossier of {}", complaint.id);
     about.wanting.iter().for_each(|what| eprintln!("warning: {what}"));
     Ok(())
 }
@@ -166,12 +166,17 @@ fn measures(access: &mut Access, complaint: &FoundComplaint) -> Result<Vec<Found
 /// Reads the configuration and makes the dossier of a complaint by its name.
 pub(super) fn run(config: &Path, id: &str, out: &Path) -> Result<(), Failure> {
     let config = load(config)?;
+    let bundle = Bundle::begin(out)?;
     let mut access = Access::open(&config)?;
     showing::begin(&mut access, Reading::new("complaint dossier", true).with("", Some(id)))?;
     let found = super::complaints(&mut access, &Request::Complaints(None))?;
     let complaint = found.into_iter().find(|complaint| complaint.id == id);
     let missing = || Failure::Usage(format!("no complaint {id}: `portcullis complaint list` shows their names"));
-    make(&mut access, &config, &complaint.ok_or_else(missing)?, out)?;
+    let complaint = complaint.ok_or_else(missing)?;
+    access.end(0)?;
+    let reading = Reading::new("complaint dossier", true).with("", Some(id));
+    showing::begin(&mut access, reading.about("--of", Some(&complaint.subscriber)))?;
+    make(&mut access, &config, &complaint, bundle)?;
     access.end(1)?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cli::showing::Showing;
+use crate::cli::showing::{Showing, plain};
 use crate::cli::{Failure, written};
 use crate::clock;
 use crate::config::Config;
@@ -75,7 +75,7 @@ fn tell(out: &mut impl Write, listed: &Listed, config: &Config, now: Timestamp) 
     let (received, channel) = (local(course.received), course.channel.name());
     writeln!(out, "{id}  {received}  {subscriber} complains of {}, by way of {channel}{reference}", local(*about))?;
     if !complaint.text.is_empty() {
-        writeln!(out, "    {}", complaint.text)?;
+        writeln!(out, "    {}", plain(&complaint.text))?;
     }
     let messages = if complaint.messages.is_empty() { "none found".into() } else { complaint.messages.join(" ") };
     writeln!(out, "    messages: {messages}")?;
@@ -95,7 +95,7 @@ fn tell(out: &mut impl Write, listed: &Listed, config: &Config, now: Timestamp) 
         writeln!(out, "    closed {}", local(closed))?;
     }
     for step in complaint.steps.iter().filter(|step| !step.note.is_empty()) {
-        writeln!(out, "    {}  {} by {}: {}", local(step.done), step.step, step.by, step.note)?;
+        writeln!(out, "    {}  {} by {}: {}", local(step.done), step.step, step.by, plain(&step.note))?;
     }
     Ok(())
 }
@@ -114,10 +114,7 @@ fn due(term: &Term, listed: &Listed, config: &Config, now: Timestamp) -> String 
         None if listed.complaint.course.closed.is_some() => format!("{what} by {due} ({weekday})"),
         None if term.is_late => format!("{what} by {due} ({weekday}): OVERDUE"),
         None => {
-            let mut left = 0;
-            while config.workdays.after(day(now), left + 1) <= due {
-                left += 1;
-            }
+            let left = config.workdays.between(day(now), due);
             format!("{what} by {due} ({weekday}): {left} working days left")
         }
     }

@@ -73,8 +73,8 @@ impl Page<'_> {
         for row in rows {
             html.push_str("<tr>");
             for cell in row {
-                let class = if cell.starts_with('!') { " class=\"late\"" } else { "" };
-                _ = write!(html, "<td{class}>{}</td>", escape(cell.trim_start_matches('!')));
+                let class = if MARKED.contains(&cell.as_str()) { " class=\"late\"" } else { "" };
+                _ = write!(html, "<td{class}>{}</td>", escape(&cell));
             }
             html.push_str("</tr>\n");
         }
@@ -126,7 +126,7 @@ impl Page<'_> {
             .iter()
             .map(|term| {
                 let done = term.done.map(|at| self.time(at)).unwrap_or_else(|| "-".to_owned());
-                let late = if term.is_late { "!逾期 / late" } else { "" };
+                let late = if term.is_late { LATE } else { "" };
                 vec![stage(term.stage).to_owned(), term.due.to_string(), done, late.to_owned()]
             })
             .collect();
@@ -196,13 +196,7 @@ impl Page<'_> {
         }
         let rules = each(told, "rules").map(|rule| {
             let outcome = of(rule, "outcome");
-            let mark = if outcome == "failed" { "!" } else { "" };
-            vec![
-                format!("{} {}", of(rule, "rule"), of(rule, "name")),
-                of(rule, "article"),
-                format!("{mark}{outcome}"),
-                of(rule, "why"),
-            ]
+            vec![format!("{} {}", of(rule, "rule"), of(rule, "name")), of(rule, "article"), outcome, of(rule, "why")]
         });
         self.table(&[("规则", "rule"), ("依据", "article"), ("结果", "result"), ("理由", "why")], rules);
         self.standing(told.get("standing"));
@@ -336,6 +330,12 @@ fn text(value: &Value) -> String {
 }
 
 /// A text that is nothing but a text.
+/// What stands beside a term that was not kept.
+const LATE: &str = "逾期 / late";
+
+/// Cells that stand out.
+const MARKED: [&str; 2] = [LATE, "failed"];
+
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -40,8 +40,8 @@ pub(super) struct ExportArgs {
     /// Write every event, not only what stands
     #[arg(long)]
     history: bool,
-    /// Copy the evidence's files to this folder, each under its SHA-256
-    #[arg(long, value_name = "DIR")]
+    /// Copy the evidence's files to this folder, each under its SHA-256; they have whole numbers
+    #[arg(long, value_name = "DIR", requires = "whole")]
     evidence: Option<PathBuf>,
     #[command(flatten)]
     showing: Showing,

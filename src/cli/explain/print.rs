@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Account;
+use crate::cli::showing::plain;
 use crate::cli::{access, journal};
 use crate::gate::evidence::{FoundMessage, FoundPart};
 use crate::gate::explain::{
@@ -76,9 +77,9 @@ fn text(out: &mut impl Write, sent: &FoundMessage, spans: &[ExplainedSpan]) -> i
     let Some(text) = &sent.text else {
         return writeln!(out, "\nno text: {}", sent.opaque.as_deref().unwrap_or_default());
     };
-    writeln!(out, "\ntext\n  {}", marked(text, spans).replace('\n', "\n  "))?;
+    writeln!(out, "\ntext\n  {}", plain(&marked(text, spans)))?;
     for span in spans {
-        writeln!(out, "  {:<10} {}: {}", span.label, span.text, span.note)?;
+        writeln!(out, "  {:<10} {}: {}", span.label, plain(&span.text), span.note)?;
     }
     Ok(())
 }
@@ -234,14 +235,14 @@ fn reply(out: &mut impl Write, told: &ExplainedReply, clock: Clock<'_>) -> io::R
     writeln!(out, "{}  {}", came.id, clock.local(came.received))?;
     let class = told.port_class.map(|class| format!(", a {class} port")).unwrap_or_default();
     writeln!(out, "from {} to {}{class}, for provider {}", came.source, came.destination, came.provider)?;
-    writeln!(out, "\ntext\n  {}", came.text.as_deref().or(came.opaque.as_deref()).unwrap_or_default())?;
+    writeln!(out, "\ntext\n  {}", plain(came.text.as_deref().or(came.opaque.as_deref()).unwrap_or_default()))?;
     writeln!(out, "\ntaken for\n  {}", told.taken)?;
     if let Some(heard) = &told.heard {
         writeln!(out, "\nread again\n  {heard}")?;
     }
     if let Some(last) = &told.answers {
         writeln!(out, "  the last message from the port was {} of {}", last.id, clock.local(last.received))?;
-        writeln!(out, "    {}", last.text.as_deref().unwrap_or("(no text)"))?;
+        writeln!(out, "    {}", plain(last.text.as_deref().unwrap_or("(no text)")))?;
     }
     if let Some(again) = &told.again {
         writeln!(out, "  {again}")?;

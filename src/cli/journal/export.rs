@@ -7,7 +7,7 @@
 mod registered;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ use crate::cli::{Failure, load};
 use crate::clock;
 use crate::config::Config;
 use crate::gate::evidence::{Found, Query};
-use crate::gate::masking::{Masking, masked};
+use crate::gate::masking::{Masking, readable, without_mobiles};
 use crate::gate::open_evidence;
 use crate::gate::record::Kept;
 use crate::register::Register;
@@ -33,8 +33,11 @@ use crate::store::evidence_files::Found as Paper;
 
 pub(in crate::cli) use registered::registered;
 
-/// Subscribers and evidence files remembered: some hundreds of megabytes.
+/// Subscribers remembered: some hundreds of megabytes.
 const MOST: usize = 5_000_000;
+
+/// Evidence files in a folder: the list of their hashes is signed in one piece.
+const PAPERS: usize = 200_000;
 
 /// The form of the records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -90,7 +93,10 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
         wanting: Vec::new(),
     };
     if let (false, Some((_, number))) = (args.showing.whole, about.query.iter_mut().find(|(name, _)| *name == "to")) {
-        *number = masked(number);
+        *number = readable(number);
+    }
+    if !args.showing.whole {
+        about.query.iter_mut().for_each(|(_, value)| *value = without_mobiles(value));
     }
     let reading = args.filters.reading(args.showing.reading("journal export"))?;
     let mut bundle = Bundle::begin(&args.out)?;
@@ -185,13 +191,17 @@ impl<'e> Export<'e> {
             entries: (jsonl && self.whole).then(|| self.bundle.create("entries.jsonl")).transpose()?,
         };
         let (mut far, mut found, mut failed) = (Far::new(), 0, None);
-        let asked = access.ask(&Request::Extract(query), |line| {
+        let asked = access.ask_last(&Request::Extract(query), |line| {
             let taken = match line {
                 Line::Found(one) => {
                     found += 1;
                     self.take(one, &mut files)
                 }
                 Line::Entries(entries) => entries.iter().try_for_each(|entry| self.entry(entry, &mut files)),
+                Line::Wanting(what) => {
+                    self.wanting.push(what);
+                    Ok(())
+                }
                 Line::Walked { entries, at_ms } => {
                     far.at(entries, at_ms, found, &zone);
                     Ok(())
@@ -212,8 +222,7 @@ impl<'e> Export<'e> {
 
     /// One thing found: a row, and what else is to be looked for because of it.
     fn take(&mut self, mut found: Found, files: &mut Files) -> Result<(), Failure> {
-        self.days
-            .extend(found.id().split_once('-').map(|(day, _)| day.to_owned()).filter(|day| !self.days.contains(day)));
+        self.day_of(found.id());
         let kind = match &found {
             Found::Message(message) => {
                 let sender = message.sender.clone().map(Name::Sender);
@@ -246,9 +255,16 @@ impl<'e> Export<'e> {
         files.records.as_mut().map_or(Ok(()), |file| file.line(&value))
     }
 
+    fn day_of(&mut self, id: &str) {
+        if let Some((day, _)) = id.split_once('-').filter(|(day, _)| !self.days.contains(*day)) {
+            self.days.insert(day.to_owned());
+        }
+    }
+
     /// An entry as it is kept, in words.
     fn entry(&mut self, entry: &Entry, files: &mut Files) -> Result<(), Failure> {
         let Some(file) = &mut files.entries else { return Ok(()) };
+        self.day_of(&entry.id);
         let (id, payload) = entry.read().map_err(Failure::Usage)?;
         let signalling = entry.signalling().map_err(Failure::Usage)?;
         let kept = Kept::decode(&payload, signalling.as_deref())
@@ -299,8 +315,8 @@ impl<'e> Export<'e> {
                 return Err(failed);
             }
             *self.counts.entry("consent events").or_default() += events;
-            if papers.len() > MOST {
-                return Err(Failure::Usage(format!("more than {MOST} files of evidence: export a shorter time")));
+            if self.whole && papers.len() > PAPERS {
+                return Err(Failure::Usage(format!("more than {PAPERS} files of evidence: export a shorter time")));
             }
         }
         self.counts.insert("subscribers", subscribers.len() as u64);
@@ -314,11 +330,13 @@ impl<'e> Export<'e> {
         held.status == Status::HolderChange
             || names.iter().any(|name| match name {
                 Name::Provider(provider) => held.sender == all_senders_of(provider),
-                Name::Sender(sender) => {
-                    let former = self.register.sender(sender).map(|sender| sender.former_ids.as_slice());
-                    held.sender == *sender || former.unwrap_or_default().contains(&held.sender)
-                }
+                Name::Sender(sender) => self.id_today(&held.sender) == self.id_today(sender),
             })
+    }
+
+    /// What a sender is called now, whatever it was called before.
+    fn id_today<'i>(&'i self, id: &'i str) -> &'i str {
+        self.register.sender(id).map_or(id, |sender| sender.id.as_str())
     }
 
     /// Copies the papers, each under its hash.
@@ -359,23 +377,33 @@ impl<'e> Export<'e> {
     fn heads(&mut self) -> Result<(), Failure> {
         let folder = self.config.data.join("heads");
         for day in std::mem::take(&mut self.days) {
-            let mut found = 0;
-            for name in [format!("{day}.json"), format!("{day}.sig")] {
-                match std::fs::read(folder.join(&name)) {
-                    Ok(octets) => {
-                        self.bundle.put(&format!("heads/{name}"), &octets)?;
-                        found += 1;
-                    }
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(at(&folder.join(&name), &error)),
-                }
+            let mut revision = 1;
+            while self.head(&folder, &day, revision)? {
+                revision += 1;
             }
-            match found {
-                0 => self.wanting.push(format!("the head of {day}, which is made when the day is over")),
+            match revision {
+                1 => self.wanting.push(format!("the head of {day}, which is made when the day is over")),
                 _ => *self.counts.entry("heads of days").or_default() += 1,
             }
         }
         Ok(())
+    }
+
+    /// Copies a day's head of that revision; false where there is none.
+    fn head(&mut self, folder: &Path, day: &str, revision: u32) -> Result<bool, Failure> {
+        let name = if revision == 1 { day.to_owned() } else { format!("{day}.{revision}") };
+        let mut is_there = false;
+        for name in [format!("{name}.json"), format!("{name}.sig")] {
+            match std::fs::read(folder.join(&name)) {
+                Ok(octets) => {
+                    self.bundle.put(&format!("heads/{name}"), &octets)?;
+                    is_there = true;
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(at(&folder.join(&name), &error)),
+            }
+        }
+        Ok(is_there)
     }
 
     /// Hides these numbers, unless whole ones were asked for.

@@ -52,10 +52,14 @@ impl Desk {
     ) -> Option<Judged> {
         let holder = Holder::Waiting { ticket, mailbox: self.mailbox.clone() };
         let part = Part { number: 1, frame: frame.clone(), received: now, session: self.session, holder };
-        let id = self.pen().write_part(&part, reading).ok()?.id;
+        // The part, and what was judged of it.
+        let (entries, octets) = (1 + judgements.len(), frame.as_bytes().len());
+        let room = self.gate.journal.reserve(entries, octets.saturating_mul(entries)).ok()?;
+        let pen = self.pen().within(&room);
+        let id = pen.write_part(&part, reading).ok()?.id;
         let part = Part { holder: Holder::Acknowledged { id }, ..part };
         let message = Message { frame, reading, parts: std::slice::from_ref(&part) };
-        let Ok(records) = self.pen().write_submissions(register, &message, judgements, ruling, now) else {
+        let Ok(records) = pen.write_submissions(register, &message, judgements, ruling, now) else {
             self.not_taken(&[(id, frame)], now);
             return None;
         };
@@ -78,12 +82,15 @@ impl Desk {
         let Some(until) = self.gate.queues_until(provider, reading.operation, judgements, ruling, now) else {
             return Err(parts);
         };
+        let octets = parts.iter().map(|part| part.frame.as_bytes().len()).sum();
+        let Ok(room) = self.gate.journal.reserve(parts.len() + 1, octets) else { return Err(parts) };
+        let pen = self.pen().within(&room);
         let (mut taken, mut waiting, mut written) = (Vec::with_capacity(parts.len()), Vec::new(), Vec::new());
         for part in &parts {
             let id = match &part.holder {
                 Holder::Acknowledged { id } => *id,
                 Holder::Waiting { ticket, mailbox } => {
-                    let Ok(record) = self.pen().write_part(part, reading) else { break };
+                    let Ok(record) = pen.write_part(part, reading) else { break };
                     written.push((record.id, &part.frame));
                     waiting.push((*ticket, mailbox.clone(), record.id));
                     record.id
@@ -94,7 +101,7 @@ impl Desk {
         let message = taken.first().map(|first| Message { frame: &first.frame, reading, parts: &taken });
         let records = message
             .filter(|message| message.parts.len() == parts.len())
-            .and_then(|message| self.pen().write_submissions(register, &message, judgements, ruling, now).ok());
+            .and_then(|message| pen.write_submissions(register, &message, judgements, ruling, now).ok());
         let Some(records) = records else {
             self.not_taken(&written, now);
             return Err(parts);

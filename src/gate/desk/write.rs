@@ -21,7 +21,7 @@ use crate::gate::record::{self, Content, Grounds, Origin, PartOf, Record, WireAd
 use crate::register::Register;
 use crate::relay::Outcome;
 use crate::rules::{Effect, Msisdn, Rule};
-use crate::store::journal::AppendError;
+use crate::store::journal::{AppendError, Room};
 use crate::store::{EntryId, Ticket};
 
 /// What the scratch buffer may keep allocated.
@@ -54,24 +54,49 @@ pub(in crate::gate) struct Pen<'a> {
     pub(in crate::gate) peer: &'a str,
     /// What the TLS handshake said; empty for plain connections.
     pub(in crate::gate) tls: &'a str,
+    /// Where several records are written, all of them or none: the room for them.
+    pub(in crate::gate) room: Option<&'a Room<'a>>,
 }
 
 impl Desk {
     /// Writes in this session's name.
     pub(super) fn pen(&self) -> Pen<'_> {
         let provider = self.provider.as_deref().unwrap_or_default();
-        Pen { gate: &self.gate, provider, session: self.session, peer: &self.peer_text, tls: &self.tls_text }
+        let (peer, tls) = (&self.peer_text, &self.tls_text);
+        Pen { gate: &self.gate, provider, session: self.session, peer, tls, room: None }
     }
 }
 
 impl<'a> Pen<'a> {
     /// Where no session is at hand.
     pub(in crate::gate) fn absent(gate: &'a Gate, provider: &'a str) -> Self {
-        Self { gate, provider, session: 0, peer: "", tls: "" }
+        Self { gate, provider, session: 0, peer: "", tls: "", room: None }
     }
 
-    /// One record for each recipient.
+    /// The same within that room.
+    pub(super) fn within(self, room: &'a Room<'a>) -> Self {
+        Self { room: Some(room), ..self }
+    }
+
+    /// One record for each recipient, and all of them or none: what is refused for want of one must not stand as
+    /// forwarded in another.
     pub(super) fn write_submissions(
+        self,
+        register: &Register,
+        message: &Message<'_, '_>,
+        judgements: &[Judgement<'_, '_>],
+        ruling: &Ruling,
+        now: Timestamp,
+    ) -> Written {
+        if judgements.len() < 2 || self.room.is_some() {
+            return self.write_each(register, message, judgements, ruling, now);
+        }
+        let (gate, octets) = (self.gate, message.frame.as_bytes().len());
+        let room = gate.journal.reserve(judgements.len(), octets.saturating_mul(judgements.len()))?;
+        Pen::within(self, &room).write_each(register, message, judgements, ruling, now)
+    }
+
+    fn write_each(
         self,
         register: &Register,
         message: &Message<'_, '_>,
@@ -348,7 +373,11 @@ impl<'a> Pen<'a> {
             if let Some(signalling) = &signalling {
                 beside = signalling.encode(beside);
             }
-            let appended = self.gate.journal.append_keyed(&content, &beside, record.at_ms(), |emit| record.keys(emit));
+            let journal = &self.gate.journal;
+            let appended = match self.room {
+                Some(room) => room.append_parts(&content, &beside),
+                None => journal.append_keyed(&content, &beside, record.at_ms(), |emit| record.keys(emit)),
+            };
             if content.capacity() + beside.capacity() <= KEPT {
                 *scratch = [content, beside];
             }

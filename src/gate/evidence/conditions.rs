@@ -70,13 +70,17 @@ impl Conditions {
         asks && self.is_kind(Kind::Reply)
             && self.query.verdict.is_none()
             && self.query.class.is_none()
-            && self.fragment.is_none()
             && self.query.sender.as_ref().is_none_or(|sender| taken.senders.iter().any(|taken| taken == sender))
             && is(&self.query.rule, &taken.rule)
             && is(&self.subscriber, &taken.subscriber)
             && is(&self.query.from, &taken.port)
             && self.is_port(&taken.port)
-            && self.query.provider.is_none()
+    }
+
+    /// Whether a reply that is asked for by what it was taken for came by the provider asked for and says the words.
+    pub(super) fn fits(&self, reply: &FoundDelivery) -> bool {
+        let has = |fragment: &Fragment| reply.text.as_deref().is_some_and(|text| fragment.is_in(text));
+        is(&self.query.provider, &reply.provider) && self.fragment.as_ref().is_none_or(has)
     }
 
     fn has_message(&self, sent: &Submission<'_>) -> bool {
@@ -100,7 +104,7 @@ impl Conditions {
     /// Whether a delivery may belong to a message that is asked for, or be asked for itself.
     fn is_near(&self, delivery: &Delivery<'_>) -> bool {
         self.is_subscriber(delivery.msisdn, &delivery.source.addr)
-            && is(&self.query.from, &delivery.destination.addr)
+            && self.query.from.as_ref().is_none_or(|from| port_key(from) == port_key(&delivery.destination.addr))
             && is(&self.query.provider, &delivery.origin.provider)
             && self.is_port(&delivery.destination.addr)
     }
@@ -109,7 +113,10 @@ impl Conditions {
         let query = &self.query;
         let kind = if delivery.receipt.is_some() { Kind::Receipt } else { Kind::Reply };
         let of_messages = [&query.sender, &query.rule, &query.verdict, &query.class];
-        self.is_kind(kind) && of_messages.iter().all(|asked| asked.is_none()) && self.has_text(&delivery.content)
+        self.is_kind(kind)
+            && of_messages.iter().all(|asked| asked.is_none())
+            && is(&query.from, &delivery.destination.addr)
+            && self.has_text(&delivery.content)
     }
 
     fn is_subscriber(&self, msisdn: Option<u64>, raw: &str) -> bool {
@@ -119,6 +126,11 @@ impl Conditions {
     /// Whether a number on the wire is the port asked for, or an extension of it.
     fn is_port(&self, number: &str) -> bool {
         self.query.port.as_ref().is_none_or(|port| port_key(number).starts_with(port_key(port)))
+    }
+
+    /// Whether what came back to a message may be shown by itself.
+    pub(super) fn may_be_alone(&self, delivery: &Delivery<'_>) -> bool {
+        self.is_kind(if delivery.receipt.is_some() { Kind::Receipt } else { Kind::Reply })
     }
 
     fn is_kind(&self, kind: Kind) -> bool {

@@ -4,7 +4,9 @@
 //! addresses; where two messages fit by different forms and nothing tells which form the carrier
 //! uses, it is nobody's and stands by itself. Bounded. Driven by a search, entry by entry.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::conditions::Conditions;
 use super::found::{Found, FoundMessage, FoundOutcome, FoundReceipt, FoundReply, FoundTaken, FoundWithdrawal};
@@ -19,6 +21,12 @@ const HELD: usize = 10_000;
 /// The same while it is not: what the busiest gate takes in while a carrier is at its slowest.
 const HELD_UNTOLD: usize = 500_000;
 
+/// Things kept that nobody asked for: receipts that wait for an answer, replies that wait for their meaning.
+const BESIDE: usize = 10_000;
+
+/// Ways of messages let go that are remembered: some 80 megabytes.
+const WAYS: usize = 5_000_000;
+
 /// A subscriber and a port.
 type Way = (String, String);
 
@@ -29,16 +37,26 @@ pub(super) enum Joined {
     No,
     /// It speaks of something that is not kept.
     Nothing,
-    /// It speaks of something that is, and that may be wanted.
-    To(bool),
+    /// It speaks of something that is: of what has this place.
+    To(usize),
 }
 
 /// What was found and may still learn more; the oldest go when there are many.
 pub(super) struct Joining {
     form: MessageIdForm,
-    held: VecDeque<Held>,
-    /// How many have gone: the place of the first held.
-    gone: usize,
+    held: BTreeMap<usize, Held>,
+    /// The place of what comes next.
+    next: usize,
+    /// The places of what was asked for, and of the messages it may speak of.
+    main: BTreeSet<usize>,
+    /// The places of the rest, which pushes out nothing of that.
+    beside: BTreeSet<usize>,
+    /// The ways that wanted messages went which were let go: what comes back then finds nobody here.
+    gone: HashSet<u64>,
+    /// Whether the entries of what is wanted are wanted, too.
+    entries: bool,
+    /// Those of them that are due.
+    owed: Vec<EntryId>,
     places: HashMap<EntryId, usize>,
     /// The message an acknowledged part belongs to.
     parts: HashMap<Name, usize>,
@@ -60,6 +78,10 @@ struct Held {
     early_of: Option<String>,
     /// The message that a reply answers.
     reply_to: Option<usize>,
+    /// Of after the time asked for: it may be joined, and never becomes wanted.
+    is_past: bool,
+    /// The entries that belong to it and were not wanted so far.
+    untold: Vec<EntryId>,
 }
 
 struct Early {
@@ -77,11 +99,16 @@ struct Of {
 }
 
 impl Joining {
-    pub(super) fn new(form: MessageIdForm) -> Self {
+    pub(super) fn new(form: MessageIdForm, entries: bool) -> Self {
         Self {
             form,
-            held: VecDeque::new(),
-            gone: 0,
+            held: BTreeMap::new(),
+            next: 0,
+            main: BTreeSet::new(),
+            beside: BTreeSet::new(),
+            gone: HashSet::new(),
+            entries,
+            owed: Vec::new(),
             places: HashMap::new(),
             parts: HashMap::new(),
             by_key: HashMap::new(),
@@ -91,19 +118,22 @@ impl Joining {
         }
     }
 
-    /// Adds what was found; gives the one that has to go for it, and whether the record is wanted, by itself or
-    /// as a reply to something that is.
+    /// Adds what was found, wanted or not, in the time asked for or after it; gives the one that has to go for it.
     pub(super) fn hold(
         &mut self,
         id: EntryId,
         found: Found,
         record: &Record<'_>,
-        is_wanted: bool,
-    ) -> (Option<Found>, bool) {
-        let place = self.gone + self.held.len();
+        (is_wanted, is_past): (bool, bool),
+    ) -> Option<Found> {
+        let place = self.next;
+        self.next += 1;
         self.places.insert(id, place);
+        let mut untold = Vec::new();
         if let Record::Long(long) = record {
-            self.parts.extend(long.parts.iter().filter_map(|part| Some((part.acknowledged?, place))));
+            let parts = || long.parts.iter().filter_map(|part| part.acknowledged);
+            self.parts.extend(parts().map(|part| (part, place)));
+            untold.extend(parts().filter_map(entry_id).filter(|part| self.entries && *part != id));
         }
         if let Found::Message(message) = &found
             && message.verdict == "forward"
@@ -120,10 +150,82 @@ impl Joining {
                 reply_to = self.answers(FoundReply::new(id, delivery), delivery);
             }
         }
-        let belongs = is_wanted || reply_to.is_some_and(|place| self.is_wanted(place));
-        self.held.push_back(Held { found: Some(found), is_wanted, early_of, reply_to });
-        let enough = if self.held.front().is_some_and(Held::is_told) { HELD } else { HELD_UNTOLD };
-        (if self.held.len() <= enough { None } else { self.let_go() }, belongs)
+        let is_beside = !is_wanted && (is_past || matches!(record, Record::Delivery(_)));
+        if is_beside { &mut self.beside } else { &mut self.main }.insert(place);
+        self.held.insert(place, Held { found: Some(found), is_wanted, early_of, reply_to, is_past, untold });
+        self.note(place, id);
+        self.make_room()
+    }
+
+    /// What has to go; the oldest of what is wanted takes what is older than itself along, so that order is kept.
+    fn make_room(&mut self) -> Option<Found> {
+        if self.beside.len() > BESIDE
+            && let Some(place) = self.beside.pop_first()
+        {
+            self.let_go(place);
+        }
+        let is_told = self.main.first().and_then(|first| self.held.get(first)).is_some_and(Held::is_told);
+        if self.main.len() <= if is_told { HELD } else { HELD_UNTOLD } {
+            return None;
+        }
+        let place = self.main.pop_first()?;
+        while let Some(older) = self.beside.first().copied().filter(|older| *older < place) {
+            self.beside.remove(&older);
+            self.let_go(older);
+        }
+        let found = self.let_go(place)?;
+        if let Found::Message(message) = &found {
+            self.gone.insert(hashed(&way_of(message)));
+        }
+        Some(found)
+    }
+
+    /// Whether this came back the way that a wanted message went which was let go.
+    pub(super) fn is_of_gone(&self, delivery: &Delivery<'_>) -> bool {
+        if self.gone.is_empty() {
+            return false;
+        }
+        let subscriber = subscriber_key(delivery.msisdn, &delivery.source.addr).into_owned();
+        self.gone.contains(&hashed(&(subscriber, port_key(&delivery.destination.addr).to_owned())))
+    }
+
+    /// Whether more messages were let go than can be remembered.
+    pub(super) fn is_full(&self) -> bool {
+        self.gone.len() > WAYS
+    }
+
+    /// Remembers an entry of what has this place: it is due when that is wanted.
+    pub(super) fn note(&mut self, place: usize, entry: EntryId) {
+        if !self.entries {
+            return;
+        }
+        if let Some(held) = self.held.get_mut(&place) {
+            held.untold.push(entry);
+        }
+        self.settle(place);
+    }
+
+    /// The entries that are due by now.
+    pub(super) fn owed(&mut self) -> Vec<EntryId> {
+        std::mem::take(&mut self.owed)
+    }
+
+    fn settle(&mut self, place: usize) {
+        let reply_to = self.held.get(&place).and_then(|held| held.reply_to);
+        if (self.is_wanted(place) || reply_to.is_some_and(|message| self.is_wanted(message)))
+            && let Some(held) = self.held.get_mut(&place)
+        {
+            self.owed.append(&mut held.untold);
+        }
+    }
+
+    fn want(&mut self, place: usize) {
+        let Some(held) = self.held.get_mut(&place).filter(|held| !held.is_past) else { return };
+        held.is_wanted = true;
+        if self.beside.remove(&place) {
+            self.main.insert(place);
+        }
+        self.settle(place);
     }
 
     /// Gives a reply to the last message that went the other way; gives that one's place.
@@ -136,7 +238,7 @@ impl Joining {
 
     /// What is left at the end.
     pub(super) fn rest(self) -> impl Iterator<Item = Found> {
-        self.held.into_iter().filter(|held| held.is_wanted).filter_map(|held| held.found)
+        self.held.into_values().filter(|held| held.is_wanted).filter_map(|held| held.found)
     }
 
     /// Tells what is kept what became of it. A receipt that `is_named` makes its message wanted; a reply
@@ -158,7 +260,7 @@ impl Joining {
                 self.give(place, FoundReceipt::new(delivery), is_named);
                 Some(place)
             }
-            Record::Taken(taken) => self.take(taken, conditions.has_taken(taken)),
+            Record::Taken(taken) => self.take(taken, conditions),
             Record::Withdrawn(withdrawn) => {
                 let place = self.place_of(withdrawn.message);
                 if let Some(message) = place.and_then(|place| self.message(place)) {
@@ -173,7 +275,7 @@ impl Joining {
             Record::Scheduled(scheduled) => self.place_of(scheduled.of),
             _ => return Joined::No,
         };
-        place.map_or(Joined::Nothing, |place| Joined::To(self.is_wanted(place)))
+        place.map_or(Joined::Nothing, Joined::To)
     }
 
     fn place_of(&self, of: Name) -> Option<usize> {
@@ -181,18 +283,18 @@ impl Joining {
     }
 
     fn is_wanted(&self, place: usize) -> bool {
-        place.checked_sub(self.gone).and_then(|at| self.held.get(at)).is_some_and(|held| held.is_wanted)
+        self.held.get(&place).is_some_and(|held| held.is_wanted)
     }
 
     /// Tells a reply what it was taken for, and the message that it answers by that.
-    fn take(&mut self, taken: &Taken<'_>, is_asked: bool) -> Option<usize> {
+    fn take(&mut self, taken: &Taken<'_>, conditions: &Conditions) -> Option<usize> {
         let place = self.place_of(taken.of)?;
         let answers = taken.answers.and_then(|of| self.place_of(of));
-        let held = self.held.get_mut(place.checked_sub(self.gone)?)?;
-        held.is_wanted |= is_asked;
+        let held = self.held.get_mut(&place)?;
         let before = held.reply_to;
         held.reply_to = answers.or(before);
         let Some(Found::Delivery(reply)) = &mut held.found else { return Some(place) };
+        let is_asked = conditions.has_taken(taken) && conditions.fits(reply);
         reply.taken = Some(FoundTaken::new(taken));
         let told = FoundReply::of(reply);
         for message in [before, answers].into_iter().flatten() {
@@ -202,6 +304,9 @@ impl Joining {
         }
         if let Some(message) = answers.or(before).and_then(|place| self.message(place)) {
             message.replies.push(told);
+        }
+        if is_asked {
+            self.want(place);
         }
         Some(place)
     }
@@ -228,11 +333,11 @@ impl Joining {
                 left.push(early);
                 continue;
             };
-            let at = early.place.checked_sub(self.gone);
-            let Some(held) = at.and_then(|at| self.held.get_mut(at)) else { continue };
+            let Some(held) = self.held.get_mut(&early.place) else { continue };
             held.found = None;
-            let is_wanted = held.is_wanted;
+            let (is_wanted, entries) = (held.is_wanted, std::mem::take(&mut held.untold));
             self.give(place, early.receipt, is_wanted);
+            entries.into_iter().for_each(|entry| self.note(place, entry));
         }
         if !left.is_empty() {
             self.early.insert(subscriber.to_owned(), left);
@@ -243,8 +348,8 @@ impl Joining {
         if let Some(message) = self.message(place) {
             message.receive(receipt);
         }
-        if let Some(held) = place.checked_sub(self.gone).and_then(|at| self.held.get_mut(at)) {
-            held.is_wanted |= is_wanted;
+        if is_wanted {
+            self.want(place);
         }
     }
 
@@ -274,12 +379,16 @@ impl Joining {
         forms.next().filter(|_| forms.next().is_none()).copied()
     }
 
-    fn let_go(&mut self) -> Option<Found> {
-        let Held { found, is_wanted, early_of, .. } = self.held.pop_front()?;
-        let place = self.gone;
-        self.gone += 1;
-        if let Some(waiting) = early_of.as_ref().and_then(|subscriber| self.early.get_mut(subscriber)) {
-            waiting.retain(|early| early.place != place);
+    /// Forgets what has this place; gives it where it is wanted.
+    fn let_go(&mut self, place: usize) -> Option<Found> {
+        let Held { found, is_wanted, early_of, .. } = self.held.remove(&place)?;
+        if let Some(subscriber) = early_of
+            && let Entry::Occupied(mut waiting) = self.early.entry(subscriber)
+        {
+            waiting.get_mut().retain(|early| early.place != place);
+            if waiting.get().is_empty() {
+                waiting.remove();
+            }
         }
         let found = found?;
         if let Ok(id) = found.id().parse::<EntryId>() {
@@ -312,7 +421,7 @@ impl Joining {
     }
 
     fn found(&mut self, place: usize) -> Option<&mut Found> {
-        self.held.get_mut(place.checked_sub(self.gone)?)?.found.as_mut()
+        self.held.get_mut(&place)?.found.as_mut()
     }
 
     fn message(&mut self, place: usize) -> Option<&mut FoundMessage> {
@@ -337,6 +446,12 @@ fn newest(fitting: &[(Key, usize)], form: MessageIdForm) -> Option<usize> {
 fn way_of(message: &FoundMessage) -> Way {
     let subscriber = subscriber_key(message.msisdn, &message.destination).into_owned();
     (subscriber, port_key(&message.source).to_owned())
+}
+
+fn hashed(way: &Way) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    way.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Held {

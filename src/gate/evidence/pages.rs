@@ -130,7 +130,7 @@ pub(super) fn page_of(
             all.extend(found.id().parse::<EntryId>().ok().map(|id| (id, found)));
             true
         };
-        walk.run(Entries { key, ..Entries::default() }, Some(wanted), &mut collect)?;
+        walk.run(Entries { key, since_ms: query.since_ms, ..Entries::default() }, Some(wanted), &mut collect)?;
     }
     let mut all: Vec<(EntryId, Found)> = all.into_iter().collect();
     if query.newest_first {
@@ -203,6 +203,11 @@ fn look_up(
     let shown = batch.into_iter().filter_map(|candidate| match candidate.shows {
         Shows::Itself(found) => Some(*found),
         Shows::Of(_) => known.remove(&candidate.id),
+    });
+    let shown = shown.filter(|found| match found {
+        // By what it was taken for, as far as that is asked.
+        Found::Delivery(reply) => conditions.fits(reply),
+        _ => true,
     });
     Ok(shown.collect())
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::ToSpan;
 
-use super::holds::Hold;
+use super::holds::{Hold, HoldOrder};
 use crate::gate::record::{self, Measure, Name, Record, Submission, entry_id, port_key, subscriber_key};
 use crate::register::Register;
 use crate::store::consents::{ALL_SENDERS_OF, Held as Said, all_senders_of};
@@ -17,6 +17,10 @@ use crate::store::{EntryId, Journal, Query, StoreError};
 
 /// Entries of earlier days whose holding is remembered for those that belong to them.
 const REMEMBERED: usize = 50_000;
+
+/// How long after a hold's time what comes back may speak of a message in it, in milliseconds: it may have been
+/// scheduled for a month ahead.
+const AFTERWARDS_MS: i64 = 32 * 24 * 3_600_000;
 
 /// How far what belongs to what is followed: a withdrawal, its schedule, its message.
 const DEPTH: u8 = 4;
@@ -58,12 +62,22 @@ struct About<'r> {
     has: Vec<Name>,
     /// The message it is, or speaks of, by the carrier's name.
     message_id: Option<&'r str>,
+    /// It came back, and names no message of ours: it may speak of any that went there before.
+    comes_back: bool,
+}
+
+impl HoldOrder {
+    /// Whether something on record between two moments may be held, what came back later than the hold's time
+    /// included.
+    pub(super) fn reaches(&self, from_ms: i64, until_ms: i64) -> bool {
+        self.touches(from_ms.saturating_sub(AFTERWARDS_MS), until_ms)
+    }
 }
 
 impl<'m> Matcher<'m> {
     /// Of these holds, those that may speak of something between two moments.
     pub(super) fn new(holds: &'m [Hold], register: Option<&'m Register>, from_ms: i64, until_ms: i64) -> Self {
-        let holds = holds.iter().filter(|hold| hold.order.touches(from_ms, until_ms)).collect();
+        let holds = holds.iter().filter(|hold| hold.order.reaches(from_ms, until_ms)).collect();
         Self { holds, register }
     }
 
@@ -81,7 +95,11 @@ impl<'m> Matcher<'m> {
         self.holds.iter().copied().find(|hold| {
             let order = &hold.order;
             let subscriber = |msisdn: u64| about.subscriber.as_ref().is_some_and(|found| *found == msisdn.to_string());
-            order.touches(about.at_ms, about.at_ms.saturating_add(1))
+            let (from_ms, until_ms) = (about.at_ms, about.at_ms.saturating_add(1));
+            let is_in_time = |comes_back| {
+                if comes_back { order.reaches(from_ms, until_ms) } else { order.touches(from_ms, until_ms) }
+            };
+            is_in_time(about.comes_back)
                 && order.msisdn.is_none_or(subscriber)
                 && order.sender.as_deref().is_none_or(|sender| self.is_of_sender(about, sender))
                 && order.provider.as_deref().is_none_or(|provider| about.provider == Some(provider))
@@ -94,7 +112,9 @@ impl<'m> Matcher<'m> {
         let wanted = sender_of(register, wanted);
         let is_it = |id: &str| sender_of(register, id) == wanted;
         let port = about.port.and_then(|port| register.port(port_key(port).as_bytes()));
-        about.senders.iter().any(|id| is_it(id)) || port.is_some_and(|port| is_it(&port.sender))
+        // A port that is nobody's any more may have been anybody's.
+        let is_its = port.map_or(about.comes_back, |port| is_it(&port.sender));
+        about.senders.iter().any(|id| is_it(id)) || is_its
     }
 }
 
@@ -235,6 +255,7 @@ fn about<'r>(record: &'r Record<'_>) -> About<'r> {
             provider: Some(&delivery.origin.provider),
             port: Some(&delivery.destination.addr),
             message_id: delivery.receipt.as_ref().and_then(|receipt| receipt.message_id.as_deref()),
+            comes_back: true,
             ..About::default()
         },
         Record::Session(session) => About { at_ms, provider: Some(&session.origin.provider), ..About::default() },

@@ -11,6 +11,9 @@ use super::policies::Policies;
 use crate::rules::retention::Kind;
 use crate::store::journal::Day;
 
+/// So many days may pass without a record until the clock is doubted.
+const SILENCE: i32 = 7;
+
 /// Something on disk that has a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
@@ -79,6 +82,9 @@ pub struct Plan {
     pub items: Vec<Item>,
     /// The most days that go in one night without an operator's word.
     pub at_most: usize,
+    /// Two days between which nothing is on record, though so many are: the clock may have jumped.
+    #[serde(default)]
+    pub silence: Option<(Date, Date)>,
 }
 
 /// What is known beside what is on disk.
@@ -90,6 +96,8 @@ pub struct Known<'k> {
     pub holds: &'k [Hold],
     /// What purges have left.
     pub remainders: &'k [Remainder],
+    /// The last day of which it is certain that it came; none where the day of the plan is made up.
+    pub vouched: Option<Date>,
 }
 
 impl Plan {
@@ -103,7 +111,7 @@ impl Plan {
             items.iter().map(|item| item.what == Piece::Signalling && item.due && goes(item.day, &items)).collect();
         let mut with_day = with_day.into_iter();
         items.retain(|_| !with_day.next().unwrap_or_default());
-        Self { as_of, items, at_most }
+        Self { as_of, items, at_most, silence: known.vouched.and_then(|vouched| silence(vouched, as_of, stored)) }
     }
 
     /// What is to go now, oldest first.
@@ -120,6 +128,12 @@ impl Plan {
             days.len()
         };
         let days = days_of(false).max(days_of(true));
+        if let Some((from, until)) = self.silence.filter(|_| days <= self.at_most) {
+            return Some(format!(
+                "nothing is on record between {from} and {until}: is the clock right? `portcullis retention plan` shows \
+                 what would go, `retention run --yes` believes it"
+            ));
+        }
         (days > self.at_most).then(|| {
             format!(
                 "{days} days are due at once, and more than {} in a night ask for an operator's word: is the clock \
@@ -130,12 +144,22 @@ impl Plan {
     }
 }
 
+/// Where the days on record do not come up to today: a gate that is there writes each day, if only of its purge.
+fn silence(vouched: Date, as_of: Date, stored: &[Stored]) -> Option<(Date, Date)> {
+    let days = stored.iter().filter(|stored| stored.what == Piece::Day).map(|stored| stored.day.0);
+    let mut since: Vec<Date> =
+        days.filter(|day| (vouched..as_of).contains(day)).chain([vouched.min(as_of), as_of]).collect();
+    since.sort_unstable();
+    let is_long = |pair: &&[Date]| (pair[1] - pair[0]).get_days() > SILENCE;
+    since.windows(2).find(is_long).map(|pair| (pair[0], pair[1]))
+}
+
 fn item(as_of: Date, stored: &Stored, known: Known<'_>) -> Option<Item> {
     let term = known.policies.term(stored.day.0)?;
     let kind = if stored.what == Piece::Signalling { Kind::Signalling } else { Kind::Content };
     let goes_on = term.gone_from(kind);
     let (from_ms, until_ms) = stored.span_ms;
-    let touching = known.holds.iter().filter(|hold| hold.order.touches(from_ms, until_ms));
+    let touching = known.holds.iter().filter(|hold| hold.order.reaches(from_ms, until_ms));
     let stands = |id: &String| known.holds.iter().any(|hold| hold.id == *id);
     let is_left =
         |left: &Remainder| left.day == stored.day.0 && left.what == stored.what && left.holds.iter().all(stands);
@@ -184,7 +208,7 @@ mod tests {
     }
 
     fn plan(as_of: Date, stored: &[Stored], holds: &[Hold], remainders: &[Remainder]) -> Plan {
-        Plan::new(as_of, stored, Known { policies: &policies(), holds, remainders }, 7)
+        Plan::new(as_of, stored, Known { policies: &policies(), holds, remainders, vouched: None }, 7)
     }
 
     #[test]
@@ -218,6 +242,22 @@ mod tests {
     }
 
     #[test]
+    fn days_of_which_nothing_is_on_record_ask_for_a_word() {
+        let days = |days: &[&str]| -> Vec<Stored> { days.iter().map(|day| stored(date(day), Piece::Day)).collect() };
+        let doubt = |vouched: &str, as_of: &str, there: &[&str]| {
+            let known = Known { policies: &policies(), holds: &[], remainders: &[], vouched: Some(date(vouched)) };
+            Plan::new(date(as_of), &days(there), known, 7).doubt()
+        };
+        assert_eq!(doubt("2026-03-01", "2026-03-08", &[]), None);
+        assert!(doubt("2026-03-01", "2026-03-09", &[]).is_some_and(|why| why.contains("2026-03-01 and 2026-03-09")));
+        assert_eq!(doubt("2026-03-01", "2026-03-12", &["2026-02-01", "2026-03-05"]), None);
+        // What the clock that jumped has written itself is no witness.
+        let why = doubt("2026-03-01", "2036-01-02", &["2026-03-01", "2026-03-02", "2036-01-01"]).unwrap();
+        assert!(why.contains("2026-03-02 and 2036-01-01"), "{why}");
+        assert_eq!(doubt("2026-03-09", "2026-03-01", &[]), None, "a clock that was ahead");
+    }
+
+    #[test]
     fn a_hold_is_named_where_its_time_touches_the_day() {
         let day = date("2026-01-10");
         let at = |text: &str| Some(text.parse::<jiff::Timestamp>().unwrap().as_millisecond());
@@ -243,8 +283,9 @@ mod tests {
             let policies = policies();
             for night in 100..300 {
                 let today = start.checked_add(night.days()).unwrap();
+                let yesterday = today.checked_sub(1.day()).unwrap();
                 let stored: Vec<Stored> = kept.iter().map(|day| stored(*day, Piece::Day)).collect();
-                let known = Known { policies: &policies, holds: &[], remainders: &[] };
+                let known = Known { policies: &policies, holds: &[], remainders: &[], vouched: Some(yesterday) };
                 let plan = Plan::new(today, &stored, known, 7);
                 prop_assert!(plan.doubt().is_none());
                 let due: Vec<Date> = plan.due().map(|item| item.day).collect();

@@ -4,21 +4,20 @@
 //! completes it: the record, the note that it is under way, the deletion, the record of its end. Refuses to delete what
 //! is held and what it could not record. Driven by the retention's owner, on a thread of its own.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
 
 use super::held::{self, Held, Matcher};
 use super::holds::Hold;
+use super::pace::Pace;
 use super::plan::{Item, Piece, Plan, Remainder};
+use super::purged::{Gone, Order, PurgeError, Purged};
 use super::subscribers::Said;
 use super::{RETRY, Retention, Stores, UnderWay, aside, lock, span};
-use crate::config::Fault;
 use crate::gate::Moment;
-use crate::gate::changes::{self, ChangeError, GATE};
+use crate::gate::changes::{self, GATE};
 use crate::gate::record::Change;
 use crate::register::Register;
 use crate::store::StoreError;
@@ -26,119 +25,6 @@ use crate::store::journal::Day;
 
 /// The word under which all of it is on record.
 pub(super) const PURGE: &str = "purge";
-
-/// The longest rest at a time: whoever ends the purge waits no longer.
-const REST: Duration = Duration::from_millis(50);
-
-/// Who wants a purge.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Order {
-    /// The user, or the gate itself.
-    pub by: String,
-    /// Whether the clock and the number of days are theirs to answer for.
-    pub yes: bool,
-}
-
-impl Order {
-    /// The gate's own, once a day.
-    pub fn daily() -> Self {
-        Self { by: GATE.to_owned(), yes: false }
-    }
-}
-
-/// What became of a purge.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Purged {
-    /// When it began.
-    pub at: Timestamp,
-    /// The day that it went by.
-    pub as_of: Date,
-    /// Who wanted it.
-    pub by: String,
-    /// What went, and what was kept of it.
-    pub gone: Vec<Gone>,
-    /// What went of what subscribers said.
-    #[serde(default)]
-    pub said: Said,
-    /// Why not all was done, where an operator's word is asked for.
-    pub doubt: Option<String>,
-    /// Whether the clock was not believed: then it went by the time that has passed.
-    #[serde(default)]
-    pub clock_doubted: bool,
-    /// What could not be done; it is tried again.
-    pub faults: Vec<String>,
-    /// Whether it came to its end.
-    pub complete: bool,
-}
-
-/// What became of one thing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Gone {
-    /// The day.
-    pub day: Date,
-    /// What of it.
-    pub what: Piece,
-    /// Octets given back to the disk.
-    pub octets: u64,
-    /// Entries that are held and stay.
-    pub kept: u64,
-    /// The holds that keep them.
-    pub holds: Vec<String>,
-}
-
-impl Purged {
-    /// Octets given back to the disk.
-    pub fn octets(&self) -> u64 {
-        self.gone.iter().map(|gone| gone.octets).sum()
-    }
-}
-
-/// Why a purge did not take place.
-#[derive(Debug, thiserror::Error)]
-pub enum PurgeError {
-    /// There is one already.
-    #[error("a purge is under way")]
-    UnderWay,
-    /// The store cannot be read or written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Who is still there is not known.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nerror: "))]
-    Register(Vec<Fault>),
-    /// The day is being written, as one may be that is the journal's last.
-    #[error("{0} is being written")]
-    Busy(String),
-    /// It would not be on record.
-    #[error("nothing more is purged: {0}")]
-    Unrecorded(#[from] ChangeError),
-}
-
-/// How fast the disk is read and freed, and whether to go on.
-pub(super) struct Pace<'p> {
-    per_second: u64,
-    done: u64,
-    stopping: &'p AtomicBool,
-}
-
-impl Pace<'_> {
-    /// Rests for as long as so many octets may take; false when it is to end.
-    pub(super) fn take(&mut self, octets: u64) -> bool {
-        let slice = (self.per_second / 20).max(1);
-        self.done = self.done.saturating_add(octets);
-        while self.done >= slice {
-            if self.is_over() {
-                return false;
-            }
-            std::thread::sleep(REST);
-            self.done -= slice;
-        }
-        true
-    }
-
-    fn is_over(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
-    }
-}
 
 impl Retention {
     /// Lets go of what is due. Blocks for as long as that takes, or until [`Retention::stop`].
@@ -163,7 +49,7 @@ impl Retention {
         let time = if order.yes { now.wall } else { lock(&self.watch).time(now) };
         let today = self.zone.to_datetime(time).date();
         self.finish_what_was_begun(stores, order, now.wall)?;
-        let plan = self.plan(stores.journal, Some(today), time)?;
+        let plan = self.plan_of_day(stores.journal, today)?;
         let mut purged = Purged {
             at: now.wall,
             as_of: today,
@@ -274,8 +160,7 @@ impl Retention {
             kept: held.numbers.len() as u64,
             holds: held.by.iter().cloned().collect(),
         };
-        // Signalling goes from all of a day or from none of it.
-        if !held.by.is_empty() && (held.is_all() || item.what == Piece::Signalling) {
+        if !held.by.is_empty() && held.is_all() {
             changes::record(stores.journal, details().ending("held"))?;
             self.settle(item, Some(left()))?;
             return Ok(Some(gone));
@@ -320,7 +205,8 @@ impl Retention {
         let day = Day(item.day);
         let is_done = match &item.what {
             Piece::Aside(name) => aside::remove(&self.data.join("journal"), name).map(|()| true),
-            Piece::Signalling => stores.journal.drop_signalling(day),
+            Piece::Signalling if held.by.is_empty() => stores.journal.drop_signalling(day),
+            Piece::Signalling => stores.journal.thin_signalling(day, |id, _| held.numbers.contains(&id.number)),
             Piece::Day if held.by.is_empty() => stores.journal.drop_day(day),
             Piece::Day => stores.journal.extract_day(day, |id, _| held.numbers.contains(&id.number)),
         };
@@ -382,6 +268,9 @@ impl Retention {
             let is_done = purged.complete && purged.faults.is_empty();
             if is_done && (purged.doubt.is_none() || order.by == GATE) {
                 state.last_run = Some(purged.as_of);
+            }
+            if purged.doubt.is_none() {
+                state.vouched = Some(purged.as_of);
             }
             state.last = Some(purged.clone());
             true

@@ -6,7 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::held;
-use super::purge::{Order, PURGE, Pace, PurgeError, Purged};
+use super::pace::Pace;
+use super::purge::PURGE;
+use super::purged::{Order, PurgeError, Purged};
 use super::{Retention, Stores};
 use crate::gate::changes;
 use crate::gate::record::Change;

@@ -4,6 +4,7 @@
 //! written. Refuses nothing for being large: a file is read a chunk at a time. Driven by the backup, once
 //! the databases are copied.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -23,6 +24,9 @@ const ASIDE: [&str; 2] = [".broken-", ".damaged-"];
 /// Files that are nobody's business but their writer's.
 const PASSING: [&str; 4] = ["lock", "sock", "new", "tmp"];
 
+/// The folders whose files belong together.
+const BOUND: [&str; 3] = [JOURNAL, KEYS, "heads"];
+
 /// Where keys lie, and what the files of those are called that the master has wrapped.
 const KEYS: &str = "keys";
 const WRAPPED: &str = "key";
@@ -41,8 +45,8 @@ pub(super) fn copy_tip(job: &mut Job<'_>, data: &Path) -> Result<Option<Copied>,
 
 /// Copies the files of the data directory.
 ///
-/// A day that is rewritten meanwhile has other keys and another head than before: then all are looked at once
-/// more, until the days are those that the keys and heads were copied for.
+/// A day that is rewritten meanwhile has other keys and another head than before, and a rotation of the master key
+/// writes all keys anew: then all are looked at once more, until days, keys and heads are those of one moment.
 pub(super) fn copy_data(
     job: &mut Job<'_>,
     data: &Path,
@@ -55,12 +59,30 @@ pub(super) fn copy_data(
             known.files.extend(before);
         }
         copy_once(job, data, master, manifest)?;
-        let mut days = manifest.files.iter().filter(|file| Path::new(&file.name).starts_with(JOURNAL));
-        if days.all(|day| is_unchanged(data, day)) {
+        if is_of_one_moment(data, master, manifest)? {
             return Ok(());
         }
     }
     Err(BackupError::database(JOURNAL, "days are rewritten faster than they are copied: try again later"))
+}
+
+/// Whether the days, keys and heads there are now are those that were copied.
+fn is_of_one_moment(data: &Path, master: Option<&Path>, manifest: &Manifest) -> Result<bool, BackupError> {
+    let is_bound = |name: &str| BOUND.iter().any(|folder| Path::new(name).starts_with(folder));
+    let copied = manifest.files.iter().filter(|file| is_bound(&file.name));
+    let mut copied: HashSet<&str> = copied.filter(|file| is_unchanged(data, file)).map(|file| &*file.name).collect();
+    let all = manifest.files.iter().filter(|file| is_bound(&file.name)).count();
+    if copied.len() != all {
+        return Ok(false);
+    }
+    let mut is_known = true;
+    for folder in BOUND {
+        walk(data, &data.join(folder), master, &manifest.unreadable, &mut |_, name| {
+            is_known &= copied.remove(name);
+            Ok(())
+        })?;
+    }
+    Ok(is_known)
 }
 
 fn is_unchanged(data: &Path, copied: &Copied) -> bool {
@@ -83,27 +105,41 @@ fn copy_once(
 ) -> Result<(), BackupError> {
     let before = job.before.take();
     let known = before.as_ref().map(|before| by_name(&before.files)).unwrap_or_default();
+    let Manifest { files, unreadable, .. } = manifest;
+    walk(data, data, master, unreadable, &mut |path, name| {
+        files.extend(copy(job, path, name, known.get(name).copied())?);
+        Ok(())
+    })?;
+    job.before = before;
+    Ok(())
+}
+
+/// Shows the files below a folder that are copied as they are, with their names in the data directory.
+fn walk(
+    data: &Path,
+    folder: &Path,
+    master: Option<&Path>,
+    unreadable: &[String],
+    see: &mut dyn FnMut(&Path, &str) -> Result<(), BackupError>,
+) -> Result<(), BackupError> {
     let master = master.and_then(|file| fs::canonicalize(file).ok());
-    let mut left = vec![data.to_owned()];
+    let mut left = vec![folder.to_owned()];
     while let Some(folder) = left.pop() {
         for path in listed(&folder)? {
             let Some(name) = path.strip_prefix(data).ok().and_then(Path::to_str) else {
                 return Err(BackupError::Damaged { path, what: "its name is no text".to_owned() });
             };
-            if !is_taken(name, &manifest.unreadable) || (master.is_some() && fs::canonicalize(&path).ok() == master) {
+            if !is_taken(name, unreadable) || (master.is_some() && fs::canonicalize(&path).ok() == master) {
                 continue;
             }
             match fs::symlink_metadata(&path) {
                 Ok(metadata) if metadata.is_dir() => left.push(path.clone()),
-                Ok(metadata) if metadata.is_file() => {
-                    manifest.files.extend(copy(job, &path, name, known.get(name).copied())?);
-                }
+                Ok(metadata) if metadata.is_file() => see(&path, name)?,
                 // A socket, or gone again.
                 _ => {}
             }
         }
     }
-    job.before = before;
     Ok(())
 }
 

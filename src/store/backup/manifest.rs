@@ -150,6 +150,12 @@ impl Manifest {
     }
 }
 
+/// Whether a file is what a first backup leaves that is cut short before its manifest is in place.
+pub(super) fn is_leftover(path: &Path) -> bool {
+    let names = [SUMS.to_owned(), format!("{SUMS}.new"), format!("{MANIFEST}.new")];
+    names.iter().any(|name| path.ends_with(name))
+}
+
 /// The day that a name below a folder begins with, up to one of these.
 fn day_after(name: &str, folder: &str, ends: [char; 2]) -> Option<Day> {
     name.strip_prefix(folder)?.split(ends).next()?.parse().ok()

@@ -31,6 +31,7 @@ const STAMP: &[u8] = b"#";
 /// The files of a database, in its folder.
 const DATABASE: &str = "db";
 const WAL: &str = "wal";
+const CONFIGURATION: &str = "conf";
 
 /// How often, and how long each time, a database that is still held is waited for.
 const CLOSING_TURNS: u32 = 50;
@@ -59,6 +60,9 @@ impl Engines for Sled {
         let path = dir.join(DATABASE);
         if create {
             create_private_dir(dir).map_err(|e| refused(&path, &e))?;
+            if !self.holds(dir) {
+                remove_unused_configuration(dir)?;
+            }
         } else {
             std::fs::metadata(&path).map_err(|e| refused(&path, &e))?;
         }
@@ -309,6 +313,16 @@ fn change(db: &::sled::Db, key: &[u8], value: Option<&[u8]>) -> ::sled::Result<(
 
 fn broken(path: &Path, what: &str) -> EngineError {
     EngineError { fault: Fault::Broken, what: format!("{}: {what}", path.display()) }
+}
+
+/// Removes the configuration of a database that was only about to be made: cut off in its middle, it would be taken
+/// for damage.
+fn remove_unused_configuration(dir: &Path) -> Result<(), EngineError> {
+    let path = dir.join(CONFIGURATION);
+    match std::fs::remove_file(&path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(refused(&path, &e)),
+        _ => Ok(()),
+    }
 }
 
 /// Removes what an interrupted snapshot left, which sled can stumble over; whether there was any.

@@ -368,7 +368,7 @@ impl DayStore {
     }
 
     /// What is written is sealed; days of layout 1 are not written to.
-    fn seals(&self) -> Result<&Seals, StoreError> {
+    pub(super) fn seals(&self) -> Result<&Seals, StoreError> {
         self.seals.as_ref().ok_or_else(|| self.damaged("is of layout 1, which is not written any more"))
     }
 

@@ -3,9 +3,8 @@
 //! Owns which are open, the folder's lock, and what is done with a day that cannot be used: it is
 //! set aside under another name, said loudly, never deleted. Driven by the writer and by readers.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use jiff::tz::TimeZone;
 
@@ -13,6 +12,8 @@ use super::day::DayStore;
 use super::heads::{Heads, Standing};
 use super::id::Span;
 use super::layout::{VERSION, VERSION_1};
+use super::open::Open;
+use super::pace::Waiting;
 use super::swap::{TABLE, remove};
 use super::{Day, Incident, JournalOptions, Schema};
 use crate::clock;
@@ -22,28 +23,11 @@ use crate::store::engine::{Engines, open_table};
 use crate::store::keys::{Keys, MasterSource};
 use crate::store::lock::{Lock, sync_dir};
 
-/// Days that only readers use and that stay open for the next one.
-const READ_DAYS: usize = 4;
-
 /// How long after its end a day is over, in milliseconds: until then, what was spooled may still come.
 const LATE: i64 = 5 * 60_000;
 
 /// Memory for the cache of a day that only readers use, in octets.
 const READ_CACHE: u64 = 4 << 20;
-
-#[derive(Debug)]
-struct Slot {
-    store: Weak<DayStore>,
-    kept: Option<Arc<DayStore>>,
-    writing: bool,
-    used: u64,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Open {
-    slots: BTreeMap<Day, Slot>,
-    clock: u64,
-}
 
 pub(super) struct Days {
     dir: PathBuf,
@@ -55,6 +39,8 @@ pub(super) struct Days {
     engines: Arc<dyn Engines>,
     open: Mutex<Open>,
     alone: Mutex<()>,
+    pub(super) waiting: Waiting,
+    pub(super) rewritten_per_second: Option<u64>,
     pub(super) stopped: Mutex<bool>,
     pub(super) stop: Condvar,
     pub(super) heads: Heads,
@@ -84,6 +70,8 @@ impl Days {
             engines: Arc::clone(&options.engines),
             open: Mutex::new(Open::default()),
             alone: Mutex::new(()),
+            waiting: Waiting::default(),
+            rewritten_per_second: options.rewritten_per_second,
             stopped: Mutex::new(false),
             stop: Condvar::new(),
             heads,
@@ -129,6 +117,11 @@ impl Days {
         (1 << 46) | (into_day << 19)
     }
 
+    /// Whether it was signed that it has expired.
+    pub(super) fn has_expired(&self, day: Day) -> Result<bool, StoreError> {
+        Ok(self.heads.of(day)?.is_some_and(|known| known.head.standing == Standing::Expired))
+    }
+
     /// Whether its end is some minutes ago.
     pub(super) fn is_over(&self, day: Day) -> bool {
         let now = clock::wall().as_millisecond();
@@ -169,7 +162,7 @@ impl Days {
         }
         // It may have been finished at this moment.
         let Some(store) = self.reader(day)?.filter(|store| !store.is_table()) else { return Ok(None) };
-        let is_written = self.open().slots.get(&day).is_some_and(|slot| slot.writing);
+        let is_written = self.open().is_written(day);
         if !is_written {
             return Ok(Some(Box::new(move || Some(Arc::clone(&store.engine)))));
         }
@@ -286,8 +279,7 @@ impl Days {
         let keys = self.keys.names()?;
         for day in self.list()? {
             let sealed = keys.iter().any(|name| name.starts_with(&format!("{day}-content")));
-            let known = if sealed { None } else { self.heads.of(day)? };
-            if known.is_some_and(|known| known.head.standing == Standing::Expired) {
+            if !sealed && self.has_expired(day)? {
                 self.drop_alone(day)?;
             }
         }
@@ -322,6 +314,14 @@ impl Days {
     pub(super) fn times_set_aside(&self, day: Day) -> Result<u64, StoreError> {
         let aside = format!("{day}.broken-");
         Ok(self.names()?.iter().filter(|name| name.starts_with(&aside)).count() as u64)
+    }
+
+    /// The folders set aside, each with its day.
+    pub(super) fn list_aside(&self) -> Result<Vec<(Day, String)>, StoreError> {
+        let of = |name: String| Some((name.split_once(".broken-")?.0.parse().ok()?, name));
+        let mut aside: Vec<_> = self.names()?.into_iter().filter_map(of).collect();
+        aside.sort_unstable();
+        Ok(aside)
     }
 
     fn set_aside(&self, day: Day, why: String) -> Result<(), StoreError> {
@@ -372,49 +372,5 @@ impl Days {
 
     pub(super) fn open(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Open {
-    /// The day, where it is being written.
-    fn written(&mut self, day: Day) -> Option<Arc<DayStore>> {
-        self.is_written(day).then(|| self.find(day)).flatten()
-    }
-
-    pub(super) fn is_written(&self, day: Day) -> bool {
-        self.slots.get(&day).is_some_and(|slot| slot.writing && slot.store.strong_count() > 0)
-    }
-
-    /// Whether nobody but the caller has the day open.
-    pub(super) fn is_free_of_others(&self, day: Day, store: &Arc<DayStore>) -> bool {
-        let kept = self.slots.get(&day).is_some_and(|slot| slot.kept.is_some());
-        Arc::strong_count(store) == 1 + usize::from(kept)
-    }
-
-    pub(super) fn forget(&mut self, day: Day) {
-        self.slots.remove(&day);
-    }
-
-    fn find(&mut self, day: Day) -> Option<Arc<DayStore>> {
-        self.clock += 1;
-        let slot = self.slots.get_mut(&day)?;
-        slot.used = self.clock;
-        let store = slot.store.upgrade()?;
-        slot.kept = Some(Arc::clone(&store));
-        Some(store)
-    }
-
-    fn keep(&mut self, day: Day, store: &Arc<DayStore>, writing: bool) {
-        let slot = Slot { store: Arc::downgrade(store), kept: Some(Arc::clone(store)), writing, used: self.clock };
-        self.slots.insert(day, slot);
-    }
-
-    /// Lets go of the days that readers used longest ago, beyond those that may stay.
-    fn close_least_used(&mut self) {
-        self.slots.retain(|_, slot| slot.writing || slot.store.strong_count() > 0);
-        let mut kept: Vec<_> = self.slots.values_mut().filter(|slot| !slot.writing && slot.kept.is_some()).collect();
-        kept.sort_unstable_by_key(|slot| slot.used);
-        let beyond = kept.len().saturating_sub(READ_DAYS);
-        kept.into_iter().take(beyond).for_each(|slot| slot.kept = None);
     }
 }

@@ -6,6 +6,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use jiff::ToSpan;
+
 use super::days::Days;
 use super::scan::Cursor;
 use super::{Day, EntryId, Index, Parts, Schema};
@@ -41,6 +43,13 @@ impl Query {
         asked.then_some((self.since_ms.unwrap_or(i64::MIN), self.until_ms.unwrap_or(i64::MAX)))
     }
 
+    /// Whether a day may have what is asked for. One more at either end: it may have been named in another zone.
+    pub(super) fn may_be_in(&self, day: Day, days: &Days) -> bool {
+        let first = self.since_ms.map(|at| days.span(at).day.0.saturating_sub(1.day()));
+        let last = self.until_ms.map(|at| days.span(at).day.0.saturating_add(1.day()));
+        first.is_none_or(|first| day.0 >= first) && last.is_none_or(|last| day.0 <= last)
+    }
+
     pub(super) fn matches(&self, schema: &dyn Schema, payload: &[u8]) -> bool {
         if let Some((since, until)) = self.span()
             && !(since..until).contains(&schema.at_ms(payload))
@@ -66,10 +75,8 @@ pub struct WholeEntries {
 
 impl WholeEntries {
     pub(super) fn new(days: Arc<Days>, query: Query, signals: bool) -> Result<Self, StoreError> {
-        let first = query.since_ms.map(|at| days.span(at).day);
-        let last = query.until_ms.map(|at| days.span(at).day);
         let mut left: VecDeque<Day> = days.list()?.into();
-        left.retain(|day| first.is_none_or(|first| *day >= first) && last.is_none_or(|last| *day <= last));
+        left.retain(|day| query.may_be_in(*day, &days));
         if let Some(after) = query.after {
             left.retain(|day| if query.newest_first { *day <= after.day } else { *day >= after.day });
         }
@@ -89,8 +96,8 @@ impl WholeEntries {
             self.cursor = None;
             let Some(day) = self.left.pop_front() else { return Ok(None) };
             let store = match self.days.reader(day) {
-                // On its way to be deleted.
-                Err(StoreError::Expired { .. }) => None,
+                // On its way to be deleted, and signed to be; else its key was lost.
+                Err(StoreError::Expired { .. }) if self.days.has_expired(day)? => None,
                 other => other?,
             };
             if let Some(store) = store {

@@ -62,17 +62,37 @@ impl Front {
         }
     }
 
-    pub(super) fn append(&self, content: &[u8], signalling: &[u8]) -> Result<Ticket, AppendError> {
-        let schema = self.days.schema();
-        self.append_keyed(content, signalling, schema.at_ms(content), |emit| schema.keys(content, emit))
+    /// Takes the room of so many entries and octets, or none of it. Where nothing waits, whatever is asked for is
+    /// there: more than all the room is refused only for as long as others have some of it.
+    pub(super) fn reserve(&self, entries: usize, bytes: usize) -> Result<(), AppendError> {
+        let state = self.lock();
+        if state.closed {
+            return Err(AppendError::Closed);
+        }
+        let taken = (self.entries.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
+        let fits =
+            taken.0.saturating_add(entries) <= self.max_entries && taken.1.saturating_add(bytes) <= self.max_bytes;
+        if !fits && taken != (0, 0) {
+            return Err(AppendError::Full);
+        }
+        self.entries.fetch_add(entries, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
     }
 
+    /// Appends an entry; `reserved` where its room was taken before.
+    pub(super) fn append(&self, content: &[u8], signalling: &[u8], reserved: bool) -> Result<Ticket, AppendError> {
+        let schema = self.days.schema();
+        self.append_keyed((content, signalling), schema.at_ms(content), |emit| schema.keys(content, emit), reserved)
+    }
+
+    /// The same, with the entry's moment and keys as told.
     pub(super) fn append_keyed(
         &self,
-        content: &[u8],
-        signalling: &[u8],
+        (content, signalling): (&[u8], &[u8]),
         at_ms: i64,
         tell_keys: impl FnOnce(&mut dyn FnMut(Index, &[u8])),
+        reserved: bool,
     ) -> Result<Ticket, AppendError> {
         let bytes = content.len() + signalling.len();
         if bytes > ENTRY_BYTES {
@@ -81,7 +101,7 @@ impl Front {
         let mut keys = KEYS.take();
         keys.clear();
         tell_keys(&mut |index, key| keys.push(Key::new(index, key)));
-        let pushed = self.push(at_ms, (content, signalling), &keys);
+        let pushed = self.push(at_ms, (content, signalling), &keys, reserved);
         KEYS.set(keys);
         let (ticket, wake) = pushed?;
         if wake {
@@ -95,13 +115,14 @@ impl Front {
         at_ms: i64,
         (content, signalling): (&[u8], &[u8]),
         keys: &[Key],
+        reserved: bool,
     ) -> Result<(Ticket, bool), AppendError> {
         let mut guard = self.lock();
         let state = &mut *guard;
         if state.closed {
             return Err(AppendError::Closed);
         }
-        if !self.has_room() {
+        if !reserved && !self.has_room() {
             return Err(AppendError::Full);
         }
         let span = match state.span {
@@ -113,7 +134,7 @@ impl Front {
         *next += 1;
         state.sequence += 1;
         state.group.push(Entry { id, at_ms, content, signalling, keys });
-        self.entries.fetch_add(1, Ordering::Relaxed);
+        self.entries.fetch_add(usize::from(!reserved), Ordering::Relaxed);
         self.bytes.fetch_add(content.len() + signalling.len(), Ordering::Relaxed);
         Ok((Ticket { id, sequence: state.sequence }, state.group.len() >= state.wake_at))
     }

@@ -105,6 +105,23 @@ pub struct Running {
     pub head: Option<(u64, String)>,
     /// When this was signed.
     pub made: Timestamp,
+    /// The same of days before, whose heads do not speak of all of it yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<Reached>,
+}
+
+/// How far a day had come when that was signed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reached {
+    /// The day.
+    pub day: String,
+    /// What is there of it.
+    pub entries: u64,
+    /// Blocks they lie in.
+    pub blocks: u32,
+    /// The value of the chain then, in hexadecimal.
+    pub chain: String,
 }
 
 /// The folder of heads.
@@ -141,8 +158,8 @@ impl Heads {
         signalling_expired: bool,
         extent: Option<Extent>,
     ) -> Result<(), StoreError> {
-        let mut known = self.known()?;
-        let known = known.get_or_insert_default();
+        let mut cached = self.known()?;
+        let known = cached.get_or_insert_default();
         let last = known.last();
         let of_day = known.iter().rev().find(|known| known.head.day == day.to_string());
         if of_day.is_some_and(|KnownHead { head, .. }| {
@@ -163,7 +180,12 @@ impl Heads {
         };
         let text = serde_json::to_string_pretty(&head).map_err(io::Error::other);
         let text = text.map_err(|e| StoreError::io(&self.dir, "write the head", e))? + "\n";
-        self.write(&name(day, head.revision), text.as_bytes())?;
+        if let Err(e) = self.write(&name(day, head.revision), text.as_bytes()) {
+            // It may be there all the same: whoever looks next reads what is.
+            let _ = fs::remove_file(self.dir.join(format!("{}.json", name(day, head.revision))));
+            *cached = None;
+            return Err(e);
+        }
         known.push(KnownHead { sha256: HEXLOWER.encode(&sum(text.as_bytes())), head });
         if let Err(e) = self.name_in_tip(known) {
             tracing::error!(error = %e, "the tip could not be signed anew; it does not name the last head");

@@ -8,6 +8,8 @@
 //! | hot | `H` number(6) | consecutive entries not yet in a block: length(2) and frames of contents, frames of signalling |
 //! | block | `B` number(6) chunk(1) | header, link and compressed contents; long ones go on in further chunks |
 //! | signalling | `G` number(6) chunk(1) | the same block's signalling, compressed; none where no entry has any |
+//! | held | `h` | generation of the key(1), sealed mark: only held signalling is left |
+//! | held signalling | `h` number(6) chunk(1) | chunks(1) frames(4), and what is held of that block's, compressed |
 //! | index | `D`/`S`/`M`/… hash(1) segment(4) part(1) | sorted (hash(3) place(2)) |
 //! | seal | `T` segment(4) | earliest and latest moment; written once all index rows are |
 //! | dictionary | `Z` id(1) chunk(1) | number of chunks in the first, then octets |
@@ -31,6 +33,7 @@ pub(super) const VERSION_KEY: &[u8] = b"V";
 pub(super) const HOT: u8 = b'H';
 pub(super) const BLOCK: u8 = b'B';
 pub(super) const SIGNALLING: u8 = b'G';
+pub(super) const HELD: u8 = b'h';
 pub(super) const SEAL: u8 = b'T';
 pub(super) const DICTIONARY: u8 = b'Z';
 

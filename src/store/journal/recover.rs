@@ -16,8 +16,8 @@ use super::day::{DayStore, Tail};
 use super::group::{Entry, Key};
 use super::hot::Opened;
 use super::layout::{
-    BLOCK, DICTIONARY, HOT, NUMBERS, SEAL, VERSION, VERSION_1, VERSION_KEY, block_key, bounds, first_of, number_at,
-    place_of, seal_key, segment_of,
+    BLOCK, DICTIONARY, HELD, HOT, NUMBERS, SEAL, VERSION, VERSION_1, VERSION_KEY, block_key, bounds, first_of,
+    number_at, place_of, seal_key, segment_of,
 };
 use super::seals::Seals;
 use super::segment::Segment;
@@ -46,11 +46,14 @@ pub(super) fn begin(
         }
         Some([VERSION_1]) => Ok((VERSION_1, None)),
         Some([VERSION, generation, sealed @ ..]) => {
-            let seals = Seals::get(day, *generation, keys, path)?;
-            match seals.open_content(VERSION_KEY, &[VERSION, *generation], sealed.to_vec()) {
-                Ok(_) => Ok((VERSION, Some(seals))),
-                Err(what) => Err(StoreError::Key { path: path.to_owned(), what: what.to_owned() }),
+            let mut seals = Seals::get(day, *generation, keys, path)?;
+            seals
+                .open_content(VERSION_KEY, &[VERSION, *generation], sealed.to_vec())
+                .map_err(|what| StoreError::Key { path: path.to_owned(), what: what.to_owned() })?;
+            if let Some(mark) = engine.get(&[HELD]).map_err(failed)? {
+                seals.take_held(&mark, keys, path)?;
             }
+            Ok((VERSION, Some(seals)))
         }
         Some(other) => {
             let version = other.first();
@@ -165,7 +168,7 @@ impl DayStore {
     pub(super) fn extent(&self) -> Result<Extent, StoreError> {
         let mut sealed = Vec::new();
         let mut sum = Context::new(&SHA256);
-        for tag in Index::ALL.map(|index| index as u8).into_iter().chain([SEAL, DICTIONARY]) {
+        for tag in Index::ALL.map(|index| index as u8).into_iter().chain([SEAL, DICTIONARY, HELD]) {
             let (from, until) = bounds(tag);
             let scanned = self.engine.scan(&from, &until, &mut |key, value| {
                 sum.update(&[u8::try_from(key.len()).unwrap_or(u8::MAX)]);

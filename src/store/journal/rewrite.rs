@@ -9,8 +9,9 @@ use std::sync::Arc;
 use super::day::DayStore;
 use super::days::Days;
 use super::group::{Entry, Group, Key};
-use super::heads::{Extent, Standing};
-use super::layout::{BLOCK, HOT, SIGNALLING, VERSION_1, block_key};
+use super::heads::{Extent, Head, Standing};
+use super::layout::{HOT, VERSION_1};
+use super::pace::Pace;
 use super::seals::{content_key, signalling_key};
 use super::swap::remove;
 use super::{Day, EntryId, Parts};
@@ -32,6 +33,14 @@ pub(super) struct Said {
     extent: Extent,
 }
 
+impl Said {
+    /// Whether a head says the same.
+    pub(super) fn is(&self, head: &Head) -> bool {
+        let of_head = (head.standing, head.signalling_expired, head.extent.as_ref());
+        (self.standing, self.signalling_expired, Some(&self.extent)) == of_head
+    }
+}
+
 impl Days {
     /// Finishes a day that is over: all in one table, and a head signed. `false` where it is being written,
     /// is of layout 1, or is not there.
@@ -40,7 +49,7 @@ impl Days {
         self.seal_alone(day)
     }
 
-    fn seal_alone(&self, day: Day) -> Result<bool, StoreError> {
+    pub(super) fn seal_alone(&self, day: Day) -> Result<bool, StoreError> {
         if self.open().is_written(day) {
             return Ok(false);
         }
@@ -52,7 +61,7 @@ impl Days {
         }
         let seen = store.seal()?;
         store.right_index()?;
-        self.build_table(day, &mut |table| copy(&store, table, &[HOT]))?;
+        self.build_table(day, &mut |table| copy(&store, table, &[HOT], &mut Pace::at_once(self)))?;
         self.put_in_place(day, store, seen, &[])
     }
 
@@ -82,7 +91,9 @@ impl Days {
         if open()?.is_none_or(|store| !needs_work(&store)) {
             return Ok(());
         }
+        let waiting = self.waiting.wait();
         let _alone = self.alone();
+        drop(waiting);
         match open()?.filter(|store| needs_work(store)) {
             Some(store) if store.is_table() => self.unseal(store),
             Some(store) => {
@@ -125,38 +136,6 @@ impl Days {
         DayStore::open(day, dir.to_owned(), engine, self.schema_shared(), (&self.keys, generation))
     }
 
-    /// Rids a day of its signalling. `false` where it is being written or has none, and no key for any, any more.
-    /// Cut short, it is done when it is asked for again.
-    pub(super) fn drop_signalling(&self, day: Day) -> Result<bool, StoreError> {
-        let _alone = self.alone();
-        if !self.seal_alone(day)? {
-            return self.forget_idle_signalling(day);
-        }
-        let Some(store) = self.reader(day)? else { return Ok(false) };
-        let name = signalling_key(day, store.generation());
-        let held = store.engine.first(&[SIGNALLING], &[SIGNALLING + 1]).map_err(|e| store.failed(&e))?;
-        if held.is_none() && self.keys.get(&name)?.is_none() {
-            return Ok(false);
-        }
-        let seen = store.reach();
-        self.build_table(day, &mut |table| copy(&store, table, &[HOT, SIGNALLING]))?;
-        self.put_in_place(day, store, seen, &[name])
-    }
-
-    /// Forgets the signalling keys of a day that has no signalling of its own: it is not there, or is of layout 1.
-    /// A beginning that came to nothing has left them, or a backup of another moment.
-    fn forget_idle_signalling(&self, day: Day) -> Result<bool, StoreError> {
-        if self.reader(day)?.is_some_and(|store| store.layout != VERSION_1) {
-            return Ok(false);
-        }
-        let of_day = format!("{day}-signalling");
-        let mut forgotten = false;
-        for name in self.keys.names()?.iter().filter(|name| name.starts_with(&of_day)) {
-            forgotten |= self.keys.forget(name)?;
-        }
-        Ok(forgotten)
-    }
-
     /// Rids a day of every entry but those that `keep` wants: they stay under their numbers, sealed with
     /// keys of their own; what opened the others is forgotten. `false` where it is being written, is not
     /// there, or all of it is kept. Cut short, it is done when it is asked for again.
@@ -172,8 +151,10 @@ impl Days {
         self.seal_alone(day)?;
         let Some(store) = self.reader(day)? else { return Ok(false) };
         let seen = store.reach();
+        let mut pace = Pace::of(self);
         let (mut kept, mut others) = (Vec::new(), false);
         store.each_entry(&mut |number, parts| {
+            pace.take(parts.content.len());
             if keep(EntryId { day, number }, &parts) {
                 kept.push(number);
             } else {
@@ -193,19 +174,30 @@ impl Days {
         let scratch = self.aside(day, "scratch");
         remove(&scratch)?;
         let fresh = self.begun(day, &scratch, generation)?;
-        Copying::new(&fresh).all(&store, &mut |number, _| kept.binary_search(&number).is_ok())?;
-        self.build_table(day, &mut |table| copy(&fresh, table, &[HOT]))?;
+        Copying::new(&fresh).all(&store, &mut |number, parts| {
+            pace.take(parts.content.len());
+            kept.binary_search(&number).is_ok()
+        })?;
+        self.build_table(day, &mut |table| copy(&fresh, table, &[HOT], &mut pace))?;
         drop(fresh);
         remove(&scratch)?;
-        let old = store.generation();
-        self.put_in_place(day, store, seen, &[content_key(day, old), signalling_key(day, old)])
+        let mut forget = self.signalling_keys(day)?;
+        forget.retain(|name| *name != signalling_key(day, generation));
+        forget.push(content_key(day, store.generation()));
+        self.put_in_place(day, store, seen, &forget)
     }
 }
 
 /// Copies a day's rows, but for those with these tags.
-pub(super) fn copy(store: &DayStore, table: &mut TableWriter, without: &[u8]) -> Result<(), StoreError> {
+pub(super) fn copy(
+    store: &DayStore,
+    table: &mut TableWriter,
+    without: &[u8],
+    pace: &mut Pace<'_>,
+) -> Result<(), StoreError> {
     let mut pushed = Ok(());
     let scanned = store.engine.scan(&[], &[u8::MAX], &mut |key, value| {
+        pace.take(key.len() + value.len());
         if !key.first().is_some_and(|tag| without.contains(tag)) {
             pushed = table.push(key, value);
         }
@@ -263,19 +255,13 @@ impl DayStore {
         &self,
         see: &mut dyn FnMut(u64, Parts) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let mut from = 0;
-        while let Some((key, value)) =
-            self.engine.first(&block_key(from, 0), &[BLOCK + 1]).map_err(|e| self.failed(&e))?
-        {
-            let raw = self.raw(&key, value)?;
-            let (block, signalling) = (self.opened(&raw)?, self.signalling(&raw)?);
-            for number in raw.first..raw.first + block.len() {
+        self.each_block(&mut |raw| {
+            let (block, signalling) = (self.opened(raw)?, self.signalling(raw)?);
+            (raw.first..raw.first + block.len()).try_for_each(|number| {
                 let content = block.get(number).unwrap_or_default().to_vec();
-                let signalling = signalling.as_ref().map(|block| block.get(number).unwrap_or_default().to_vec());
-                see(number, Parts { content, signalling })?;
-            }
-            from = raw.first + block.len().max(1);
-        }
+                see(number, Parts { content, signalling: self.signalling_in(signalling.as_ref(), number) })
+            })
+        })?;
         let pending: Vec<_> =
             self.tail().pending.entries().map(|entry| (entry.id.number, Parts::from(&entry))).collect();
         pending.into_iter().try_for_each(|(number, parts)| see(number, parts))

@@ -55,7 +55,7 @@ impl DayStore {
         }
         let Some(raw) = self.raw_of(number)? else { return Ok(None) };
         let Some(content) = self.opened(&raw)?.get(number).map(<[u8]>::to_vec) else { return Ok(None) };
-        let signalling = self.signalling(&raw)?.map(|block| block.get(number).unwrap_or_default().to_vec());
+        let signalling = self.signalling_in(self.signalling(&raw)?.as_ref(), number);
         Ok(Some(Parts { content, signalling }))
     }
 
@@ -85,7 +85,13 @@ impl DayStore {
     }
 
     /// Appends further rows of a block.
-    fn go_on(&self, tag: u8, first: u64, chunks: std::ops::Range<u8>, body: &mut Vec<u8>) -> Result<(), StoreError> {
+    pub(super) fn go_on(
+        &self,
+        tag: u8,
+        first: u64,
+        chunks: std::ops::Range<u8>,
+        body: &mut Vec<u8>,
+    ) -> Result<(), StoreError> {
         for chunk in chunks {
             let row = self.engine.get(&body_key(tag, first, chunk)).map_err(|e| self.failed(&e))?;
             let missing = || self.damaged(format!("block at {first}: row {} {chunk} is missing", char::from(tag)));
@@ -119,6 +125,9 @@ impl DayStore {
     /// The signalling of a block, empty where no entry has any; `None` where it has expired.
     pub(super) fn signalling(&self, raw: &Raw) -> Result<Option<Block>, StoreError> {
         let Some(link) = raw.link.filter(|link| link.chunks > 0) else { return Ok(Some(Block::default())) };
+        if self.is_thinned() {
+            return self.held_signalling(raw);
+        }
         let Some(seals) = self.seals.as_ref().filter(|seals| seals.has_signalling()) else { return Ok(None) };
         let body = self.raw_signalling(raw)?;
         let damaged = |what: String| self.damaged(format!("signalling of the block at {}: {what}", raw.first));

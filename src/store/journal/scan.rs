@@ -237,8 +237,7 @@ impl Cursor {
             if let Some(content) = self.block.get(number)
                 && self.query.matches(&*self.store.schema, content)
             {
-                let signalling = self.signalling.as_ref();
-                let signalling = signalling.map(|block| block.get(number).unwrap_or_default().to_vec());
+                let signalling = self.store.signalling_in(self.signalling.as_ref(), number);
                 self.found.push_back((number, Parts { content: content.to_vec(), signalling }));
             }
         };

@@ -11,6 +11,7 @@ use siphasher::sip::SipHasher13;
 
 use super::Day;
 use super::group::{Hashed, Key};
+use super::layout::HELD;
 use crate::store::StoreError;
 use crate::store::keys::{Key as Secret, Keys, OVERHEAD, Sealer};
 
@@ -22,6 +23,18 @@ pub(super) struct Seals {
     content: Sealer,
     signalling: Option<Sealer>,
     index: SipHasher13,
+    /// Where only held signalling is left.
+    pub(super) held: Option<Held>,
+}
+
+/// What seals the signalling that is held beyond its day's.
+#[derive(Debug)]
+pub(super) struct Held {
+    day: Day,
+    /// How often it was sealed anew.
+    pub(super) generation: u8,
+    /// None where its key is gone.
+    sealer: Option<Sealer>,
 }
 
 /// The name of the key of a day's contents; each time a part of it was held beyond its expiry, it is sealed anew.
@@ -32,6 +45,16 @@ pub(super) fn content_key(day: Day, generation: u8) -> String {
 /// The name of the key of a day's signalling.
 pub(super) fn signalling_key(day: Day, generation: u8) -> String {
     key_name(day, "signalling", generation)
+}
+
+/// The name of the key of what is held of it.
+pub(super) fn held_key(day: Day, generation: u8) -> String {
+    format!("{}-held-{generation}", signalling_prefix(day))
+}
+
+/// How the names of all keys of a day's signalling begin.
+pub(super) fn signalling_prefix(day: Day) -> String {
+    signalling_key(day, 0)
 }
 
 fn key_name(day: Day, what: &str, generation: u8) -> String {
@@ -61,7 +84,30 @@ impl Seals {
     fn with((day, generation): (Day, u8), content: &Secret, signalling: Option<&Secret>) -> Self {
         let index = content.derive("index").hasher();
         let sealer = |key: &Secret| key.derive("rows").sealer();
-        Self { day, generation, content: sealer(content), signalling: signalling.map(sealer), index }
+        let (content, signalling) = (sealer(content), signalling.map(sealer));
+        Self { day, generation, content, signalling, index, held: None }
+    }
+
+    /// Takes the key of held signalling up that a day's mark names.
+    pub(super) fn take_held(&mut self, mark: &[u8], keys: &Keys, path: &Path) -> Result<(), StoreError> {
+        let damaged = |what: &str| StoreError::damaged(path, format!("the mark of held signalling {what}"));
+        let (&generation, sealed) = mark.split_first().ok_or_else(|| damaged("is empty"))?;
+        self.open_content(&[HELD], &[generation], sealed.to_vec()).map_err(damaged)?;
+        let key = keys.get(&held_key(self.day, generation))?;
+        self.held = Some(Held::with(self.day, generation, key.as_ref()));
+        Ok(())
+    }
+
+    /// What the signalling that is held is to be sealed with next: its key is on disk when this returns.
+    pub(super) fn next_held(&self, keys: &Keys) -> Result<Held, StoreError> {
+        let last = self.held.as_ref().map_or(0, |held| held.generation);
+        let generation = last.checked_add(1).ok_or(StoreError::Limit { what: "extractions of a day", limit: 255 })?;
+        Ok(Held::with(self.day, generation, Some(&keys.make(&held_key(self.day, generation))?)))
+    }
+
+    /// The mark of a day of which only that is left.
+    pub(super) fn mark(&self, held: &Held) -> Vec<u8> {
+        [&[held.generation][..], &self.content(&[HELD], &[held.generation], &[])].concat()
     }
 
     /// Seals contents, or what tells of them, for the row of that key; `beside` is bound as well.
@@ -97,11 +143,35 @@ impl Seals {
     }
 
     fn bound(&self, row: &[u8], beside: &[u8]) -> Vec<u8> {
-        let date = self.day.0;
-        let [high, low] = date.year().to_be_bytes();
-        let day = [high, low, date.month().to_be_bytes()[0], date.day().to_be_bytes()[0]];
-        [&day, row, beside].concat()
+        bound(self.day, row, beside)
     }
+}
+
+impl Held {
+    fn with(day: Day, generation: u8, key: Option<&Secret>) -> Self {
+        Self { day, generation, sealer: key.map(|key| key.derive("rows").sealer()) }
+    }
+
+    pub(super) fn has_key(&self) -> bool {
+        self.sealer.is_some()
+    }
+
+    pub(super) fn seal(&self, row: &[u8], beside: &[u8], plain: &[u8]) -> Vec<u8> {
+        self.sealer.as_ref().map(|sealer| sealer.seal(&bound(self.day, row, beside), plain)).unwrap_or_default()
+    }
+
+    /// `None` where the key is gone.
+    pub(super) fn open(&self, row: &[u8], beside: &[u8], sealed: Vec<u8>) -> Result<Option<Vec<u8>>, &'static str> {
+        let sealer = self.sealer.as_ref();
+        sealer.map(|sealer| opened(sealer, &bound(self.day, row, beside), sealed)).transpose()
+    }
+}
+
+fn bound(day: Day, row: &[u8], beside: &[u8]) -> Vec<u8> {
+    let date = day.0;
+    let [high, low] = date.year().to_be_bytes();
+    let day = [high, low, date.month().to_be_bytes()[0], date.day().to_be_bytes()[0]];
+    [&day, row, beside].concat()
 }
 
 /// The half of a digest that rows have.

@@ -1,8 +1,8 @@
 //! Putting a day's folder in the place of another, so that a crash at any moment leaves one of them whole.
 //!
 //! Owns the names a folder has on its way: `.building` and `.scratch` until it is whole, `.ready` from the
-//! moment it is to take the day's place, `.going` what it replaced. What was cut short is finished, or
-//! undone, at the next start. A list of keys to be forgotten travels with the folder: they go once it is
+//! moment it is to take the day's place, `.going` what it replaced. What was cut short is finished where
+//! it was signed, or undone, at the next start. A list of keys to be forgotten travels with the folder: they go once it is
 //! in place. Driven by whoever rewrites a day.
 
 use std::fs;
@@ -136,17 +136,35 @@ impl Days {
         self.finish_forgetting(day)
     }
 
-    /// Puts a folder that is ready, where there is one, in the day's place. From the moment it was ready
-    /// nobody has written to the day.
+    /// Puts a folder that is ready, where there is one, in the day's place if it is what was signed last of the day.
+    /// Any other is one that a crash kept from being signed, or that somebody has put there: the day stays as it was,
+    /// and what was to be done to it is done when it is asked for again.
     fn finish_swap(&self, day: Day) -> Result<(), StoreError> {
-        let ready = self.aside(day, "ready");
+        let (ready, going, path) = (self.aside(day, "ready"), self.aside(day, "going"), self.path(day));
         if !ready.exists() {
             return Ok(());
         }
-        if ready.join(TABLE).exists() {
-            self.sign(&self.open_at(day, &ready)?, &read_list(&ready.join(FORGET))?)?;
+        if self.is_signed(day, &ready)? {
+            return self.exchange(day);
         }
-        self.exchange(day)
+        tracing::warn!(%day, "a folder that was to take the day's place was not signed, and does not");
+        if !path.exists() && going.exists() {
+            rename(&going, &path)?;
+        }
+        self.undo_swap(day)
+    }
+
+    fn is_signed(&self, day: Day, ready: &Path) -> Result<bool, StoreError> {
+        let Some(known) = self.heads.of(day)? else { return Ok(false) };
+        if !ready.join(TABLE).exists() {
+            return Ok(false);
+        }
+        let forget = read_list(&ready.join(FORGET))?;
+        match self.open_at(day, ready).and_then(|store| self.said(&store, &forget)) {
+            Ok(said) => Ok(said.is(&known.head)),
+            Err(StoreError::Damaged { .. } | StoreError::Expired { .. } | StoreError::Key { .. }) => Ok(false),
+            Err(e) => Err(e),
+        }
     }
 
     fn exchange(&self, day: Day) -> Result<(), StoreError> {
@@ -222,6 +240,7 @@ pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
 mod tests {
     use super::super::group::Entry;
     use super::super::layout::HOT;
+    use super::super::pace::Pace;
     use super::super::rewrite::copy;
     use super::super::{EntryId, Index, JournalOptions, Schema};
     use super::*;
@@ -254,7 +273,7 @@ mod tests {
         write(&days, day, 0);
         let store = days.reader(day).unwrap().unwrap();
         let seen = store.seal().unwrap();
-        let build = || days.build_table(day, &mut |table| copy(&store, table, &[HOT]));
+        let build = || days.build_table(day, &mut |table| copy(&store, table, &[HOT], &mut Pace::at_once(&days)));
         build().unwrap();
         // In a row that moves no chain.
         let tip = store.tip();

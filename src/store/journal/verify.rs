@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 
 use super::days::Days;
-use super::heads::{Extent, Kept, KnownHead, Running, Standing, Wrong};
+use super::heads::{Extent, Kept, KnownHead, Reached, Running, Standing, Wrong};
 use super::layout::VERSION_1;
 use super::swap::TABLE;
 use super::{Day, EntryId};
@@ -101,14 +101,15 @@ impl Verifying<'_> {
                 last.insert(day, known);
             }
         }
-        let written = tip.as_ref().and_then(|tip| tip.day.parse().ok());
+        let reached = tip.as_ref().map(Running::reached).unwrap_or_default();
+        let written = reached.iter().filter_map(|reached| reached.day.parse().ok());
         let all: BTreeSet<Day> = last.keys().copied().chain(self.days.list()?).chain(written).collect();
         for day in all {
             if self.check.day.as_ref().is_some_and(|wanted| *wanted != day.to_string()) {
                 continue;
             }
             let head = last.get(&day).copied();
-            let tip = tip.as_ref().filter(|tip| tip.day == day.to_string());
+            let tip = reached.iter().find(|reached| reached.day == day.to_string());
             // It is not rewritten, sealed or deleted meanwhile; what was signed since the heads were read counts.
             let _alone = self.days.alone();
             let since = self.days.heads.of(day)?.filter(|known| known.head.serial > heads.len() as u64);
@@ -223,10 +224,17 @@ impl Verifying<'_> {
         self.fault(day.to_string(), None, "the day is missing, and was not signed to have expired")
     }
 
-    fn day(&mut self, day: Day, head: Option<&KnownHead>, tip: Option<&Running>) -> Flow {
+    /// Whether a day was only about to begin: its keys are made before its first row.
+    fn is_unbegun(&self, day: Day) -> bool {
+        let has_key = |names: Vec<String>| names.iter().any(|name| name.starts_with(&format!("{day}-")));
+        self.days.path(day).is_dir() && self.days.keys.names().is_ok_and(|names| !has_key(names))
+    }
+
+    fn day(&mut self, day: Day, head: Option<&KnownHead>, tip: Option<&Reached>) -> Flow {
         let expired = head.is_some_and(|known| known.head.standing == Standing::Expired);
         let store = match self.days.reader(day) {
             Ok(Some(store)) => store,
+            Ok(None) if head.is_none() && tip.is_none() && self.is_unbegun(day) => return Flow::Continue(()),
             Ok(None) => return self.gone(day, head),
             Err(StoreError::Expired { .. }) if expired => {
                 self.found.expired += 1;
@@ -252,7 +260,7 @@ impl Verifying<'_> {
             return Flow::Break(());
         }
         let rewritten = head.is_some_and(|known| known.head.standing != Standing::Sealed);
-        if let Some(Running { entries, blocks, chain, .. }) = tip.filter(|_| !rewritten) {
+        if let Some(Reached { entries, blocks, chain, .. }) = tip.filter(|_| !rewritten) {
             let by = "the tip signed last".to_owned();
             signed.push(Signed { by, entries: *entries, blocks: *blocks, chain: chain.clone() });
         }

@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use super::chain::Tip;
 use super::day::DayStore;
 use super::days::Days;
-use super::heads::{Head, Running, Standing, Wrong};
+use super::heads::{Head, Reached, Running, Standing, Wrong};
 use super::layout::{BLOCK, NUMBERS, VERSION_1, block_key, first_of, number_at, seal_key, segment_of};
 use super::{Day, Incident};
 use crate::clock;
@@ -67,7 +67,9 @@ impl Days {
     pub(super) fn bars_layout_1(&self, day: Day) -> Result<Option<String>, StoreError> {
         let (heads, tips, name) = (self.heads.list()?, self.heads.tips()?, day.to_string());
         let is_chained = |head: &Head| head.day == name && head.layout != VERSION_1 && head.extent.is_some();
-        if heads.iter().any(|known| is_chained(&known.head)) || tips.iter().any(|tip| tip.day == name) {
+        if heads.iter().any(|known| is_chained(&known.head))
+            || tips.iter().flat_map(Running::reached).any(|reached| reached.day == name)
+        {
             return Ok(Some("is of layout 1, and was signed with a chain".to_owned()));
         }
         let made = heads.iter().map(|known| known.head.made).chain(tips.iter().map(|tip| tip.made)).min();
@@ -83,6 +85,16 @@ impl Days {
         {
             return Ok(Some(format!("head {serial} is missing or another")));
         }
+        for reached in tip.reached() {
+            if let Some(why) = self.differs_from_day(&reached)? {
+                return Ok(Some(why));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What of one day that a tip speaks of.
+    fn differs_from_day(&self, tip: &Reached) -> Result<Option<String>, StoreError> {
         let Ok(day) = tip.day.parse::<Day>() else { return Ok(None) };
         if self.heads.of(day)?.is_some_and(|known| known.head.standing != Standing::Sealed) {
             return Ok(None);

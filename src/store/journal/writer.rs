@@ -223,15 +223,9 @@ impl Writer {
     }
 
     fn sign_tips(&mut self) -> Result<(), StoreError> {
-        let mut newest = None;
-        for open in self.open.iter().filter(|open| !open.store.is_gone()) {
-            let tip = open.store.chain_up()?;
-            if newest.is_none_or(|(day, _)| day < open.day) {
-                newest = Some((open.day, tip));
-            }
-        }
-        let Some((day, tip)) = newest else { return Ok(()) };
-        if let Err(e) = self.days.heads.sign_tip(day, &tip) {
+        let open = self.open.iter().filter(|open| !open.store.is_gone());
+        let tips = open.map(|open| Ok((open.day, open.store.chain_up()?))).collect::<Result<Vec<_>, StoreError>>()?;
+        if let Err(e) = self.days.heads.sign_tip(&tips) {
             tracing::error!(error = %e, "how far the journal has come could not be signed; its entries are safe");
             self.sign_at = Some(clock::monotonic() + SIGN);
         }

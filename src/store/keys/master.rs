@@ -62,6 +62,10 @@ pub struct Master {
 
 impl Master {
     pub(super) fn obtain(source: &MasterSource, dir: &Path) -> Result<Self, StoreError> {
+        let beside = dir.join(BESIDE);
+        if *source != MasterSource::Beside && beside.exists() {
+            tracing::warn!(file = %beside.display(), "a master key lies beside the data still, where whoever copies the data has it: remove it once it is kept elsewhere");
+        }
         match source {
             MasterSource::File(file) => Self::load(file),
             MasterSource::Text(text) => Self::parse(text).ok_or_else(|| fault(Path::new(MASTER_VARIABLE), FORM)),
@@ -97,6 +101,15 @@ impl Master {
     /// What it is known by; says nothing about it.
     pub fn id(&self) -> String {
         HEXLOWER.encode(&self.key.derive("id").octets()[..8])
+    }
+
+    /// The master whose octets these are.
+    pub(super) fn of(key: Key) -> Self {
+        Self { key }
+    }
+
+    pub(super) fn key(&self) -> &Key {
+        &self.key
     }
 
     pub(super) fn sealer(&self) -> Sealer {

@@ -152,3 +152,29 @@ fn a_deletion_that_was_cut_short_is_finished_when_the_keys_are_opened() {
     assert!(again.get("20261124-content").unwrap().is_none());
     again.make("20261124-content").unwrap();
 }
+
+#[test]
+fn what_is_made_or_forgotten_during_a_rotation_stays_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = keys(folder.path());
+    for number in 0..100 {
+        keys.make(&format!("old-{number}")).unwrap();
+    }
+    let masters: Vec<Master> =
+        (0..8).map(|turn| Master::create(&folder.path().join(format!("new-{turn}"))).unwrap()).collect();
+    let rotations = std::thread::spawn({
+        let keys = keys.clone();
+        move || masters.into_iter().for_each(|to| _ = keys.rotate(to).unwrap())
+    });
+    let mut number = 0;
+    while !rotations.is_finished() {
+        keys.make(&format!("new-{number}")).unwrap();
+        assert!(number >= 100 || keys.forget(&format!("old-{number}")).unwrap());
+        number += 1;
+    }
+    rotations.join().unwrap();
+    assert_eq!(keys.names().unwrap().len(), 1 + 100_usize.saturating_sub(number) + number);
+    for name in keys.names().unwrap() {
+        assert!(keys.get(&name).unwrap().is_some(), "{name}");
+    }
+}

@@ -115,6 +115,16 @@ pub(super) fn merged<'m>(
     Some(row)
 }
 
+/// Whether a moment of the row no longer matters; `None` where the row is not whole.
+pub(super) fn has_ended(mut row: &[u8], now_s: i64) -> Option<bool> {
+    let mut ended = false;
+    while !row.is_empty() {
+        let (_, octets) = take(&mut row)?;
+        ended |= octets.as_chunks::<MOMENT>().0.iter().any(|moment| ends_s(moment) <= now_s);
+    }
+    Some(ended)
+}
+
 type Stored = [u8; MOMENT];
 
 /// Takes out what is oldest until the row fits; a request for consent must not be sent again, so it goes last.

@@ -170,6 +170,28 @@ impl Disk {
         self.with(|engine| if row.is_empty() { engine.remove(&key) } else { engine.put(&key, &sealed) })
     }
 
+    /// Lets go of what no longer matters in so many buckets from a row on; gives the row to go on from, none at the
+    /// end. A damaged bucket is left to whoever reads it.
+    pub(super) fn sweep(&self, from: &[u8], buckets: usize, now_s: i64) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut from = from.to_vec();
+        for _ in 0..buckets {
+            let Some((key, row)) = self.with(|engine| engine.first(&from, &[bucket::BUCKET + 1]))? else {
+                return Ok(None);
+            };
+            let mut opened = row;
+            let plain = self.sealer.open(&key, &mut opened).map(|plain| &*plain);
+            let left = plain
+                .filter(|plain| bucket::has_ended(plain, now_s) == Some(true))
+                .and_then(|plain| bucket::merged(plain, std::iter::empty(), self.opening, now_s));
+            if let Some(left) = left {
+                let sealed = self.sealer.seal(&key, &left);
+                self.with(|engine| if left.is_empty() { engine.remove(&key) } else { engine.put(&key, &sealed) })?;
+            }
+            from = [&key[..], &[0]].concat();
+        }
+        Ok(Some(from))
+    }
+
     /// Opens what a failure has closed, and sets aside what was found damaged.
     pub(super) fn mend(&self) {
         let is_closed = matches!(*self.slot.read().unwrap_or_else(PoisonError::into_inner), Slot::Closed { .. });

@@ -297,3 +297,41 @@ fn without_the_key_the_counts_stay_as_they_are() {
     }
     assert!(!rows.windows(4).any(|octets| octets == bucket::number(pair).to_be_bytes()), "and so is its bucket");
 }
+
+/// Nobody sends to them any more, and so nobody touches their bucket.
+#[test]
+fn what_no_longer_matters_goes_though_nobody_touches_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let sends = open(dir.path()).unwrap();
+    let pairs: Vec<Pair> = (0..200).map(|n| Pair::new("bakery", n)).collect();
+    let (old, young) = (moment(now_s() - 9 * DAY_S, 1), moment(now_s(), 2));
+    let long = Moment { keep_days: 180, ..old };
+    let held = |at: usize| if at.is_multiple_of(2) { vec![old] } else { vec![old, long, young] };
+    let all: Vec<_> = pairs.iter().enumerate().map(|(at, pair)| (*pair, held(at))).collect();
+    let then = i64::from(now_s() - 9 * DAY_S);
+    sends.inner.disk.put_all(all.iter().map(|(pair, moments)| (*pair, moments.as_slice())), then).unwrap();
+    let rows = |sends: &Sends| {
+        let mut rows = 0;
+        let engine = sends.lend().unwrap()().unwrap();
+        engine
+            .scan(&[bucket::BUCKET], &[bucket::BUCKET + 1], &mut |_, _| {
+                rows += 1;
+                true
+            })
+            .unwrap();
+        rows
+    };
+    let before = rows(&sends);
+    assert!(before > 150, "{before}");
+    let mut sweep = Sweep { from: Some(vec![bucket::BUCKET]), again_at: clock::monotonic() };
+    while sweep.from.is_some() {
+        sends.inner.sweep(&mut sweep);
+    }
+    assert!(rows(&sends) <= 100, "{} of {before}", rows(&sends));
+    for (at, pair) in pairs.iter().enumerate() {
+        let left: Vec<_> = sends.moments(*pair).unwrap().iter().map(|moment| moment.mark).collect();
+        assert_eq!(left, if at.is_multiple_of(2) { vec![] } else { vec![1, 2] });
+    }
+    sends.inner.sweep(&mut sweep);
+    assert!(sweep.from.is_none(), "not again before its time");
+}

@@ -16,7 +16,7 @@ struct Search {
 
 impl Search {
     fn new(form: MessageIdForm) -> Self {
-        Self { joining: Joining::new(form), number: 0 }
+        Self { joining: Joining::new(form, false), number: 0 }
     }
 
     fn read(&mut self, record: &Record<'_>) -> EntryId {
@@ -28,7 +28,7 @@ impl Search {
                 Record::Delivery(record) => Found::Delivery(FoundDelivery::new(id, record)),
                 _ => panic!("neither message nor delivery"),
             };
-            assert_eq!(self.joining.hold(id, found, record, true), (None, true));
+            assert_eq!(self.joining.hold(id, found, record, (true, false)), None);
         }
         id
     }
@@ -230,4 +230,24 @@ fn a_reply_is_told_what_it_was_taken_for() {
         }
         other => panic!("no reply but {other:?}"),
     }
+}
+
+#[test]
+fn what_nobody_asked_for_pushes_out_nothing_that_is_and_leaves_nothing_behind() {
+    let mut search = Search::new(MessageIdForm::Auto);
+    let id = search.sent(SUBSCRIBER, PORT);
+    search.answered(id, SUBSCRIBER, "42");
+    let foreign = |number: usize| (8_613_900_000_000 + number).to_string();
+    let receipt = || Some(Receipt { message_id: Some("7".into()), state: None, error: None });
+    for number in 0..BESIDE + 10 {
+        let (from, id) = (foreign(number), EntryId { day: Day(date(2026, 11, 24)), number: 10 + number as u64 });
+        let record = delivery(&from, PORT, receipt());
+        let found = Found::Delivery(FoundDelivery::new(id, &record));
+        assert_eq!(search.joining.hold(id, found, &Record::Delivery(record), (false, false)), None);
+    }
+    assert_eq!((search.joining.beside.len(), search.joining.early.len()), (BESIDE, BESIDE));
+    assert_eq!((search.joining.held.len(), search.joining.places.len()), (BESIDE + 1, BESIDE + 1));
+    search.number = 1 << 40;
+    search.receipted(SUBSCRIBER, PORT, "42", "DELIVRD");
+    assert_eq!(search.end(), (vec![states(&["DELIVRD"])], 0));
 }

@@ -1,6 +1,6 @@
 //! How far the day being written has come, signed now and then.
 //!
-//! Owns the file of the tip, which is replaced each time, and what is kept of one that the journal did not
+//! Owns the file of the tip, which is replaced each time and speaks of every day that has no head yet, and what is kept of one that the journal did not
 //! match when it was opened: it stays beside for good, with the reason. Driven by the writer, and by whoever
 //! makes a head, which the tip names from then on.
 
@@ -11,7 +11,7 @@ use std::sync::PoisonError;
 
 use data_encoding::HEXLOWER;
 
-use super::{Heads, KnownHead, Running, Wrong, file_name, put};
+use super::{Heads, KnownHead, Reached, Running, Standing, Wrong, file_name, put};
 use crate::clock;
 use crate::store::StoreError;
 use crate::store::journal::Day;
@@ -33,25 +33,36 @@ const TIP: &str = "tip";
 const KEPT: &str = "tip.";
 
 impl Heads {
-    /// Signs how far the day being written has come.
-    pub(in crate::store::journal) fn sign_tip(&self, day: Day, tip: &Tip) -> Result<(), StoreError> {
+    /// Signs how far the days being written have come.
+    pub(in crate::store::journal) fn sign_tip(&self, open: &[(Day, Tip)]) -> Result<(), StoreError> {
+        let Some((newest, _)) = open.iter().max_by_key(|(day, _)| *day) else { return Ok(()) };
         let known = self.known()?;
-        let head = known.as_ref().and_then(|known| known.last());
-        let running = Running {
-            day: day.to_string(),
-            entries: tip.entries,
-            blocks: tip.blocks,
-            chain: HEXLOWER.encode(&tip.chain),
-            head: head.map(|known| (known.head.serial, known.sha256.clone())),
-            made: clock::wall(),
-        };
-        self.write_tip(&running)
+        let known = known.as_deref().unwrap_or_default();
+        let mut reached: Vec<Reached> = open.iter().map(|(day, tip)| Reached::of(*day, tip)).collect();
+        // A day that is let go of is signed for until its head is.
+        for former in self.believed_tip().iter().flat_map(Running::reached) {
+            if !reached.iter().any(|open| open.day == former.day) {
+                reached.push(former);
+            }
+        }
+        let Some(at) = reached.iter().position(|open| open.day == newest.to_string()) else { return Ok(()) };
+        let Reached { day, entries, blocks, chain } = reached.swap_remove(at);
+        let head = known.last().map(|known| (known.head.serial, known.sha256.clone()));
+        self.write_tip(Running { day, entries, blocks, chain, head, made: clock::wall(), former: reached }, known)
+    }
+
+    /// The tip signed last, unless the journal did not match it.
+    fn believed_tip(&self) -> Option<Running> {
+        let is_doubted = self.doubt.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        self.read_tip().ok().flatten().filter(|_| !is_doubted)
     }
 
     /// Whoever calls this holds what is known of the heads.
-    fn write_tip(&self, running: &Running) -> Result<(), StoreError> {
+    fn write_tip(&self, mut running: Running, known: &[KnownHead]) -> Result<(), StoreError> {
         let failed = |e| StoreError::io(&self.dir, "write the tip", e);
-        let line = serde_json::to_string(running).map_err(|e| failed(io::Error::other(e)))?;
+        running.former.retain(|former| !former.is_said_by(known));
+        running.former.sort_by(|a, b| a.day.cmp(&b.day));
+        let line = serde_json::to_string(&running).map_err(|e| failed(io::Error::other(e)))?;
         let signature = HEXLOWER.encode(&self.keys.signer()?.sign(line.as_bytes()));
         self.make_dir()?;
         self.keep_doubted()?;
@@ -75,7 +86,7 @@ impl Heads {
             return Ok(());
         }
         let head = Some((last.head.serial, last.sha256.clone()));
-        self.write_tip(&Running { head, made: clock::wall(), ..tip })
+        self.write_tip(Running { head, made: clock::wall(), ..tip }, known)
     }
 
     /// The tip signed last; `None` where there is none.
@@ -161,5 +172,30 @@ impl Heads {
     pub(in crate::store::journal) fn tips(&self) -> Result<Vec<Running>, StoreError> {
         let kept = self.kept_tips()?.into_iter().filter_map(|kept| kept.tip);
         Ok(kept.chain(self.read_tip().ok().flatten()).collect())
+    }
+}
+
+impl Running {
+    /// Every day it speaks of.
+    pub(in crate::store::journal) fn reached(&self) -> Vec<Reached> {
+        let Self { day, entries, blocks, chain, former, .. } = self;
+        let newest = Reached { day: day.clone(), entries: *entries, blocks: *blocks, chain: chain.clone() };
+        former.iter().cloned().chain([newest]).collect()
+    }
+}
+
+impl Reached {
+    fn of(day: Day, tip: &Tip) -> Self {
+        let (entries, blocks, chain) = (tip.entries, tip.blocks, HEXLOWER.encode(&tip.chain));
+        Self { day: day.to_string(), entries, blocks, chain }
+    }
+
+    /// Whether the last head of the day says as much.
+    fn is_said_by(&self, known: &[KnownHead]) -> bool {
+        let last = known.iter().rev().find(|known| known.head.day == self.day);
+        last.is_some_and(|KnownHead { head, .. }| {
+            let blocks = head.extent.as_ref().map_or(0, |extent| extent.blocks);
+            head.standing != Standing::Sealed || blocks >= self.blocks
+        })
     }
 }

@@ -12,7 +12,7 @@ use crate::store::StoreError;
 use crate::store::journal::chain::{Tip, sum};
 use crate::store::journal::day::DayStore;
 use crate::store::journal::heads::Extent;
-use crate::store::journal::layout::{BLOCK, DICTIONARY, SEAL, SIGNALLING, VERSION_KEY, block_key, first_of};
+use crate::store::journal::layout::{BLOCK, DICTIONARY, HELD, SEAL, SIGNALLING, VERSION_KEY, block_key, first_of};
 use crate::store::journal::rows::{Raw, name};
 use crate::store::journal::{EntryId, Index};
 
@@ -129,7 +129,10 @@ impl<'w> Walk<'w> {
         match self.store.raw_signalling(raw) {
             Ok(body) if sum(&body) == link.signalling => self.rows[1] += u64::from(link.chunks),
             Ok(_) => return self.tell(tell, Some(raw.first), "the block's signalling was changed".to_owned()),
-            Err(_) if self.signalling_expired && !has_key => return Ok(()),
+            Err(_) if self.signalling_expired && !has_key => {
+                let held = self.store.held_signalling(raw).err();
+                return held.map_or(Ok(()), |e| self.tell(tell, Some(raw.first), e.to_string()));
+            }
             Err(e) => return self.tell(tell, Some(raw.first), e.to_string()),
         }
         if !has_key && !self.signalling_expired {
@@ -166,6 +169,9 @@ impl<'w> Walk<'w> {
         if !self.store.is_table() {
             return Ok(());
         }
+        if self.store.seals.as_ref().and_then(|seals| seals.held.as_ref()).is_some_and(|held| !held.has_key()) {
+            self.tell(tell, None, "the key of the signalling that is held is gone".to_owned())?;
+        }
         match self.count() {
             Ok(None) => Ok(()),
             Ok(Some(what)) => self.tell(tell, None, what),
@@ -185,6 +191,7 @@ impl<'w> Walk<'w> {
                 Some(&BLOCK) => rows[0] += 1,
                 Some(&SIGNALLING) => rows[1] += 1,
                 Some(&(SEAL | DICTIONARY)) => {}
+                Some(&HELD) if self.store.is_thinned() => {}
                 Some(tag) if Index::ALL.iter().any(|index| *index as u8 == *tag) => {}
                 _ if key == VERSION_KEY => {}
                 _ => strange = Some(format!("there is a row {} that no day has", name(key))),
