@@ -122,31 +122,15 @@ impl Record<'_> {
             }
             Self::Delivery(delivery) => delivered(delivery, emit),
             Self::Taken(taken) => parties(&taken.subscriber, &taken.port, emit),
-            Self::Complaint(complaint) => {
-                emit(Index::Source, COMPLAINTS);
-                parties(&complaint.subscriber, &complaint.port, emit);
-            }
-            Self::CaseStep(step) => {
-                emit(Index::Source, COMPLAINTS);
-                parties(&step.subscriber, &step.port, emit);
-            }
-            Self::Asked(asked) => {
-                emit(Index::Source, ASKED);
-                parties(&asked.subscriber, &asked.port, emit);
-            }
-            Self::Silence(silence) => {
-                emit(Index::Source, SILENCE);
-                parties(&silence.subscriber, &silence.port, emit);
-            }
+            Self::Complaint(complaint) => of_kind(COMPLAINTS, &complaint.subscriber, &complaint.port, emit),
+            Self::CaseStep(step) => of_kind(COMPLAINTS, &step.subscriber, &step.port, emit),
+            Self::Asked(asked) => of_kind(ASKED, &asked.subscriber, &asked.port, emit),
+            Self::Silence(silence) => of_kind(SILENCE, &silence.subscriber, &silence.port, emit),
             Self::Scheduled(scheduled) => {
-                emit(Index::Source, SCHEDULED);
-                parties(&scheduled.subscriber, &scheduled.port, emit);
+                of_kind(SCHEDULED, &scheduled.subscriber, &scheduled.port, emit);
                 with_message_id(scheduled.message_id.as_deref(), emit);
             }
-            Self::Withdrawn(withdrawn) => {
-                emit(Index::Source, SCHEDULED);
-                parties(&withdrawn.subscriber, &withdrawn.port, emit);
-            }
+            Self::Withdrawn(withdrawn) => of_kind(SCHEDULED, &withdrawn.subscriber, &withdrawn.port, emit),
             Self::Session(session) => {
                 emit(Index::Provider, session.origin.provider.as_bytes());
                 if session.event.starts_with("reply route ") {
@@ -205,6 +189,12 @@ fn message(
     emit: &mut dyn FnMut(Index, &[u8]),
 ) {
     parties(&short_subscriber_key(msisdn, &subscriber.addr), &port.addr, emit);
+}
+
+/// Of a kind that is looked for as such.
+fn of_kind(kind: &[u8], subscriber: &str, port: &str, emit: &mut dyn FnMut(Index, &[u8])) {
+    emit(Index::Source, kind);
+    parties(subscriber, port, emit);
 }
 
 fn parties(subscriber: &str, port: &str, emit: &mut dyn FnMut(Index, &[u8])) {
