@@ -268,7 +268,8 @@ mod tests {
         };
         assert_eq!(of(at("2026-01-10T05:00:00Z"), at("2026-01-10T06:00:00Z")), 1);
         assert_eq!(of(at("2026-01-13T00:00:00Z"), None), 0);
-        assert_eq!(of(None, at("2026-01-08T00:00:00Z")), 0);
+        assert_eq!(of(None, at("2026-01-08T00:00:00Z")), 1, "what came back after its end");
+        assert_eq!(of(None, at("2025-12-07T00:00:00Z")), 0);
     }
 
     proptest! {
