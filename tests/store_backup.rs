@@ -222,9 +222,9 @@ fn a_day_that_cannot_be_read_is_copied_as_it_is_and_the_others_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let (data, dir) = (folder.path().join("data"), folder.path().join("backup"));
     drop(days(&data, 3));
-    let stores = Stores::open(&data);
-    let day = stores.journal.days().unwrap()[0].to_string();
+    let day = Stores::open(&data).journal.days().unwrap()[0].to_string();
     fs::write(data.join(format!("keys/{day}-content.key")), "damaged").unwrap();
+    let stores = Stores::open(&data);
     let rows = fs::read(data.join("journal").join(&day).join("db")).unwrap();
     for _ in 0..2 {
         let (manifest, _) = stores.backup(&data, &dir).unwrap();

@@ -60,6 +60,12 @@ impl AddressRange {
             Read::All | Read::Unreadable => true,
         }
     }
+
+    /// Whether the bind may be for this number or one that begins with it, or for it under a country code: what it
+    /// spells out it speaks of. In doubt replies count as coming in, for who sent would be refused otherwise.
+    pub(super) fn may_take(&self, number: &str) -> bool {
+        self.takes(number) || self.said.contains(number)
+    }
 }
 
 impl fmt::Display for AddressRange {
@@ -79,6 +85,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_number_that_is_spelt_out_may_be_meant_with_what_comes_before_and_after_it() {
+        for (range, number, may) in [
+            ("^(1069000155|10690002)$", "10690001", true),
+            ("^(8610690001|10690002)$", "10690001", true),
+            ("^10690002$", "10690001", false),
+        ] {
+            assert_eq!(AddressRange::new(range.as_bytes()).may_take(number), may, "{range} {number}");
+        }
+    }
 
     #[test]
     fn an_expression_is_found_anywhere_unless_it_says_where() {

@@ -148,7 +148,7 @@ impl Retention {
         let today = policy.since;
         retention.change(|state| {
             // Before the first purge there is nothing to go by but the clock.
-            let vouched = state.vouched.or(state.last_run).unwrap_or(today).min(today);
+            let vouched = state.vouched.or(state.last_run).unwrap_or(today);
             (state.vouched.replace(vouched) != Some(vouched)) | state.policies.note(policy)
         })?;
         Ok(retention)

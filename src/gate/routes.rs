@@ -29,6 +29,8 @@ const OTHERS: &str = "*";
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     list: Mutex<HashMap<String, Account>>,
+    /// Held from a turn to its record, so that the last record says how it stands.
+    order: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -81,7 +83,7 @@ impl Reach {
         if !self.range.is_narrow() {
             return HashSet::new();
         }
-        let takes = |tried: &[Box<str>]| tried.iter().any(|number| self.range.takes(number));
+        let takes = |tried: &[Box<str>]| tried.iter().any(|number| self.range.may_take(number));
         let refused: HashSet<_> =
             ports.iter().filter(|(_, tried)| !takes(tried)).map(|(port, _)| port.clone()).collect();
         if refused.len() == ports.len() { HashSet::new() } else { refused }
@@ -99,6 +101,11 @@ impl Reach {
 }
 
 impl Routes {
+    /// One turn at a time, for as long as this is held.
+    fn in_order(&self) -> MutexGuard<'_, ()> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A session is bound. Nothing comes back where it cannot receive.
     fn open(&self, provider: &str, session: u64, range: AddressRange) -> (Arc<Reach>, Turn) {
         let reach = Arc::new(Reach { range, ..Reach::default() });

@@ -63,7 +63,7 @@ struct Inner {
 struct Masters {
     given: Master,
     next: Option<Master>,
-    /// Whether all keys are wrapped by the next one.
+    /// Whether what is made is wrapped by the next one already.
     over: bool,
 }
 
@@ -187,6 +187,8 @@ impl Keys {
             }
             _ => {}
         }
+        // From here on, what is made is the new one's: whatever fails, no key is left to a master that goes.
+        masters.over = masters.next.is_some();
         let mut wrapped = 0;
         // The one that opening asks for comes last: until then the old master opens the folder.
         let mut names = self.names()?;

@@ -334,7 +334,9 @@ impl Joining {
                 continue;
             };
             let Some(held) = self.held.get_mut(&early.place) else { continue };
-            held.found = None;
+            if let Some(Ok(id)) = held.found.take().map(|found| found.id().parse::<EntryId>()) {
+                self.places.remove(&id);
+            }
             let (is_wanted, entries) = (held.is_wanted, std::mem::take(&mut held.untold));
             self.give(place, early.receipt, is_wanted);
             entries.into_iter().for_each(|entry| self.note(place, entry));

@@ -57,6 +57,7 @@ impl Gate {
         if !receives(kind) {
             return Arc::default();
         }
+        let _in_order = self.routes.in_order();
         let (reach, turn) = self.routes.open(&origin.provider, origin.session, range);
         self.write_turn(&turn, now);
         reach
@@ -64,6 +65,7 @@ impl Gate {
 
     /// A session has ended; nobody says when where it broke off.
     pub(in crate::gate) fn route_closed(&self, origin: Origin<'_>, now: Option<Timestamp>) {
+        let _in_order = self.routes.in_order();
         let turn = self.routes.close(&origin.provider, origin.session, now);
         if let Some(now) = now {
             self.write_turn(&turn, now);
@@ -72,9 +74,11 @@ impl Gate {
 
     /// The register has changed: new ports come in, others go out, and what was kept for lack of a bind may go.
     pub fn follow_ports(&self, now: Timestamp) {
+        let in_order = self.routes.in_order();
         for turn in self.routes.follow(&self.register.load(), now) {
             self.write_turn(&turn, now);
         }
+        drop(in_order);
         self.accounts.try_again();
     }
 
