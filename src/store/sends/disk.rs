@@ -197,14 +197,16 @@ impl Disk {
         let is_closed = matches!(*self.slot.read().unwrap_or_else(PoisonError::into_inner), Slot::Closed { .. });
         if is_closed {
             let opened = self.engines.open(&self.path, CACHE, false);
+            let is_open = opened.is_ok();
             let slot = match opened {
-                Ok(engine) => {
-                    tracing::warn!(path = %self.path.display(), "the counts are open again");
-                    Slot::Open(engine)
-                }
+                Ok(engine) => Slot::Open(engine),
                 Err(error) => Slot::Closed { reason: error.to_string() },
             };
             *self.slot.write().unwrap_or_else(PoisonError::into_inner) = slot;
+            // Said once it is so: who waits for the word asks at once.
+            if is_open {
+                tracing::warn!(path = %self.path.display(), "the counts are open again");
+            }
         }
         let damaged = std::mem::take(&mut *self.damaged.lock().unwrap_or_else(PoisonError::into_inner));
         for (number, row) in damaged {
