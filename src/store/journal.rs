@@ -30,6 +30,8 @@ mod layout;
 mod open;
 mod options;
 mod pace;
+#[cfg(test)]
+mod plain;
 mod recover;
 mod rewrite;
 mod room;

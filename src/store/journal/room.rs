@@ -45,19 +45,9 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::super::{Index, JournalOptions, Schema};
+    use super::super::JournalOptions;
+    use super::super::plain::Plain;
     use super::*;
-
-    #[derive(Debug)]
-    struct Plain;
-
-    impl Schema for Plain {
-        fn at_ms(&self, _: &[u8]) -> i64 {
-            0
-        }
-
-        fn keys(&self, _: &[u8], _: &mut dyn FnMut(Index, &[u8])) {}
-    }
 
     /// A journal that takes so many entries and octets, and does not write for long.
     fn idle(dir: &std::path::Path, spool_entries: usize, spool_bytes: usize) -> Journal {

@@ -90,19 +90,9 @@ impl Days {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{Index, Journal, JournalOptions, Schema};
+    use super::super::plain::Plain;
+    use super::super::{Journal, JournalOptions};
     use super::*;
-
-    #[derive(Debug)]
-    struct Plain;
-
-    impl Schema for Plain {
-        fn at_ms(&self, _: &[u8]) -> i64 {
-            0
-        }
-
-        fn keys(&self, _: &[u8], _: &mut dyn FnMut(Index, &[u8])) {}
-    }
 
     #[test]
     fn why_a_day_is_not_sealed_is_told_once_and_every_other_is_sealed() {

@@ -241,21 +241,11 @@ mod tests {
     use super::super::group::Entry;
     use super::super::layout::HOT;
     use super::super::pace::Pace;
+    use super::super::plain::Plain;
     use super::super::rewrite::copy;
-    use super::super::{EntryId, Index, JournalOptions, Schema};
+    use super::super::{EntryId, JournalOptions};
     use super::*;
     use crate::store::lock::Lock;
-
-    #[derive(Debug)]
-    struct Plain;
-
-    impl Schema for Plain {
-        fn at_ms(&self, _: &[u8]) -> i64 {
-            0
-        }
-
-        fn keys(&self, _: &[u8], _: &mut dyn FnMut(Index, &[u8])) {}
-    }
 
     /// Writes an entry, and gives the day up as after an error.
     fn write(days: &Days, day: Day, number: u64) {
